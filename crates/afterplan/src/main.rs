@@ -1,0 +1,3 @@
+//! The `afterplan` program.
+
+fn main() {}

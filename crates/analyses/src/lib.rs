@@ -1,0 +1,1 @@
+//! Deterministic agents over PlanExe plans: pure functions.

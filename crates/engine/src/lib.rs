@@ -1,0 +1,1 @@
+//! Time, the loops, the one door.

@@ -1,0 +1,1 @@
+//! Directories and zips, read under limits, as named bytes.

@@ -1,0 +1,1 @@
+//! An enriched plan as files and one HTML page.
