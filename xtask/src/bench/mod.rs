@@ -1,0 +1,4 @@
+//! bench
+pub(crate) fn bench(_: &[String]) -> anyhow::Result<bool> {
+    Ok(true)
+}

@@ -1,0 +1,247 @@
+//! `cargo xtask test`: the stages that CI checks, each timed, and one table at the end.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::{postgres, python, shell, tidy};
+
+/// A stage's name and what it does, in the order in which they are gone through: cheap and frequent findings first.
+const STAGES: [(&str, fn(&Wish) -> Result<Verdict>); 6] = [
+    ("fmt", fmt),
+    ("tidy", tidy_stage),
+    ("clippy", clippy),
+    ("doc", doc),
+    ("deny", deny),
+    ("test", test_stage),
+];
+
+/// What was asked for.
+struct Wish {
+    long: bool,
+}
+
+enum Verdict {
+    Ok(String),
+    Failed(String),
+    Skipped(String),
+}
+
+struct Line {
+    name: &'static str,
+    took: Duration,
+    verdict: Verdict,
+}
+
+/// Goes through the stages named in `only`, or all, and answers whether none failed.
+///
+/// A failed stage does not stop the next: one pass tells all that is wrong.
+pub(crate) fn test(long: bool, only: &[String]) -> Result<bool> {
+    for wanted in only {
+        if !STAGES.iter().any(|(name, _)| name == wanted) {
+            let names: Vec<&str> = STAGES.iter().map(|(name, _)| *name).collect();
+            bail!(
+                "there is no stage `{wanted}`; the stages are {}",
+                names.join(", ")
+            );
+        }
+    }
+    let wish = Wish { long };
+    let mut lines = Vec::new();
+    for (name, stage) in STAGES {
+        if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        println!("\n== {name}");
+        std::io::stdout().flush()?;
+        let began = Instant::now();
+        let verdict = stage(&wish).unwrap_or_else(|error| Verdict::Failed(format!("{error:#}")));
+        if let Verdict::Failed(why) | Verdict::Skipped(why) = &verdict {
+            println!("{why}");
+        }
+        lines.push(Line {
+            name,
+            took: began.elapsed(),
+            verdict,
+        });
+    }
+    print!("{}", table(&lines));
+    Ok(lines
+        .iter()
+        .all(|line| !matches!(line.verdict, Verdict::Failed(_))))
+}
+
+fn table(lines: &[Line]) -> String {
+    let mut text = String::from("\nstage     seconds  result\n");
+    for Line {
+        name,
+        took,
+        verdict,
+    } in lines
+    {
+        let result = match verdict {
+            Verdict::Ok(note) if note.is_empty() => "ok".to_owned(),
+            Verdict::Ok(note) => format!("ok ({note})"),
+            Verdict::Failed(_) => "FAILED".to_owned(),
+            Verdict::Skipped(why) => format!("SKIPPED: {why}"),
+        };
+        text.push_str(&format!("{name:8} {:>8.1}  {result}\n", took.as_secs_f64()));
+    }
+    let all: Duration = lines.iter().map(|line| line.took).sum();
+    text.push_str(&format!("{:8} {:>8.1}\n", "in all", all.as_secs_f64()));
+    text
+}
+
+/// The verdict of a stage that is one cargo command.
+fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Verdict> {
+    let mut command = shell::cargo(arguments)?;
+    command.envs(environment.iter().copied());
+    Ok(if shell::ends_well(&mut command)? {
+        Verdict::Ok(String::new())
+    } else {
+        Verdict::Failed(format!("this failed: cargo {}", arguments.join(" ")))
+    })
+}
+
+fn fmt(_: &Wish) -> Result<Verdict> {
+    cargo(&["fmt", "--all", "--check"], &[])
+}
+
+fn tidy_stage(_: &Wish) -> Result<Verdict> {
+    Ok(if tidy::report(&shell::root()?)? {
+        Verdict::Ok(String::new())
+    } else {
+        Verdict::Failed("the house is not tidy".to_owned())
+    })
+}
+
+/// `--all-targets` checks tests, examples and benches as well.
+fn clippy(_: &Wish) -> Result<Verdict> {
+    let arguments = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    cargo(&arguments, &[])
+}
+
+fn doc(_: &Wish) -> Result<Verdict> {
+    let arguments = [
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--quiet",
+        "--document-private-items",
+    ];
+    cargo(&arguments, &[("RUSTDOCFLAGS", "-D warnings")])
+}
+
+/// Built without optimisation, cargo-deny is installed in a quarter of the time and still checks in seconds.
+const INSTALL_DENY: [&str; 6] = [
+    "install",
+    "cargo-deny",
+    "--version",
+    "^0.20",
+    "--locked",
+    "--debug",
+];
+
+fn deny(wish: &Wish) -> Result<Verdict> {
+    let tools = shell::target()?.join("xtask").join("tools");
+    let mut folders = shell::path_folders();
+    folders.push(tools.join("bin"));
+    if shell::find_in(folders.iter().cloned(), "cargo-deny").is_none() {
+        if !wish.long {
+            let install = INSTALL_DENY.join(" ");
+            return Ok(Verdict::Skipped(format!(
+                "cargo-deny is absent; `cargo {install}` or --long brings it"
+            )));
+        }
+        let mut install = shell::cargo(&INSTALL_DENY)?;
+        install.arg("--root").arg(&tools);
+        if !shell::ends_well(&mut install)? {
+            return Ok(Verdict::Failed(
+                "cargo-deny could not be installed".to_owned(),
+            ));
+        }
+    }
+    let mut command = shell::cargo(&["deny", "--offline", "check", "licenses", "bans", "sources"])?;
+    command.env("PATH", std::env::join_paths(folders)?);
+    Ok(if shell::ends_well(&mut command)? {
+        Verdict::Ok(String::new())
+    } else {
+        Verdict::Failed("cargo deny found something: see deny.toml".to_owned())
+    })
+}
+
+/// All tests, on both databases; the environment tells the tests what there is.
+fn test_stage(wish: &Wish) -> Result<Verdict> {
+    let mut absent = Vec::new();
+    let shared = std::env::var_os("AFTERPLAN_SHARED")
+        .map_or_else(|| "../shared".into(), std::path::PathBuf::from);
+    if !shell::root()?.join(shared).join("plans").is_dir() {
+        absent.push("real plans (AFTERPLAN_SHARED)".to_owned());
+    }
+    let mut command = shell::cargo(&["test", "--workspace", "--no-fail-fast"])?;
+    match python::with_numpy() {
+        Ok(python) => {
+            command.env("AFTERPLAN_PYTHON", python);
+        }
+        Err(error) if shell::under_ci() => return Err(error),
+        Err(error) => {
+            println!("SKIPPED: the cross-check with NumPy: {error:#}");
+            absent.push("NumPy".to_owned());
+        }
+    }
+    let mut cluster = None;
+    if std::env::var_os("AFTERPLAN_TEST_POSTGRES").is_none() {
+        let started = postgres::start()?;
+        command.env("AFTERPLAN_TEST_POSTGRES", &started.url);
+        cluster = Some(started);
+    }
+    if wish.long {
+        command.env("AFTERPLAN_LONG", "1");
+    }
+    let ended_well = shell::ends_well(&mut command)?;
+    drop(cluster);
+    Ok(match (ended_well, absent.is_empty()) {
+        (false, _) => Verdict::Failed("tests failed: see above".to_owned()),
+        (true, true) => Verdict::Ok(String::new()),
+        (true, false) => Verdict::Ok(format!("without {}", absent.join(", "))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_stage_is_refused_with_the_names() {
+        let refusal = test(false, &["tests".to_owned()])
+            .err()
+            .map(|error| error.to_string());
+        assert!(refusal.is_some_and(|text| text.contains("fmt, tidy, clippy, doc, deny, test")));
+    }
+
+    #[test]
+    fn the_table_shows_what_was_left_out_and_why() {
+        let line = |name, verdict| Line {
+            name,
+            took: Duration::from_millis(1500),
+            verdict,
+        };
+        let text = table(&[
+            line("fmt", Verdict::Ok(String::new())),
+            line("deny", Verdict::Skipped("no network".to_owned())),
+            line("test", Verdict::Failed("long text".to_owned())),
+        ]);
+        assert!(text.contains("fmt           1.5  ok\n"), "{text}");
+        assert!(text.contains("SKIPPED: no network"), "{text}");
+        assert!(text.contains("FAILED\n"), "{text}");
+    }
+}
