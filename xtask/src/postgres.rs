@@ -33,8 +33,13 @@ dynamic_shared_memory_type = mmap
 const WATCHER: &str = r#"
 trap '' INT HUP TERM
 cat > /dev/null
-"$1/pg_ctl" -D "$2/data" -m immediate stop
-cd / && rm -rf "$2"
+cd /
+# More than once: we may have been killed while the server was being made.
+for second in 1 2 3 4 5 6 7 8 9 10; do
+    "$1/pg_ctl" -D "$2/data" -m immediate stop
+    rm -rf "$2" && exit
+    sleep 1
+done
 "#;
 
 /// A running cluster. Dropping it stops the server and removes its files.
