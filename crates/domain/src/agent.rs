@@ -1,0 +1,8 @@
+//! Who can perform a step, as data.
+
+pub mod accepted;
+pub mod definition;
+pub mod gate;
+pub mod input;
+pub mod retry;
+pub mod validate;

@@ -1,0 +1,210 @@
+//! Gates: CEL expressions that say whether a step is worth performing.
+//!
+//! CEL has no cost limit of its own, so a gate is bounded when it is registered: source length, nesting of
+//! comprehensions, literal sizes. The values offered to it are bounded when it is evaluated.
+
+use std::collections::BTreeMap;
+
+use cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use cel::{Context, Program, Value};
+use serde::{Deserialize, Serialize};
+
+/// Longest source, in bytes.
+pub const SOURCE_MAX: usize = 2_048;
+
+/// Longest list that a gate can see: one comprehension over it costs about a millisecond. Longer lists are cut.
+pub const LIST_MAX: usize = 1_000;
+
+/// Comprehensions (`all`, `exists`, `map`, `filter`) that may stand inside one another. Three nested ones over 120
+/// items took more than a second; one is linear.
+pub const COMPREHENSION_DEPTH_MAX: usize = 1;
+
+/// Comprehensions in all.
+pub const COMPREHENSIONS_MAX: usize = 8;
+
+/// What a gate said, recorded in the events so that a fold never evaluates anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "verdict")]
+pub enum Verdict {
+    /// The step may start.
+    Open,
+    /// The step is not wanted for this plan.
+    Closed,
+    /// The expression failed, which counts as closed.
+    Error {
+        /// What CEL said.
+        message: String,
+    },
+}
+
+/// What a gate may know: values as JSON.
+#[derive(Clone, Debug, Default)]
+pub struct GateFacts {
+    /// `plan`: the plan summary.
+    pub plan: serde_json::Value,
+    /// `enrichments.<id>.{status,data}` of the step's direct dependencies.
+    pub enrichments: BTreeMap<String, serde_json::Value>,
+    /// `state`: `{counts: {<status>: n}, statuses: {<step>: <status>}}`.
+    pub state: serde_json::Value,
+}
+
+/// A gate that cannot be registered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GateError {
+    /// Longer than [`SOURCE_MAX`].
+    #[error("the gate is {0} bytes long; at most {SOURCE_MAX} are allowed")]
+    TooLong(usize),
+    /// Not CEL.
+    #[error("the gate is not valid CEL: {0}")]
+    Syntax(String),
+    /// Too costly in the worst case.
+    #[error("the gate is too costly: {0}")]
+    TooCostly(String),
+    /// Names something that no gate can see.
+    #[error("the gate names `{0}`; it can see only `plan`, `enrichments` and `state`")]
+    UnknownName(String),
+}
+
+/// A compiled and bounded gate.
+#[derive(Debug)]
+pub struct Gate(Program);
+
+impl Gate {
+    /// Compiles `source` and checks its bounds.
+    ///
+    /// # Errors
+    /// Why it cannot be registered.
+    pub fn compile(source: &str) -> Result<Self, GateError> {
+        if source.len() > SOURCE_MAX {
+            return Err(GateError::TooLong(source.len()));
+        }
+        let program = Program::compile(source).map_err(|errors| GateError::Syntax(errors.to_string()))?;
+        let mut cost = Cost::default();
+        cost.visit(program.expression(), 0)?;
+        for name in program.references().variables() {
+            if !["plan", "enrichments", "state"].contains(&name) && !cost.bound.iter().any(|bound| bound == name) {
+                return Err(GateError::UnknownName(name.to_owned()));
+            }
+        }
+        Ok(Self(program))
+    }
+
+    /// Evaluates the gate. Anything but `true` and `false` is an error, and an error counts as closed.
+    pub fn evaluate(&self, facts: &GateFacts) -> Verdict {
+        let failed = |message: String| Verdict::Error { message: message.chars().take(500).collect() };
+        let enrichments = serde_json::Value::Object(facts.enrichments.clone().into_iter().collect());
+        let mut context = Context::default();
+        for (name, value) in [("plan", &facts.plan), ("enrichments", &enrichments), ("state", &facts.state)] {
+            match cel::to_value(bounded(value)) {
+                Ok(value) => context.add_variable_from_value(name, value),
+                Err(error) => return failed(error.to_string()),
+            }
+        }
+        match self.0.execute(&context) {
+            Ok(Value::Bool(true)) => Verdict::Open,
+            Ok(Value::Bool(false)) => Verdict::Closed,
+            Ok(_) => failed("the gate gave neither true nor false".to_owned()),
+            Err(error) => failed(error.to_string()),
+        }
+    }
+}
+
+/// `value` with every list cut to [`LIST_MAX`].
+fn bounded(value: &serde_json::Value) -> serde_json::Value {
+    use serde_json::Value::{Array, Object};
+    match value {
+        Array(items) => Array(items.iter().take(LIST_MAX).map(bounded).collect()),
+        Object(members) => Object(members.iter().map(|(key, member)| (key.clone(), bounded(member))).collect()),
+        plain => plain.clone(),
+    }
+}
+
+/// What an expression may cost, gathered while walking it.
+#[derive(Default)]
+struct Cost {
+    comprehensions: usize,
+    bound: Vec<String>,
+}
+
+impl Cost {
+    fn visit(&mut self, node: &IdedExpr, depth: usize) -> Result<(), GateError> {
+        match &node.expr {
+            Expr::Comprehension(comprehension) => {
+                if depth >= COMPREHENSION_DEPTH_MAX {
+                    return Err(GateError::TooCostly("a comprehension stands inside another".to_owned()));
+                }
+                self.comprehensions += 1;
+                if self.comprehensions > COMPREHENSIONS_MAX {
+                    return Err(GateError::TooCostly(format!("more than {COMPREHENSIONS_MAX} comprehensions")));
+                }
+                self.bound.push(comprehension.iter_var.clone());
+                self.bound.extend(comprehension.iter_var2.clone());
+                self.bound.push(comprehension.accu_var.clone());
+                self.visit(&comprehension.iter_range, depth + 1)?;
+                for part in [&comprehension.accu_init, &comprehension.loop_cond, &comprehension.loop_step, &comprehension.result] {
+                    self.visit(part, depth + 1)?;
+                }
+                Ok(())
+            }
+            Expr::Call(call) => {
+                call.target.iter().try_for_each(|target| self.visit(target, depth))?;
+                call.args.iter().try_for_each(|arg| self.visit(arg, depth))
+            }
+            Expr::List(list) => list.elements.iter().try_for_each(|element| self.visit(element, depth)),
+            Expr::Map(map) => map.entries.iter().try_for_each(|entry| self.visit_entry(&entry.expr, depth)),
+            Expr::Struct(object) => object.entries.iter().try_for_each(|entry| self.visit_entry(&entry.expr, depth)),
+            Expr::Select(select) => self.visit(&select.operand, depth),
+            Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Ok(()),
+        }
+    }
+
+    fn visit_entry(&mut self, entry: &EntryExpr, depth: usize) -> Result<(), GateError> {
+        match entry {
+            EntryExpr::StructField(field) => self.visit(&field.value, depth),
+            EntryExpr::MapEntry(entry) => {
+                self.visit(&entry.key, depth)?;
+                self.visit(&entry.value, depth)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn verdict(source: &str) -> Verdict {
+        let facts = GateFacts {
+            plan: json!({"title": "Ferry", "counts": {"risks": 9}, "tags": ["harbour", "public"]}),
+            enrichments: BTreeMap::from([("plan-lint".to_owned(), json!({"status": "completed", "data": {"findings": [{"severity": "error"}]}}))]),
+            state: json!({"counts": {"completed": 2}}),
+        };
+        Gate::compile(source).unwrap().evaluate(&facts)
+    }
+
+    #[test]
+    fn a_gate_sees_plan_enrichments_and_state() {
+        assert_eq!(verdict("plan.counts.risks > 5 && state.counts.completed == 2"), Verdict::Open);
+        assert_eq!(verdict("enrichments['plan-lint'].data.findings.exists(f, f.severity == 'error')"), Verdict::Open);
+        assert_eq!(verdict("'private' in plan.tags"), Verdict::Closed);
+    }
+
+    #[test]
+    fn a_gate_that_fails_is_closed_and_says_why() {
+        for source in ["plan.missing.field > 1", "1 + 1", "plan.counts.risks / 0 > 1"] {
+            assert!(matches!(verdict(source), Verdict::Error { .. }), "{source}");
+        }
+    }
+
+    #[test]
+    fn costly_or_strange_gates_are_refused_when_registered() {
+        let nested = "plan.a.all(x, plan.a.all(y, x == y))";
+        assert!(matches!(Gate::compile(nested), Err(GateError::TooCostly(_))));
+        assert!(matches!(Gate::compile(&"1 == 1 && ".repeat(400)), Err(GateError::TooLong(_))));
+        assert!(matches!(Gate::compile("plan.x >"), Err(GateError::Syntax(_))));
+        assert_eq!(Gate::compile("budget > 3").unwrap_err(), GateError::UnknownName("budget".to_owned()));
+        assert!(Gate::compile(&"(".repeat(1_000)).is_err());
+    }
+}

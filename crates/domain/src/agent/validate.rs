@@ -1,0 +1,229 @@
+//! Everything that can be wrong with a definition beyond its shape, found before it is used.
+
+use std::collections::BTreeSet;
+
+use crate::agent::definition::{AgentDefinition, Executor};
+use crate::agent::gate::Gate;
+use crate::agent::input::InputRef;
+use crate::values::credits::Credits;
+use crate::values::time::Millis;
+
+/// Longest time that a definition may state: 30 days. More is a typo in units.
+pub const TIME_MAX: Millis = Millis(30 * 24 * 3_600_000);
+
+/// Most retries: with backoff capped at five minutes, 100 of them last longer than a day.
+pub const RETRIES_MAX: u32 = 100;
+
+/// Longest name or description, in characters.
+const TEXT_MAX: usize = 4_000;
+
+/// One thing wrong with a definition, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {message}")]
+pub struct Problem {
+    /// The key at fault, as written (`concurrency.max`).
+    pub key: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+/// All problems of `definition`; none means that it may be registered.
+pub fn problems(definition: &AgentDefinition) -> Vec<Problem> {
+    let mut found = Problems::default();
+    texts(definition, &mut found);
+    times(definition, &mut found);
+    inputs(definition, &mut found);
+    dependencies(definition, &mut found);
+    limits(definition, &mut found);
+    executor(definition, &mut found);
+    if let Some(source) = &definition.run_condition
+        && let Err(error) = Gate::compile(source)
+    {
+        found.add("runCondition", error.to_string());
+    }
+    if let Some(schema) = &definition.output_schema.schema
+        && !schema.is_object()
+        && !schema.is_boolean()
+    {
+        found.add("outputSchema.schema", "a JSON Schema is an object".to_owned());
+    }
+    found.0
+}
+
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, key: &str, message: String) {
+        self.0.push(Problem { key: key.to_owned(), message });
+    }
+}
+
+fn texts(definition: &AgentDefinition, found: &mut Problems) {
+    for (key, text) in [("displayName", &definition.display_name), ("version", &definition.version)] {
+        if text.trim().is_empty() {
+            found.add(key, "must not be empty".to_owned());
+        }
+    }
+    if !definition.version.chars().all(|c| c.is_ascii_alphanumeric() || ".-_+".contains(c)) {
+        found.add("version", format!("`{}`: only letters, digits and `. - _ +` are allowed", definition.version));
+    }
+    for (key, text) in [("displayName", &definition.display_name), ("description", &definition.description)] {
+        if text.chars().count() > TEXT_MAX {
+            found.add(key, format!("is longer than {TEXT_MAX} characters"));
+        }
+    }
+}
+
+fn times(definition: &AgentDefinition, found: &mut Problems) {
+    let times = [
+        ("timeout", definition.timeout),
+        ("queueTimeout", definition.queue_timeout),
+        ("totalTimeout", definition.total_timeout),
+    ];
+    for (key, time) in times {
+        if time.0 == 0 || time > TIME_MAX {
+            found.add(key, format!("{} ms is not between 1 ms and 30 days (times are in milliseconds)", time.0));
+        }
+    }
+    if definition.timeout > definition.total_timeout {
+        found.add("totalTimeout", format!("{} ms is shorter than the timeout of one attempt ({} ms)", definition.total_timeout.0, definition.timeout.0));
+    }
+}
+
+fn inputs(definition: &AgentDefinition, found: &mut Problems) {
+    let mut seen = BTreeSet::new();
+    let listed = [("inputSchema.fields", &definition.input_schema.fields), ("inputSchema.context", &definition.input_schema.context)];
+    for (key, texts) in listed {
+        for text in texts {
+            match text.parse::<InputRef>() {
+                Err(error) => found.add(key, error.to_string()),
+                Ok(input) if !seen.insert((input.artifact.clone(), input.pointer.clone())) => {
+                    found.add(key, format!("`{text}` is declared twice"));
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+fn dependencies(definition: &AgentDefinition, found: &mut Problems) {
+    let mut seen = BTreeSet::new();
+    for dependency in &definition.dependencies {
+        if dependency.agent == definition.id {
+            found.add("dependencies", format!("`{}` depends on itself", definition.id));
+        }
+        if !seen.insert(&dependency.agent) {
+            found.add("dependencies", format!("`{}` is listed twice", dependency.agent));
+        }
+    }
+}
+
+fn limits(definition: &AgentDefinition, found: &mut Problems) {
+    if definition.max_retries > RETRIES_MAX {
+        found.add("maxRetries", format!("{} is more than {RETRIES_MAX}", definition.max_retries));
+    }
+    if definition.cost_per_run < Credits::ZERO {
+        found.add("costPerRun", format!("{} is negative", definition.cost_per_run));
+    }
+    if definition.max_turns == Some(0) {
+        found.add("maxTurns", "must be at least 1".to_owned());
+    }
+    if let Some(concurrency) = &definition.concurrency {
+        if concurrency.max == 0 {
+            found.add("concurrency.max", "must be at least 1".to_owned());
+        }
+        if concurrency.key.is_empty() || concurrency.key.len() > 128 || concurrency.key.contains(char::is_control) {
+            found.add("concurrency.key", "must be 1 to 128 printable characters".to_owned());
+        }
+    }
+}
+
+fn executor(definition: &AgentDefinition, found: &mut Problems) {
+    if let Some(Executor::Http { url }) = &definition.executor
+        && !(url.starts_with("http://") || url.starts_with("https://"))
+    {
+        found.add("executor.url", format!("`{url}` is not an http or https URL"));
+    }
+    if matches!(definition.executor, Some(Executor::Model {})) && definition.model.is_none() {
+        found.add("model", "an agent of kind `model` must name its model".to_owned());
+    }
+    if matches!(definition.executor, Some(Executor::Script {})) && definition.handle_steps.is_none() {
+        found.add("handleSteps", "an agent of kind `script` must have its source".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::agent::definition::{from_toml, json_schema};
+
+    const GOOD: &str = r#"
+        id = "supplier-check"
+        displayName = "Supplier check"
+        costPerRun = 0.35
+        dependencies = ["plan-inventory", { agent = "plan-lint", acceptsPartial = true }]
+        inputSchema = { fields = ["plan", "task_durations.json"], context = ["team.md"] }
+        outputSchema = { enrichmentType = "suppliers", fields = { findings = [], summary = "" } }
+        runCondition = "plan.counts.risks > 0"
+        executor = { kind = "http", url = "https://agents.example/supplier" }
+    "#;
+
+    fn keys_at_fault(extra: &str) -> Vec<String> {
+        let definition = from_toml(&format!("{extra}\n{GOOD}")).unwrap();
+        problems(&definition).into_iter().map(|problem| problem.key).collect()
+    }
+
+    #[test]
+    fn a_good_definition_has_no_problem() {
+        let definition = from_toml(GOOD).unwrap();
+        assert_eq!(problems(&definition), []);
+        assert!(definition.inputs().unwrap()[2].optional, "context is best effort");
+        assert!(definition.dependencies[1].accepts_partial);
+        assert_eq!(definition.output_json_schema()["required"], serde_json::json!(["findings", "summary"]));
+    }
+
+    #[test]
+    fn each_problem_names_its_key() {
+        assert_eq!(keys_at_fault("timeout = 0"), ["timeout"]);
+        assert_eq!(keys_at_fault("totalTimeout = 1000"), ["totalTimeout"]);
+        assert_eq!(keys_at_fault("maxRetries = 1000"), ["maxRetries"]);
+        assert_eq!(keys_at_fault("version = ' '"), ["version", "version"]);
+        assert_eq!(keys_at_fault("concurrency = { key = '', max = 0 }"), ["concurrency.max", "concurrency.key"]);
+        let itself = GOOD.replace("\"plan-inventory\"", "\"supplier-check\"");
+        assert_eq!(problems(&from_toml(&itself).unwrap())[0].key, "dependencies");
+        let costly = GOOD.replace("plan.counts.risks > 0", "plan.a.all(x, plan.b.all(y, x == y))");
+        assert_eq!(problems(&from_toml(&costly).unwrap())[0].key, "runCondition");
+        let twice = GOOD.replace("\"team.md\"", "\"task_durations.json\"");
+        assert_eq!(problems(&from_toml(&twice).unwrap())[0].key, "inputSchema.context");
+    }
+
+    #[test]
+    fn a_typo_does_not_vanish() {
+        for typo in ["maxRetry = 2", "executor = { kind = 'analysis', fast = true }", "concurrency = { key = 'a', max = 1, min = 0 }"] {
+            let text = format!("id = 'a'\ndisplayName = 'A'\n{typo}");
+            assert!(from_toml(&text).unwrap_err().to_string().contains("unknown field"), "{typo}");
+        }
+    }
+
+    #[test]
+    fn a_json_schema_is_accepted_for_input_and_output() {
+        let definition: AgentDefinition = serde_json::from_value(serde_json::json!({
+            "id": "a", "displayName": "A",
+            "inputSchema": {"type": "object", "properties": {"plan": {}, "team.md": {}}, "required": ["plan"]},
+            "outputSchema": {"type": "object", "required": ["findings"]}
+        })).unwrap();
+        assert_eq!(definition.input_schema.fields, ["plan", "team.md?"]);
+        assert_eq!(definition.output_json_schema()["required"][0], "findings");
+    }
+
+    #[test]
+    fn the_published_schema_names_every_key_and_refuses_others() {
+        let schema = json_schema();
+        assert_eq!(schema["additionalProperties"], false);
+        for key in ["id", "runCondition", "queueTimeout", "costPerRun", "executor", "acceptsPartial"] {
+            assert!(schema.to_string().contains(&format!("\"{key}\"")), "{key}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Money: integers of nano-credits (1e-9), as exact as PlanExe's `Numeric(18,9)`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An amount of credits in nano-credits. Written as a decimal with at most nine places.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Credits(i64);
+
+const NANO: i64 = 1_000_000_000;
+
+/// The text is not an amount of credits that can be held exactly.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an amount of credits: write a decimal with at most nine places, below 9.2 billion")]
+pub struct InvalidCredits(String);
+
+impl Credits {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// From a count of nano-credits.
+    pub const fn from_nano(nano: i64) -> Self {
+        Self(nano)
+    }
+
+    /// The count of nano-credits.
+    pub const fn nano(self) -> i64 {
+        self.0
+    }
+
+    /// The sum, or nothing when it cannot be held.
+    pub const fn checked_add(self, other: Self) -> Option<Self> {
+        match self.0.checked_add(other.0) {
+            Some(nano) => Some(Self(nano)),
+            None => None,
+        }
+    }
+}
+
+impl fmt::Display for Credits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let magnitude = self.0.unsigned_abs();
+        let (whole, part) = (magnitude / NANO.unsigned_abs(), magnitude % NANO.unsigned_abs());
+        if part == 0 {
+            return write!(f, "{sign}{whole}");
+        }
+        let places = format!("{part:09}");
+        write!(f, "{sign}{whole}.{}", places.trim_end_matches('0'))
+    }
+}
+
+impl FromStr for Credits {
+    type Err = InvalidCredits;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCredits> {
+        let refused = || InvalidCredits(text.chars().take(40).collect());
+        let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+        let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || part.len() > 9 || !all_digits(whole) || !all_digits(part) {
+            return Err(refused());
+        }
+        let whole: i64 = whole.parse().map_err(|_| refused())?;
+        let part: i64 = format!("{part:0<9}").parse().map_err(|_| refused())?;
+        let nano = whole.checked_mul(NANO).and_then(|nano| nano.checked_add(part)).ok_or_else(refused)?;
+        Ok(Self(if negative { -nano } else { nano }))
+    }
+}
+
+/// Written as a string: JSON numbers above 2^53 lose digits (RFC 8785), money must not.
+impl Serialize for Credits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Credits {
+    /// A decimal string, or a JSON or TOML number whose shortest form has at most nine places.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Text(String),
+            Whole(i64),
+            Decimal(f64),
+        }
+        let text = match Form::deserialize(deserializer)? {
+            Form::Text(text) => text,
+            Form::Whole(whole) => whole.to_string(),
+            Form::Decimal(decimal) => decimal.to_string(),
+        };
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for Credits {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Credits".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "An amount of credits: a decimal with at most nine places, as a number or a string.",
+            "anyOf": [{ "type": "number" }, { "type": "string", "pattern": "^-?[0-9]+(\\.[0-9]{1,9})?$" }]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_and_written_exactly() {
+        for text in ["0", "0.5", "0.000000001", "-3.25", "9223372036.854775807"] {
+            assert_eq!(text.parse::<Credits>().unwrap().to_string(), text);
+        }
+        for refused in ["", ".5", "1.0000000001", "9223372036.854775808", "1e3", "--1", "+1", "ten"] {
+            assert!(refused.parse::<Credits>().is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_definitions_number_is_an_exact_amount() {
+        assert_eq!(serde_json::from_str::<Credits>("0.35").unwrap(), Credits::from_nano(350_000_000));
+        assert_eq!(serde_json::from_str::<Credits>("2").unwrap(), Credits::from_nano(2_000_000_000));
+        assert!(serde_json::from_str::<Credits>("1e-12").is_err());
+    }
+}
