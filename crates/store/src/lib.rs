@@ -1,1 +1,20 @@
-//! The only SQL.
+//! The only SQL: orchestrations, steps, events, plans and blobs in SQLite or PostgreSQL, written by one writer in groups.
+
+pub mod blobs;
+pub mod chain;
+pub mod check;
+pub mod counters;
+pub mod db;
+pub mod enrichments;
+pub mod error;
+pub mod events;
+pub mod holders;
+pub mod orchestrations;
+mod pack;
+pub mod plans;
+pub mod record;
+pub mod retention;
+pub mod rows;
+pub mod steps;
+pub mod url;
+pub mod write;

@@ -1,0 +1,53 @@
+//! Blobs: bytes under their hash, stored compressed, kept as long as a row refers to them.
+
+use std::collections::BTreeMap;
+
+use crate::db::Store;
+use crate::error::StoreError;
+use crate::record::{Record, Value};
+use crate::rows::Hash;
+
+impl Store {
+    /// The plain bytes of one blob.
+    ///
+    /// # Errors
+    /// `Decode` when the stored bytes do not unpack, else whatever the database said.
+    pub async fn blob(&self, hash: Hash) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.blobs(&[hash]).await?.remove(&hash))
+    }
+
+    /// The plain bytes of these blobs; those that are not stored are left out.
+    ///
+    /// # Errors
+    /// `Decode` when stored bytes do not unpack, else whatever the database said.
+    pub async fn blobs(&self, hashes: &[Hash]) -> Result<BTreeMap<Hash, Vec<u8>>, StoreError> {
+        let keys = hashes.iter().map(Value::from).collect();
+        let rows = self
+            .query_in(
+                "select hash, size, encoding, stored from blob where hash in",
+                keys,
+            )
+            .await?;
+        rows.into_iter().map(decode).collect()
+    }
+
+    /// Which of these blobs are stored.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn stored(&self, hashes: &[Hash]) -> Result<Vec<Hash>, StoreError> {
+        let keys = hashes.iter().map(Value::from).collect();
+        let rows = self
+            .query_in("select hash from blob where hash in", keys)
+            .await?;
+        rows.into_iter().map(|mut r| r.fixed("blob.hash")).collect()
+    }
+}
+
+pub(crate) fn decode(mut r: Record) -> Result<(Hash, Vec<u8>), StoreError> {
+    let hash = r.fixed("blob.hash")?;
+    let size = r.int("blob.size")?;
+    let encoding = r.int("blob.encoding")?;
+    let stored = r.bytes("blob.stored")?;
+    Ok((hash, crate::pack::unpack(encoding, size, stored)?))
+}
