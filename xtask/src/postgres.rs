@@ -175,7 +175,7 @@ fn digits_in(folder: &Path) -> u32 {
 }
 
 /// A package manager, how it refreshes its lists, how it installs PostgreSQL, and whether it wants to be root.
-const MANAGERS: [(&str, &str, &str, bool); 4] = [
+const INSTALLERS: [(&str, &str, &str, bool); 4] = [
     (
         "apt-get",
         "apt-get update",
@@ -189,7 +189,7 @@ const MANAGERS: [(&str, &str, &str, bool); 4] = [
 
 fn install() -> Result<()> {
     let folders = shell::path_folders();
-    let found = MANAGERS
+    let found = INSTALLERS
         .iter()
         .find(|(name, ..)| shell::find_in(folders.iter().cloned(), name).is_some());
     let Some((_, refresh, install, wants_root)) = found else {

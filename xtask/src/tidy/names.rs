@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn planexe_keeps_its_words_but_gets_no_managers() {
+    fn planexe_keeps_its_words_and_nothing_else() {
         assert_eq!(
             found(
                 "crates/planexe/src/tasks.rs",

@@ -1,0 +1,95 @@
+//! The bench programs: found by their place, built together, their lines collected.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Result, bail};
+
+use super::line::{self, Figure};
+use crate::{postgres, shell};
+
+/// `crates/<crate>/examples/bench_<name>.rs`.
+pub(crate) struct Program {
+    pub(crate) name: String,
+    needs_postgres: bool,
+}
+
+pub(crate) fn find() -> Result<Vec<Program>> {
+    let mut programs = Vec::new();
+    for entry in fs::read_dir(shell::root()?.join("crates"))? {
+        let Ok(examples) = fs::read_dir(entry?.path().join("examples")) else {
+            continue;
+        };
+        for example in examples {
+            let path = example?.path();
+            let file = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let name = file
+                .strip_prefix("bench_")
+                .and_then(|rest| rest.strip_suffix(".rs"));
+            if let Some(name) = name {
+                let needs_postgres = fs::read_to_string(&path)?.contains("AFTERPLAN_TEST_POSTGRES");
+                programs.push(Program {
+                    name: name.to_owned(),
+                    needs_postgres,
+                });
+            }
+        }
+    }
+    programs.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(programs)
+}
+
+/// Builds the released program and these in one go, and answers where they are.
+pub(crate) fn build(programs: &[&Program]) -> Result<PathBuf> {
+    let mut command = shell::cargo(&["build", "--release", "--workspace", "--bin", "afterplan"])?;
+    for Program { name, .. } in programs {
+        command.args(["--example", &format!("bench_{name}")]);
+    }
+    if !shell::ends_well(&mut command)? {
+        bail!("the release build failed");
+    }
+    Ok(shell::target()?.join("release"))
+}
+
+/// Adds what the programs print to the figures, and answers with the names of those that failed.
+pub(crate) fn measure(
+    programs: &[&Program],
+    binaries: &Path,
+    folder: &Path,
+    figures: &mut Vec<Figure>,
+) -> Result<Vec<String>> {
+    let mut cluster = None;
+    if programs.iter().any(|program| program.needs_postgres)
+        && std::env::var_os("AFTERPLAN_TEST_POSTGRES").is_none()
+    {
+        cluster = Some(postgres::start()?);
+    }
+    let mut failed = Vec::new();
+    for Program { name, .. } in programs {
+        println!("\n== {name}");
+        let mut command =
+            std::process::Command::new(binaries.join("examples").join(format!("bench_{name}")));
+        command.env("TMPDIR", folder).current_dir(shell::root()?);
+        if let Some(cluster) = &cluster {
+            command.env("AFTERPLAN_TEST_POSTGRES", &cluster.url);
+        }
+        let output = command.stderr(Stdio::inherit()).output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        print!("{text}");
+        if !output.status.success() {
+            failed.push(format!("{name} ended with {}", output.status));
+        }
+        for text in text.lines().filter(|text| text.starts_with("bench ")) {
+            match line::read(text) {
+                Ok(figure) => figures.push(figure),
+                Err(error) => failed.push(format!("{name}: {error:#}")),
+            }
+        }
+    }
+    Ok(failed)
+}
