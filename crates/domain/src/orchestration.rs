@@ -1,1 +1,17 @@
-//! The core: one orchestration's state, and the only two functions that change it.
+//! The core: one orchestration's state, and the only functions that change it.
+//!
+//! [`decide`] says what a command makes happen; [`evolve`] says what that does to the state. Neither reads a clock, a
+//! database or chance: whatever an answer depends on is a parameter.
+
+pub mod command;
+pub mod decide;
+pub mod ending;
+pub mod event;
+pub mod evolve;
+pub mod graph;
+pub mod needs;
+pub mod select;
+pub mod standing;
+pub mod state;
+pub mod submission;
+pub mod tick;

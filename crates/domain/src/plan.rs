@@ -34,7 +34,11 @@ impl PlanManifest {
     /// # Errors
     /// Never for a manifest that was made of strings and hashes; the type says so to be honest.
     pub fn hash(&self) -> Result<ContentHash, CanonicalError> {
-        let by_name: BTreeMap<_, _> = self.artifacts.iter().map(|(name, entry)| (name, entry.hash)).collect();
+        let by_name: BTreeMap<_, _> = self
+            .artifacts
+            .iter()
+            .map(|(name, entry)| (name, entry.hash))
+            .collect();
         canonical::hash(&by_name)
     }
 
@@ -43,9 +47,21 @@ impl PlanManifest {
         if let Some((name, entry)) = self.artifacts.get_key_value(name) {
             return vec![(name, entry)];
         }
-        let chunk = |key: &str| key.strip_prefix(name)?.strip_prefix('#')?.parse::<u32>().ok();
-        let mut series: Vec<_> = self.artifacts.iter().filter_map(|(key, entry)| Some((chunk(key)?, key, entry))).collect();
+        let chunk = |key: &str| {
+            key.strip_prefix(name)?
+                .strip_prefix('#')?
+                .parse::<u32>()
+                .ok()
+        };
+        let mut series: Vec<_> = self
+            .artifacts
+            .iter()
+            .filter_map(|(key, entry)| Some((chunk(key)?, key, entry)))
+            .collect();
         series.sort_by_key(|(chunk, ..)| *chunk);
-        series.into_iter().map(|(_, key, entry)| (key.as_str(), entry)).collect()
+        series
+            .into_iter()
+            .map(|(_, key, entry)| (key.as_str(), entry))
+            .collect()
     }
 }

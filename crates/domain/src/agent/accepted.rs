@@ -46,16 +46,29 @@ impl<'de> Deserialize<'de> for InputSchema {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
         if !is_json_schema(&value) {
-            let WrittenInput { fields, context } = serde_json::from_value(value).map_err(serde::de::Error::custom)?;
+            let WrittenInput { fields, context } =
+                serde_json::from_value(value).map_err(serde::de::Error::custom)?;
             return Ok(Self { fields, context });
         }
-        let required: Vec<&str> =
-            value.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let required: Vec<&str> = value
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let properties = value.get("properties").and_then(Value::as_object);
         let fields = properties.into_iter().flat_map(Map::keys).map(|name| {
-            if required.contains(&name.as_str()) { name.clone() } else { format!("{name}?") }
+            if required.contains(&name.as_str()) {
+                name.clone()
+            } else {
+                format!("{name}?")
+            }
         });
-        Ok(Self { fields: fields.collect(), context: Vec::new() })
+        Ok(Self {
+            fields: fields.collect(),
+            context: Vec::new(),
+        })
     }
 }
 
@@ -64,11 +77,21 @@ impl<'de> Deserialize<'de> for OutputSchema {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
         if is_json_schema(&value) {
-            return Ok(Self { schema: Some(value), ..Self::default() });
+            return Ok(Self {
+                schema: Some(value),
+                ..Self::default()
+            });
         }
-        let WrittenOutput { enrichment_type, fields, schema } =
-            serde_json::from_value(value).map_err(serde::de::Error::custom)?;
-        Ok(Self { enrichment_type, fields, schema })
+        let WrittenOutput {
+            enrichment_type,
+            fields,
+            schema,
+        } = serde_json::from_value(value).map_err(serde::de::Error::custom)?;
+        Ok(Self {
+            enrichment_type,
+            fields,
+            schema,
+        })
     }
 }
 
@@ -78,10 +101,21 @@ impl<'de> Deserialize<'de> for Dependency {
         let value = Value::deserialize(deserializer)?;
         if let Value::String(id) = &value {
             let agent = AgentId::new(id).map_err(serde::de::Error::custom)?;
-            return Ok(Self { agent, accepts_partial: false, optional: false });
+            return Ok(Self {
+                agent,
+                accepts_partial: false,
+                optional: false,
+            });
         }
-        let WrittenDependency { agent, accepts_partial, optional } =
-            serde_json::from_value(value).map_err(serde::de::Error::custom)?;
-        Ok(Self { agent, accepts_partial, optional })
+        let WrittenDependency {
+            agent,
+            accepts_partial,
+            optional,
+        } = serde_json::from_value(value).map_err(serde::de::Error::custom)?;
+        Ok(Self {
+            agent,
+            accepts_partial,
+            optional,
+        })
     }
 }

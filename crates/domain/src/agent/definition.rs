@@ -181,7 +181,12 @@ pub struct Dependency {
 
 /// How an agent is performed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    tag = "kind",
+    deny_unknown_fields
+)]
 pub enum Executor {
     /// A deterministic function of this program.
     Analysis {},
@@ -257,9 +262,16 @@ impl AgentDefinition {
     /// # Errors
     /// The first input that cannot be read.
     pub fn inputs(&self) -> Result<Vec<InputRef>, InvalidInput> {
-        let fields = self.input_schema.fields.iter().map(|text| text.parse::<InputRef>());
+        let fields = self
+            .input_schema
+            .fields
+            .iter()
+            .map(|text| text.parse::<InputRef>());
         let context = self.input_schema.context.iter().map(|text| {
-            text.parse::<InputRef>().map(|input| InputRef { optional: true, ..input })
+            text.parse::<InputRef>().map(|input| InputRef {
+                optional: true,
+                ..input
+            })
         });
         fields.chain(context).collect()
     }
@@ -293,8 +305,12 @@ impl AgentDefinition {
             Value::Bool(_) => serde_json::json!({"type": "boolean"}),
             Value::Null => serde_json::json!({}),
         };
-        let properties: Map<String, Value> =
-            self.output_schema.fields.iter().map(|(name, example)| (name.clone(), kind(example))).collect();
+        let properties: Map<String, Value> = self
+            .output_schema
+            .fields
+            .iter()
+            .map(|(name, example)| (name.clone(), kind(example)))
+            .collect();
         let required: Vec<&String> = self.output_schema.fields.keys().collect();
         serde_json::json!({"type": "object", "required": required, "properties": properties})
     }

@@ -78,11 +78,14 @@ impl Gate {
         if source.len() > SOURCE_MAX {
             return Err(GateError::TooLong(source.len()));
         }
-        let program = Program::compile(source).map_err(|errors| GateError::Syntax(errors.to_string()))?;
+        let program =
+            Program::compile(source).map_err(|errors| GateError::Syntax(errors.to_string()))?;
         let mut cost = Cost::default();
         cost.visit(program.expression(), 0)?;
         for name in program.references().variables() {
-            if !["plan", "enrichments", "state"].contains(&name) && !cost.bound.iter().any(|bound| bound == name) {
+            if !["plan", "enrichments", "state"].contains(&name)
+                && !cost.bound.iter().any(|bound| bound == name)
+            {
                 return Err(GateError::UnknownName(name.to_owned()));
             }
         }
@@ -91,10 +94,17 @@ impl Gate {
 
     /// Evaluates the gate. Anything but `true` and `false` is an error, and an error counts as closed.
     pub fn evaluate(&self, facts: &GateFacts) -> Verdict {
-        let failed = |message: String| Verdict::Error { message: message.chars().take(500).collect() };
-        let enrichments = serde_json::Value::Object(facts.enrichments.clone().into_iter().collect());
+        let failed = |message: String| Verdict::Error {
+            message: message.chars().take(500).collect(),
+        };
+        let enrichments =
+            serde_json::Value::Object(facts.enrichments.clone().into_iter().collect());
         let mut context = Context::default();
-        for (name, value) in [("plan", &facts.plan), ("enrichments", &enrichments), ("state", &facts.state)] {
+        for (name, value) in [
+            ("plan", &facts.plan),
+            ("enrichments", &enrichments),
+            ("state", &facts.state),
+        ] {
             match cel::to_value(bounded(value)) {
                 Ok(value) => context.add_variable_from_value(name, value),
                 Err(error) => return failed(error.to_string()),
@@ -114,7 +124,12 @@ fn bounded(value: &serde_json::Value) -> serde_json::Value {
     use serde_json::Value::{Array, Object};
     match value {
         Array(items) => Array(items.iter().take(LIST_MAX).map(bounded).collect()),
-        Object(members) => Object(members.iter().map(|(key, member)| (key.clone(), bounded(member))).collect()),
+        Object(members) => Object(
+            members
+                .iter()
+                .map(|(key, member)| (key.clone(), bounded(member)))
+                .collect(),
+        ),
         plain => plain.clone(),
     }
 }
@@ -131,28 +146,48 @@ impl Cost {
         match &node.expr {
             Expr::Comprehension(comprehension) => {
                 if depth >= COMPREHENSION_DEPTH_MAX {
-                    return Err(GateError::TooCostly("a comprehension stands inside another".to_owned()));
+                    return Err(GateError::TooCostly(
+                        "a comprehension stands inside another".to_owned(),
+                    ));
                 }
                 self.comprehensions += 1;
                 if self.comprehensions > COMPREHENSIONS_MAX {
-                    return Err(GateError::TooCostly(format!("more than {COMPREHENSIONS_MAX} comprehensions")));
+                    return Err(GateError::TooCostly(format!(
+                        "more than {COMPREHENSIONS_MAX} comprehensions"
+                    )));
                 }
                 self.bound.push(comprehension.iter_var.clone());
                 self.bound.extend(comprehension.iter_var2.clone());
                 self.bound.push(comprehension.accu_var.clone());
                 self.visit(&comprehension.iter_range, depth + 1)?;
-                for part in [&comprehension.accu_init, &comprehension.loop_cond, &comprehension.loop_step, &comprehension.result] {
+                for part in [
+                    &comprehension.accu_init,
+                    &comprehension.loop_cond,
+                    &comprehension.loop_step,
+                    &comprehension.result,
+                ] {
                     self.visit(part, depth + 1)?;
                 }
                 Ok(())
             }
             Expr::Call(call) => {
-                call.target.iter().try_for_each(|target| self.visit(target, depth))?;
+                call.target
+                    .iter()
+                    .try_for_each(|target| self.visit(target, depth))?;
                 call.args.iter().try_for_each(|arg| self.visit(arg, depth))
             }
-            Expr::List(list) => list.elements.iter().try_for_each(|element| self.visit(element, depth)),
-            Expr::Map(map) => map.entries.iter().try_for_each(|entry| self.visit_entry(&entry.expr, depth)),
-            Expr::Struct(object) => object.entries.iter().try_for_each(|entry| self.visit_entry(&entry.expr, depth)),
+            Expr::List(list) => list
+                .elements
+                .iter()
+                .try_for_each(|element| self.visit(element, depth)),
+            Expr::Map(map) => map
+                .entries
+                .iter()
+                .try_for_each(|entry| self.visit_entry(&entry.expr, depth)),
+            Expr::Struct(object) => object
+                .entries
+                .iter()
+                .try_for_each(|entry| self.visit_entry(&entry.expr, depth)),
             Expr::Select(select) => self.visit(&select.operand, depth),
             Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Ok(()),
         }
@@ -178,7 +213,10 @@ mod tests {
     fn verdict(source: &str) -> Verdict {
         let facts = GateFacts {
             plan: json!({"title": "Ferry", "counts": {"risks": 9}, "tags": ["harbour", "public"]}),
-            enrichments: BTreeMap::from([("plan-lint".to_owned(), json!({"status": "completed", "data": {"findings": [{"severity": "error"}]}}))]),
+            enrichments: BTreeMap::from([(
+                "plan-lint".to_owned(),
+                json!({"status": "completed", "data": {"findings": [{"severity": "error"}]}}),
+            )]),
             state: json!({"counts": {"completed": 2}}),
         };
         Gate::compile(source).unwrap().evaluate(&facts)
@@ -186,14 +224,24 @@ mod tests {
 
     #[test]
     fn a_gate_sees_plan_enrichments_and_state() {
-        assert_eq!(verdict("plan.counts.risks > 5 && state.counts.completed == 2"), Verdict::Open);
-        assert_eq!(verdict("enrichments['plan-lint'].data.findings.exists(f, f.severity == 'error')"), Verdict::Open);
+        assert_eq!(
+            verdict("plan.counts.risks > 5 && state.counts.completed == 2"),
+            Verdict::Open
+        );
+        assert_eq!(
+            verdict("enrichments['plan-lint'].data.findings.exists(f, f.severity == 'error')"),
+            Verdict::Open
+        );
         assert_eq!(verdict("'private' in plan.tags"), Verdict::Closed);
     }
 
     #[test]
     fn a_gate_that_fails_is_closed_and_says_why() {
-        for source in ["plan.missing.field > 1", "1 + 1", "plan.counts.risks / 0 > 1"] {
+        for source in [
+            "plan.missing.field > 1",
+            "1 + 1",
+            "plan.counts.risks / 0 > 1",
+        ] {
             assert!(matches!(verdict(source), Verdict::Error { .. }), "{source}");
         }
     }
@@ -201,10 +249,22 @@ mod tests {
     #[test]
     fn costly_or_strange_gates_are_refused_when_registered() {
         let nested = "plan.a.all(x, plan.a.all(y, x == y))";
-        assert!(matches!(Gate::compile(nested), Err(GateError::TooCostly(_))));
-        assert!(matches!(Gate::compile(&"1 == 1 && ".repeat(400)), Err(GateError::TooLong(_))));
-        assert!(matches!(Gate::compile("plan.x >"), Err(GateError::Syntax(_))));
-        assert_eq!(Gate::compile("budget > 3").unwrap_err(), GateError::UnknownName("budget".to_owned()));
+        assert!(matches!(
+            Gate::compile(nested),
+            Err(GateError::TooCostly(_))
+        ));
+        assert!(matches!(
+            Gate::compile(&"1 == 1 && ".repeat(400)),
+            Err(GateError::TooLong(_))
+        ));
+        assert!(matches!(
+            Gate::compile("plan.x >"),
+            Err(GateError::Syntax(_))
+        ));
+        assert_eq!(
+            Gate::compile("budget > 3").unwrap_err(),
+            GateError::UnknownName("budget".to_owned())
+        );
         assert!(Gate::compile(&"(".repeat(1_000)).is_err());
     }
 }

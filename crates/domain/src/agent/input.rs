@@ -39,8 +39,15 @@ impl FromStr for InputRef {
     type Err = InvalidInput;
 
     fn from_str(text: &str) -> Result<Self, InvalidInput> {
-        let refuse = |reason| Err(InvalidInput { text: text.to_owned(), reason });
-        let (body, optional) = text.strip_suffix('?').map_or((text, false), |body| (body, true));
+        let refuse = |reason| {
+            Err(InvalidInput {
+                text: text.to_owned(),
+                reason,
+            })
+        };
+        let (body, optional) = text
+            .strip_suffix('?')
+            .map_or((text, false), |body| (body, true));
         let (artifact, pointer) = match body.split_once("#/") {
             Some((artifact, _)) => (artifact, &body[artifact.len() + 1..]),
             None => (body.strip_suffix('#').unwrap_or(body), ""),
@@ -55,7 +62,11 @@ impl FromStr for InputRef {
         if !after_tilde.all(|rest| rest.starts_with(['0', '1'])) {
             return refuse("in a JSON pointer `~` must be followed by 0 or 1");
         }
-        Ok(Self { artifact: artifact.to_owned(), pointer: pointer.to_owned(), optional })
+        Ok(Self {
+            artifact: artifact.to_owned(),
+            pointer: pointer.to_owned(),
+            optional,
+        })
     }
 }
 
@@ -77,9 +88,19 @@ mod tests {
     #[test]
     fn an_input_names_an_artifact_a_pointer_and_whether_it_is_needed() {
         let input: InputRef = "project_plan_raw.json#/smart_criteria?".parse().unwrap();
-        assert_eq!((input.artifact.as_str(), input.pointer.as_str(), input.optional), ("project_plan_raw.json", "/smart_criteria", true));
+        assert_eq!(
+            (
+                input.artifact.as_str(),
+                input.pointer.as_str(),
+                input.optional
+            ),
+            ("project_plan_raw.json", "/smart_criteria", true)
+        );
         let chunk: InputRef = "task_durations_raw.json#7".parse().unwrap();
-        assert_eq!((chunk.artifact.as_str(), chunk.pointer.as_str()), ("task_durations_raw.json#7", ""));
+        assert_eq!(
+            (chunk.artifact.as_str(), chunk.pointer.as_str()),
+            ("task_durations_raw.json#7", "")
+        );
         for text in ["plan", "a.json#/b~1c?", "a#3"] {
             assert_eq!(text.parse::<InputRef>().unwrap().to_string(), text);
         }

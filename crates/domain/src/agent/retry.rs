@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::values::hash::ContentHash;
-use crate::values::ids::{OrchestrationId, StepId};
 use crate::values::time::Millis;
 
 /// What kind of failure an attempt ended in: decides whether trying again can help.
@@ -39,33 +38,47 @@ pub const MAX_DELAY: Millis = Millis(3_600_000);
 pub const MAX_BACKOFF: Millis = Millis(300_000);
 
 /// The delay before the next attempt: exponential with full jitter (Brooker, "Exponential Backoff And Jitter", 2015):
-/// uniform in `0..=min(MAX_BACKOFF, BASE_DELAY * 2^retries)`, the chance being a hash of the attempt's name, so that
-/// one log always gives the same times. A peer's own `retry_after` is a floor under it, capped by [`MAX_DELAY`].
-pub fn delay(orchestration: OrchestrationId, step: &StepId, attempt: u32, retries: u32, retry_after: Option<Millis>) -> Millis {
-    let ceiling = BASE_DELAY.0.saturating_mul(1 << retries.min(20)).min(MAX_BACKOFF.0);
-    let name = format!("{orchestration}/{step}/{attempt}");
-    let jittered = ContentHash::of(name.as_bytes()).seed() % (ceiling + 1);
-    Millis(jittered.max(retry_after.map_or(0, |asked| asked.0)).min(MAX_DELAY.0))
+/// uniform in `0..=min(MAX_BACKOFF, BASE_DELAY * 2^retries)`, the chance being a hash of the attempt's name (`step` must
+/// name it among all orchestrations), so that one log always gives the same times. A peer's own `retry_after` is a floor under it, capped by [`MAX_DELAY`].
+pub fn delay(step: &str, attempt: u32, retries: u32, retry_after: Option<Millis>) -> Millis {
+    let ceiling = BASE_DELAY
+        .0
+        .saturating_mul(1 << retries.min(20))
+        .min(MAX_BACKOFF.0);
+    let jittered = ContentHash::of(format!("{step}/{attempt}").as_bytes()).seed() % (ceiling + 1);
+    Millis(
+        jittered
+            .max(retry_after.map_or(0, |asked| asked.0))
+            .min(MAX_DELAY.0),
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
-    use uuid::Uuid;
 
     fn sample(attempt: u32, retries: u32, retry_after: Option<Millis>) -> Millis {
-        delay(OrchestrationId(Uuid::from_u128(7)), &StepId::new("plan-lint").unwrap(), attempt, retries, retry_after)
+        delay(
+            "some orchestration/plan-lint",
+            attempt,
+            retries,
+            retry_after,
+        )
     }
 
     #[test]
     fn delays_spread_under_a_doubling_ceiling() {
         for retries in 0..12 {
             let ceiling = (2_000_u64 << retries).min(300_000);
-            let delays: Vec<u64> = (0..200).map(|attempt| sample(attempt, retries, None).0).collect();
+            let delays: Vec<u64> = (0..200)
+                .map(|attempt| sample(attempt, retries, None).0)
+                .collect();
             assert!(delays.iter().all(|delay| *delay <= ceiling));
             let mean = delays.iter().sum::<u64>() / 200;
-            assert!(mean > ceiling * 4 / 10 && mean < ceiling * 6 / 10, "full jitter has mean near {ceiling}/2, not {mean}");
+            assert!(
+                mean > ceiling * 4 / 10 && mean < ceiling * 6 / 10,
+                "full jitter has mean near {ceiling}/2, not {mean}"
+            );
         }
         assert_eq!(sample(1, 3, None), sample(1, 3, None));
     }

@@ -45,7 +45,10 @@ pub fn problems(definition: &AgentDefinition) -> Vec<Problem> {
         && !schema.is_object()
         && !schema.is_boolean()
     {
-        found.add("outputSchema.schema", "a JSON Schema is an object".to_owned());
+        found.add(
+            "outputSchema.schema",
+            "a JSON Schema is an object".to_owned(),
+        );
     }
     found.0
 }
@@ -55,20 +58,39 @@ struct Problems(Vec<Problem>);
 
 impl Problems {
     fn add(&mut self, key: &str, message: String) {
-        self.0.push(Problem { key: key.to_owned(), message });
+        self.0.push(Problem {
+            key: key.to_owned(),
+            message,
+        });
     }
 }
 
 fn texts(definition: &AgentDefinition, found: &mut Problems) {
-    for (key, text) in [("displayName", &definition.display_name), ("version", &definition.version)] {
+    for (key, text) in [
+        ("displayName", &definition.display_name),
+        ("version", &definition.version),
+    ] {
         if text.trim().is_empty() {
             found.add(key, "must not be empty".to_owned());
         }
     }
-    if !definition.version.chars().all(|c| c.is_ascii_alphanumeric() || ".-_+".contains(c)) {
-        found.add("version", format!("`{}`: only letters, digits and `. - _ +` are allowed", definition.version));
+    if !definition
+        .version
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || ".-_+".contains(c))
+    {
+        found.add(
+            "version",
+            format!(
+                "`{}`: only letters, digits and `. - _ +` are allowed",
+                definition.version
+            ),
+        );
     }
-    for (key, text) in [("displayName", &definition.display_name), ("description", &definition.description)] {
+    for (key, text) in [
+        ("displayName", &definition.display_name),
+        ("description", &definition.description),
+    ] {
         if text.chars().count() > TEXT_MAX {
             found.add(key, format!("is longer than {TEXT_MAX} characters"));
         }
@@ -83,17 +105,32 @@ fn times(definition: &AgentDefinition, found: &mut Problems) {
     ];
     for (key, time) in times {
         if time.0 == 0 || time > TIME_MAX {
-            found.add(key, format!("{} ms is not between 1 ms and 30 days (times are in milliseconds)", time.0));
+            found.add(
+                key,
+                format!(
+                    "{} ms is not between 1 ms and 30 days (times are in milliseconds)",
+                    time.0
+                ),
+            );
         }
     }
     if definition.timeout > definition.total_timeout {
-        found.add("totalTimeout", format!("{} ms is shorter than the timeout of one attempt ({} ms)", definition.total_timeout.0, definition.timeout.0));
+        found.add(
+            "totalTimeout",
+            format!(
+                "{} ms is shorter than the timeout of one attempt ({} ms)",
+                definition.total_timeout.0, definition.timeout.0
+            ),
+        );
     }
 }
 
 fn inputs(definition: &AgentDefinition, found: &mut Problems) {
     let mut seen = BTreeSet::new();
-    let listed = [("inputSchema.fields", &definition.input_schema.fields), ("inputSchema.context", &definition.input_schema.context)];
+    let listed = [
+        ("inputSchema.fields", &definition.input_schema.fields),
+        ("inputSchema.context", &definition.input_schema.context),
+    ];
     for (key, texts) in listed {
         for text in texts {
             match text.parse::<InputRef>() {
@@ -111,20 +148,32 @@ fn dependencies(definition: &AgentDefinition, found: &mut Problems) {
     let mut seen = BTreeSet::new();
     for dependency in &definition.dependencies {
         if dependency.agent == definition.id {
-            found.add("dependencies", format!("`{}` depends on itself", definition.id));
+            found.add(
+                "dependencies",
+                format!("`{}` depends on itself", definition.id),
+            );
         }
         if !seen.insert(&dependency.agent) {
-            found.add("dependencies", format!("`{}` is listed twice", dependency.agent));
+            found.add(
+                "dependencies",
+                format!("`{}` is listed twice", dependency.agent),
+            );
         }
     }
 }
 
 fn limits(definition: &AgentDefinition, found: &mut Problems) {
     if definition.max_retries > RETRIES_MAX {
-        found.add("maxRetries", format!("{} is more than {RETRIES_MAX}", definition.max_retries));
+        found.add(
+            "maxRetries",
+            format!("{} is more than {RETRIES_MAX}", definition.max_retries),
+        );
     }
     if definition.cost_per_run < Credits::ZERO {
-        found.add("costPerRun", format!("{} is negative", definition.cost_per_run));
+        found.add(
+            "costPerRun",
+            format!("{} is negative", definition.cost_per_run),
+        );
     }
     if definition.max_turns == Some(0) {
         found.add("maxTurns", "must be at least 1".to_owned());
@@ -133,8 +182,14 @@ fn limits(definition: &AgentDefinition, found: &mut Problems) {
         if concurrency.max == 0 {
             found.add("concurrency.max", "must be at least 1".to_owned());
         }
-        if concurrency.key.is_empty() || concurrency.key.len() > 128 || concurrency.key.contains(char::is_control) {
-            found.add("concurrency.key", "must be 1 to 128 printable characters".to_owned());
+        if concurrency.key.is_empty()
+            || concurrency.key.len() > 128
+            || concurrency.key.contains(char::is_control)
+        {
+            found.add(
+                "concurrency.key",
+                "must be 1 to 128 printable characters".to_owned(),
+            );
         }
     }
 }
@@ -143,13 +198,23 @@ fn executor(definition: &AgentDefinition, found: &mut Problems) {
     if let Some(Executor::Http { url }) = &definition.executor
         && !(url.starts_with("http://") || url.starts_with("https://"))
     {
-        found.add("executor.url", format!("`{url}` is not an http or https URL"));
+        found.add(
+            "executor.url",
+            format!("`{url}` is not an http or https URL"),
+        );
     }
     if matches!(definition.executor, Some(Executor::Model {})) && definition.model.is_none() {
-        found.add("model", "an agent of kind `model` must name its model".to_owned());
+        found.add(
+            "model",
+            "an agent of kind `model` must name its model".to_owned(),
+        );
     }
-    if matches!(definition.executor, Some(Executor::Script {})) && definition.handle_steps.is_none() {
-        found.add("handleSteps", "an agent of kind `script` must have its source".to_owned());
+    if matches!(definition.executor, Some(Executor::Script {})) && definition.handle_steps.is_none()
+    {
+        found.add(
+            "handleSteps",
+            "an agent of kind `script` must have its source".to_owned(),
+        );
     }
 }
 
@@ -172,16 +237,25 @@ mod tests {
 
     fn keys_at_fault(extra: &str) -> Vec<String> {
         let definition = from_toml(&format!("{extra}\n{GOOD}")).unwrap();
-        problems(&definition).into_iter().map(|problem| problem.key).collect()
+        problems(&definition)
+            .into_iter()
+            .map(|problem| problem.key)
+            .collect()
     }
 
     #[test]
     fn a_good_definition_has_no_problem() {
         let definition = from_toml(GOOD).unwrap();
         assert_eq!(problems(&definition), []);
-        assert!(definition.inputs().unwrap()[2].optional, "context is best effort");
+        assert!(
+            definition.inputs().unwrap()[2].optional,
+            "context is best effort"
+        );
         assert!(definition.dependencies[1].accepts_partial);
-        assert_eq!(definition.output_json_schema()["required"], serde_json::json!(["findings", "summary"]));
+        assert_eq!(
+            definition.output_json_schema()["required"],
+            serde_json::json!(["findings", "summary"])
+        );
     }
 
     #[test]
@@ -190,20 +264,45 @@ mod tests {
         assert_eq!(keys_at_fault("totalTimeout = 1000"), ["totalTimeout"]);
         assert_eq!(keys_at_fault("maxRetries = 1000"), ["maxRetries"]);
         assert_eq!(keys_at_fault("version = ' '"), ["version", "version"]);
-        assert_eq!(keys_at_fault("concurrency = { key = '', max = 0 }"), ["concurrency.max", "concurrency.key"]);
+        assert_eq!(
+            keys_at_fault("concurrency = { key = '', max = 0 }"),
+            ["concurrency.max", "concurrency.key"]
+        );
         let itself = GOOD.replace("\"plan-inventory\"", "\"supplier-check\"");
-        assert_eq!(problems(&from_toml(&itself).unwrap())[0].key, "dependencies");
-        let costly = GOOD.replace("plan.counts.risks > 0", "plan.a.all(x, plan.b.all(y, x == y))");
-        assert_eq!(problems(&from_toml(&costly).unwrap())[0].key, "runCondition");
+        assert_eq!(
+            problems(&from_toml(&itself).unwrap())[0].key,
+            "dependencies"
+        );
+        let costly = GOOD.replace(
+            "plan.counts.risks > 0",
+            "plan.a.all(x, plan.b.all(y, x == y))",
+        );
+        assert_eq!(
+            problems(&from_toml(&costly).unwrap())[0].key,
+            "runCondition"
+        );
         let twice = GOOD.replace("\"team.md\"", "\"task_durations.json\"");
-        assert_eq!(problems(&from_toml(&twice).unwrap())[0].key, "inputSchema.context");
+        assert_eq!(
+            problems(&from_toml(&twice).unwrap())[0].key,
+            "inputSchema.context"
+        );
     }
 
     #[test]
     fn a_typo_does_not_vanish() {
-        for typo in ["maxRetry = 2", "executor = { kind = 'analysis', fast = true }", "concurrency = { key = 'a', max = 1, min = 0 }"] {
+        for typo in [
+            "maxRetry = 2",
+            "executor = { kind = 'analysis', fast = true }",
+            "concurrency = { key = 'a', max = 1, min = 0 }",
+        ] {
             let text = format!("id = 'a'\ndisplayName = 'A'\n{typo}");
-            assert!(from_toml(&text).unwrap_err().to_string().contains("unknown field"), "{typo}");
+            assert!(
+                from_toml(&text)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("unknown field"),
+                "{typo}"
+            );
         }
     }
 
@@ -222,7 +321,14 @@ mod tests {
     fn the_published_schema_names_every_key_and_refuses_others() {
         let schema = json_schema();
         assert_eq!(schema["additionalProperties"], false);
-        for key in ["id", "runCondition", "queueTimeout", "costPerRun", "executor", "acceptsPartial"] {
+        for key in [
+            "id",
+            "runCondition",
+            "queueTimeout",
+            "costPerRun",
+            "executor",
+            "acceptsPartial",
+        ] {
             assert!(schema.to_string().contains(&format!("\"{key}\"")), "{key}");
         }
     }

@@ -13,7 +13,9 @@ const NANO: i64 = 1_000_000_000;
 
 /// The text is not an amount of credits that can be held exactly.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an amount of credits: write a decimal with at most nine places, below 9.2 billion")]
+#[error(
+    "`{0}` is not an amount of credits: write a decimal with at most nine places, below 9.2 billion"
+)]
 pub struct InvalidCredits(String);
 
 impl Credits {
@@ -43,7 +45,10 @@ impl fmt::Display for Credits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let magnitude = self.0.unsigned_abs();
-        let (whole, part) = (magnitude / NANO.unsigned_abs(), magnitude % NANO.unsigned_abs());
+        let (whole, part) = (
+            magnitude / NANO.unsigned_abs(),
+            magnitude % NANO.unsigned_abs(),
+        );
         if part == 0 {
             return write!(f, "{sign}{whole}");
         }
@@ -57,7 +62,9 @@ impl FromStr for Credits {
 
     fn from_str(text: &str) -> Result<Self, InvalidCredits> {
         let refused = || InvalidCredits(text.chars().take(40).collect());
-        let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (negative, digits) = text
+            .strip_prefix('-')
+            .map_or((false, text), |rest| (true, rest));
         let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
         let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
         if whole.is_empty() || part.len() > 9 || !all_digits(whole) || !all_digits(part) {
@@ -65,7 +72,10 @@ impl FromStr for Credits {
         }
         let whole: i64 = whole.parse().map_err(|_| refused())?;
         let part: i64 = format!("{part:0<9}").parse().map_err(|_| refused())?;
-        let nano = whole.checked_mul(NANO).and_then(|nano| nano.checked_add(part)).ok_or_else(refused)?;
+        let nano = whole
+            .checked_mul(NANO)
+            .and_then(|nano| nano.checked_add(part))
+            .ok_or_else(refused)?;
         Ok(Self(if negative { -nano } else { nano }))
     }
 }
@@ -119,15 +129,30 @@ mod tests {
         for text in ["0", "0.5", "0.000000001", "-3.25", "9223372036.854775807"] {
             assert_eq!(text.parse::<Credits>().unwrap().to_string(), text);
         }
-        for refused in ["", ".5", "1.0000000001", "9223372036.854775808", "1e3", "--1", "+1", "ten"] {
+        for refused in [
+            "",
+            ".5",
+            "1.0000000001",
+            "9223372036.854775808",
+            "1e3",
+            "--1",
+            "+1",
+            "ten",
+        ] {
             assert!(refused.parse::<Credits>().is_err(), "{refused}");
         }
     }
 
     #[test]
     fn a_definitions_number_is_an_exact_amount() {
-        assert_eq!(serde_json::from_str::<Credits>("0.35").unwrap(), Credits::from_nano(350_000_000));
-        assert_eq!(serde_json::from_str::<Credits>("2").unwrap(), Credits::from_nano(2_000_000_000));
+        assert_eq!(
+            serde_json::from_str::<Credits>("0.35").unwrap(),
+            Credits::from_nano(350_000_000)
+        );
+        assert_eq!(
+            serde_json::from_str::<Credits>("2").unwrap(),
+            Credits::from_nano(2_000_000_000)
+        );
         assert!(serde_json::from_str::<Credits>("1e-12").is_err());
     }
 }

@@ -28,7 +28,9 @@ impl ContentHash {
 
     /// The first eight bytes as a number: a deterministic seed.
     pub fn seed(&self) -> u64 {
-        self.0[..8].iter().fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
+        self.0[..8]
+            .iter()
+            .fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
     }
 }
 
@@ -73,6 +75,8 @@ impl Serialize for ContentHash {
 
 impl<'de> Deserialize<'de> for ContentHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }

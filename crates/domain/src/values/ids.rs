@@ -52,14 +52,22 @@ pub struct InvalidId {
 }
 
 fn check(text: &str) -> Result<(), InvalidId> {
-    let refuse = |reason| Err(InvalidId { text: text.chars().take(80).collect(), reason });
+    let refuse = |reason| {
+        Err(InvalidId {
+            text: text.chars().take(80).collect(),
+            reason,
+        })
+    };
     if text.is_empty() {
         return refuse("it is empty");
     }
     if text.len() > TEXT_ID_MAX {
         return refuse("it is longer than 64 characters");
     }
-    if !text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b)) {
+    if !text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b))
+    {
         return refuse("only lower-case letters, digits, `-`, `_` and `.` are allowed");
     }
     if !text.as_bytes()[0].is_ascii_alphanumeric() {

@@ -2,17 +2,31 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 /// Microseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
 /// A span in milliseconds, as agent definitions state all their times.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize, schemars::JsonSchema,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(transparent)]
 pub struct Millis(pub u64);
@@ -38,7 +52,8 @@ impl Sub for Timestamp {
 
     /// The span since `earlier`; nothing when `earlier` is in fact later.
     fn sub(self, earlier: Self) -> Millis {
-        Millis(u64::try_from(self.0.saturating_sub(earlier.0) / 1_000).unwrap_or(0))
+        let micros = self.0.saturating_sub(earlier.0).max(0);
+        Millis(Duration::from_micros(micros.unsigned_abs()).as_millis() as u64)
     }
 }
 

@@ -1,0 +1,185 @@
+//! What is asked of an orchestration, what a decision may know, and how it refuses.
+
+use std::collections::BTreeMap;
+
+use crate::agent::gate::Verdict;
+use crate::agent::retry::ErrorClass;
+use crate::orchestration::event::Created;
+use crate::orchestration::standing::Wait;
+use crate::values::hash::ContentHash;
+use crate::values::ids::{HolderId, StepId};
+use crate::values::time::{Millis, Timestamp};
+
+/// Who holds an attempt: a replica or worker in one of its lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Holder {
+    /// The holder's row.
+    pub id: HolderId,
+    /// Rises when a lapsed holder comes back: what it held before is no longer its own.
+    pub epoch: u64,
+}
+
+/// What an agent handed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Blob of the data (canonical JSON).
+    pub data: ContentHash,
+}
+
+/// How an attempt ended, as its holder tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// With a whole output.
+    Completed(Output),
+    /// With an incomplete one that is worth keeping; no further attempt is wanted.
+    Partial {
+        /// What there is.
+        output: Output,
+        /// Why it is not whole.
+        reason: String,
+    },
+    /// Without a whole output.
+    Failed {
+        /// What kind of failure.
+        class: ErrorClass,
+        /// What happened, for people.
+        message: String,
+        /// The peer asked to wait this long.
+        retry_after: Option<Millis>,
+        /// What there is so far, kept when no retry is left.
+        kept: Option<Output>,
+    },
+    /// Stopped because it was asked to.
+    Cancelled {
+        /// What there is so far.
+        kept: Option<Output>,
+    },
+}
+
+/// A command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Begin.
+    Create(Box<Created>),
+    /// Give the due gates their verdicts.
+    OpenGates,
+    /// Claim a step for an attempt, or take over an equal enrichment.
+    Start {
+        /// Which.
+        step: StepId,
+        /// For whom.
+        holder: Holder,
+    },
+    /// Report an attempt's end.
+    Finish {
+        /// Which.
+        step: StepId,
+        /// The fence.
+        attempt: u32,
+        /// Who reports.
+        holder: Holder,
+        /// What.
+        report: Report,
+    },
+    /// The attempt's holder has lapsed.
+    Expire {
+        /// Which.
+        step: StepId,
+        /// The fence.
+        attempt: u32,
+    },
+    /// See what time has done.
+    Tick,
+    /// Start nothing more, of one step or of all.
+    Pause {
+        /// One step, or all.
+        step: Option<StepId>,
+    },
+    /// End a pause.
+    Resume {
+        /// One step, or all.
+        step: Option<StepId>,
+    },
+    /// Stop, giving what is in flight `grace` to end.
+    Cancel {
+        /// One step, or all.
+        step: Option<StepId>,
+        /// Why, for people.
+        reason: String,
+        /// How long attempts may still take.
+        grace: Millis,
+    },
+    /// Say yes to a parked step.
+    Approve {
+        /// Which.
+        step: StepId,
+        /// Who says yes.
+        by: String,
+    },
+}
+
+/// What a start may know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartFacts {
+    /// SHA-256 over the declared inputs.
+    pub input: ContentHash,
+    /// An equal step's enrichment (its data), if one stands.
+    pub reusable: Option<ContentHash>,
+    /// Attempts in flight by counter key, as far as known; the store has the last word.
+    pub held: BTreeMap<String, i64>,
+}
+
+/// All that a decision may know of the world.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// The time.
+    pub now: Timestamp,
+    /// What the due gates say.
+    pub verdicts: BTreeMap<StepId, Verdict>,
+    /// For [`Command::Start`].
+    pub start: Option<StartFacts>,
+}
+
+/// A command that does not fit the state: a normal answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// There is no such step.
+    #[error("there is no step `{0}`")]
+    UnknownStep(StepId),
+    /// It exists already.
+    #[error("the orchestration exists already")]
+    Exists,
+    /// It has ended.
+    #[error("the orchestration has ended ({0})")]
+    Ended(&'static str),
+    /// The step has ended.
+    #[error("the step `{step}` has ended ({ended})")]
+    StepEnded {
+        /// Which.
+        step: StepId,
+        /// How.
+        ended: &'static str,
+    },
+    /// The step cannot start now.
+    #[error("the step `{step}` cannot start now: {wait}")]
+    NotStartable {
+        /// Which.
+        step: StepId,
+        /// What it waits for.
+        wait: Wait,
+    },
+    /// The report comes from an attempt that is no longer the step's own.
+    #[error("attempt {attempt} of `{step}` is no longer the current one")]
+    Stale {
+        /// Which.
+        step: StepId,
+        /// Whose.
+        attempt: u32,
+    },
+    /// The step waits for no approval.
+    #[error("the step `{0}` does not wait for approval")]
+    NotParked(StepId),
+    /// The caller did not gather what the decision needs.
+    #[error("the facts for this decision are missing: {0}")]
+    MissingFacts(&'static str),
+}

@@ -1,0 +1,228 @@
+//! What the end of steps brings: who becomes ready, who is skipped or gated off, and how it all ends.
+
+use std::collections::BTreeMap;
+
+use crate::orchestration::event::{Completion, EndedAs, Event, ParkedFor, SkipCause};
+use crate::orchestration::graph::{Dependent, StepIndex};
+use crate::orchestration::state::Orchestration;
+use crate::values::credits::Credits;
+use crate::values::ids::StepId;
+
+/// The ends decided so far, laid over a state that stays as it is. Costs the out-degree of what ends, never a scan.
+pub struct Ending<'a> {
+    orchestration: &'a Orchestration,
+    /// Ended by this decision.
+    ended: BTreeMap<StepIndex, EndedAs>,
+    /// Dependencies left, of steps whose number this decision has changed.
+    waiting_on: BTreeMap<StepIndex, u32>,
+    /// Ended, but not yet told to the dependents.
+    untold: Vec<StepIndex>,
+    events: Vec<Event>,
+    cancelled: Option<String>,
+    aborted: Option<String>,
+    cost: Credits,
+}
+
+/// What the end of a dependency means for a step.
+enum Effect {
+    Satisfied,
+    GatesOff,
+    Skips,
+}
+
+impl<'a> Ending<'a> {
+    /// Nothing ended yet.
+    pub fn of(orchestration: &'a Orchestration) -> Self {
+        let head = orchestration.head.as_ref();
+        Self {
+            orchestration,
+            ended: BTreeMap::new(),
+            waiting_on: BTreeMap::new(),
+            untold: Vec::new(),
+            events: Vec::new(),
+            cancelled: head
+                .and_then(|head| head.cancelling.as_ref())
+                .map(|cancelling| cancelling.reason.clone()),
+            aborted: None,
+            cost: head.map_or(Credits::ZERO, |head| head.cost),
+        }
+    }
+
+    /// Adds an event that ends nothing.
+    pub fn note(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// The step at `index` ends as `ended`, said by `event`.
+    pub fn end(&mut self, index: StepIndex, ended: EndedAs, event: Event) {
+        if let Event::StepCompleted { enrichment, .. } = &event {
+            self.cost = self.cost.checked_add(enrichment.cost).unwrap_or(self.cost);
+        }
+        self.ended.insert(index, ended);
+        self.untold.push(index);
+        self.events.push(event);
+    }
+
+    /// From here on the whole ends as cancelled.
+    pub fn cancel(&mut self, reason: &str) {
+        self.cancelled = Some(reason.to_owned());
+    }
+
+    /// Whether the step at `index` has ended, before or by this decision.
+    pub fn has_ended(&self, index: StepIndex) -> bool {
+        self.ended.contains_key(&index) || self.orchestration.steps[index].state.ended().is_some()
+    }
+
+    /// The whole ends as failed: every unended step is cancelled.
+    pub fn abort(&mut self, reason: String) {
+        for index in 0..self.orchestration.steps.len() {
+            if !self.has_ended(index) {
+                let event = Event::StepCancelled {
+                    step: self.id(index),
+                    reason: reason.clone(),
+                };
+                self.end(index, EndedAs::Cancelled, event);
+            }
+        }
+        self.aborted = Some(reason);
+    }
+
+    /// Tells every end to the dependents, and theirs to theirs; then says how the whole ended, if it has.
+    pub fn settle(mut self) -> Vec<Event> {
+        let mut told = 0;
+        while told < self.untold.len() {
+            let index = self.untold[told];
+            told += 1;
+            for position in 0..self.orchestration.graph.dependents(index).len() {
+                self.tell(index, self.orchestration.graph.dependents(index)[position]);
+            }
+        }
+        let ended_now = u32::try_from(self.ended.len()).unwrap_or(u32::MAX);
+        if ended_now > 0 && self.orchestration.tally.unended == ended_now {
+            let last = self.last_event();
+            self.events.push(last);
+        }
+        self.events
+    }
+
+    /// A step without unended dependencies may start, when its gate or a person does not stand before it.
+    pub fn unblock(&mut self, index: StepIndex) {
+        let rules = self.orchestration.graph.rules(index);
+        if rules.gate.is_none() {
+            self.admit(index, None);
+        }
+    }
+
+    /// A step whose gate is open, or that has none.
+    pub fn admit(&mut self, index: StepIndex, gate: Option<crate::agent::gate::Verdict>) {
+        let step = self.id(index);
+        self.events
+            .push(if self.orchestration.graph.rules(index).approval {
+                Event::StepParked {
+                    step,
+                    parked_for: ParkedFor::Approval,
+                    gate,
+                }
+            } else {
+                Event::StepReady {
+                    step,
+                    gate,
+                    approved_by: None,
+                }
+            });
+    }
+
+    fn tell(&mut self, index: StepIndex, edge: Dependent) {
+        if self.has_ended(edge.step) {
+            return;
+        }
+        let waiting_on = *self
+            .waiting_on
+            .entry(edge.step)
+            .and_modify(|waiting_on| *waiting_on -= 1)
+            .or_insert_with(|| {
+                self.orchestration.steps[edge.step]
+                    .waiting_on
+                    .saturating_sub(1)
+            });
+        let ended = self.ended[&index];
+        match self.effect(edge, ended) {
+            Effect::Satisfied if waiting_on == 0 => self.unblock(edge.step),
+            Effect::Satisfied => {}
+            Effect::GatesOff => {
+                let event = Event::StepGatedOff {
+                    step: self.id(edge.step),
+                    gate: None,
+                    dependency: Some(self.id(index)),
+                };
+                self.end(edge.step, EndedAs::GatedOff, event);
+            }
+            Effect::Skips => {
+                let cause = SkipCause::Dependency {
+                    step: self.id(index),
+                    ended,
+                };
+                self.end(
+                    edge.step,
+                    EndedAs::Skipped,
+                    Event::StepSkipped {
+                        step: self.id(edge.step),
+                        cause,
+                    },
+                );
+            }
+        }
+    }
+
+    fn effect(&self, edge: Dependent, ended: EndedAs) -> Effect {
+        match ended {
+            _ if edge.optional => Effect::Satisfied,
+            EndedAs::Completed => Effect::Satisfied,
+            EndedAs::Partial if edge.accepts_partial => Effect::Satisfied,
+            EndedAs::GatedOff if self.orchestration.graph.rules(edge.step).runs_after_gate => {
+                Effect::Satisfied
+            }
+            EndedAs::GatedOff => Effect::GatesOff,
+            EndedAs::Partial
+            | EndedAs::Failed
+            | EndedAs::Timeout
+            | EndedAs::Skipped
+            | EndedAs::Cancelled => Effect::Skips,
+        }
+    }
+
+    fn last_event(&self) -> Event {
+        let cost = self.cost;
+        let count = |kind| {
+            let now = self.ended.values().filter(|ended| **ended == kind).count();
+            self.orchestration.tally.ended_as(kind) as usize + now
+        };
+        if let Some(reason) = self.aborted.clone() {
+            return Event::OrchestrationFailed { reason, cost };
+        }
+        if let Some(reason) = self.cancelled.clone() {
+            return Event::OrchestrationCancelled { reason, cost };
+        }
+        if count(EndedAs::Completed) + count(EndedAs::Partial) == 0 {
+            return Event::OrchestrationFailed {
+                reason: "no enrichment stands".to_owned(),
+                cost,
+            };
+        }
+        let whole = count(EndedAs::Completed) > 0
+            && count(EndedAs::Completed) + count(EndedAs::GatedOff)
+                == self.orchestration.steps.len();
+        Event::OrchestrationCompleted {
+            status: if whole {
+                Completion::Complete
+            } else {
+                Completion::Partial
+            },
+            cost,
+        }
+    }
+
+    fn id(&self, index: StepIndex) -> StepId {
+        self.orchestration.graph.rules(index).id.clone()
+    }
+}

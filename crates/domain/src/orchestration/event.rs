@@ -1,0 +1,293 @@
+//! What happened: the stored events, a closed list. They are the truth; everything else is made from them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::gate::Verdict;
+use crate::agent::retry::ErrorClass;
+use crate::artifact::Enrichment;
+use crate::orchestration::graph::StepRules;
+use crate::values::credits::Credits;
+use crate::values::hash::ContentHash;
+use crate::values::ids::{AccountId, AgentId, HolderId, StepId};
+use crate::values::time::Timestamp;
+
+/// An event at its place in one orchestration's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Cursor: 1, 2, 3 … without gaps.
+    pub seq: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// An agent of the default set that this plan gives nothing to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Excluded {
+    /// Who.
+    pub agent: AgentId,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// Everything that an orchestration starts from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Created {
+    /// Whose it is.
+    pub account: AccountId,
+    /// The plan's name, for people.
+    pub name: String,
+    /// The plan's hash.
+    pub plan: ContentHash,
+    /// The blob with the pinned definitions and parameters.
+    pub pinned: ContentHash,
+    /// Equal submissions bear equal keys; none when each is to be fresh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submission: Option<ContentHash>,
+    /// Whether enrichments of earlier orchestrations may be taken over.
+    pub reuse: bool,
+    /// The graph.
+    pub steps: Vec<StepRules>,
+    /// Agents left out, with the reasons.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<Excluded>,
+}
+
+/// Why a step was skipped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum SkipCause {
+    /// The plan lacks inputs that it requires.
+    MissingInput {
+        /// Each with its reason.
+        names: Vec<String>,
+    },
+    /// A dependency ended in a way that this step cannot use.
+    Dependency {
+        /// Which.
+        step: StepId,
+        /// How it ended.
+        ended: EndedAs,
+    },
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedAs {
+    /// With a whole enrichment.
+    Completed,
+    /// With a part of one.
+    Partial,
+    /// With none.
+    Failed,
+    /// Too late, with none.
+    Timeout,
+    /// Not wanted for this plan.
+    GatedOff,
+    /// Could not be started.
+    Skipped,
+    /// Stopped by a command or an abort.
+    Cancelled,
+}
+
+/// Why a step failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum FailCause {
+    /// The last attempt failed and no retry is left, or none can help.
+    Attempt {
+        /// What kind of failure.
+        class: ErrorClass,
+        /// What was said.
+        message: String,
+    },
+    /// Its holders lapsed too often: it may be what kills them.
+    Lapsed,
+    /// It waited in the queue longer than its `queueTimeout`.
+    QueueTimeout,
+    /// It took longer than its `totalTimeout`.
+    TotalTimeout,
+}
+
+/// What a parked step waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParkedFor {
+    /// A person's yes.
+    Approval,
+}
+
+/// How a finished orchestration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Completion {
+    /// Every step completed or was gated off, and at least one completed.
+    Complete,
+    /// Some enrichments stand and some do not.
+    Partial,
+}
+
+/// A stored event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    rename_all = "snake_case",
+    rename_all_fields = "camelCase",
+    tag = "kind",
+    deny_unknown_fields
+)]
+#[allow(
+    missing_docs,
+    reason = "each field bears the name that the glossary gives it"
+)]
+pub enum Event {
+    /// The orchestration exists, with its graph pinned.
+    OrchestrationCreated(Box<Created>),
+    /// Dependencies done, gate open, approval given: the step may be claimed.
+    StepReady {
+        step: StepId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gate: Option<Verdict>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approved_by: Option<String>,
+    },
+    /// Not wanted for this plan: by its own gate (`gate`) or because `dependency` was gated off.
+    StepGatedOff {
+        step: StepId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gate: Option<Verdict>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dependency: Option<StepId>,
+    },
+    /// Cannot start; nothing else is touched but what needs it.
+    StepSkipped { step: StepId, cause: SkipCause },
+    /// Waits for something that only a command brings.
+    StepParked {
+        step: StepId,
+        #[serde(rename = "for")]
+        parked_for: ParkedFor,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gate: Option<Verdict>,
+    },
+    /// Claimed: `attempt` is the fence, `number` the order of starting.
+    AttemptStarted {
+        step: StepId,
+        attempt: u32,
+        number: u32,
+        holder: HolderId,
+        epoch: u64,
+        input: ContentHash,
+    },
+    /// The attempt reported a failure.
+    AttemptFailed {
+        step: StepId,
+        attempt: u32,
+        class: ErrorClass,
+        message: String,
+    },
+    /// The attempt's holder lapsed.
+    AttemptExpired {
+        step: StepId,
+        attempt: u32,
+        lapses: u32,
+    },
+    /// The step is in the queue again, from `due_at` on.
+    RetryScheduled {
+        step: StepId,
+        retries: u32,
+        due_at: Timestamp,
+    },
+    /// An enrichment was applied: the plan artifact is at `version` now.
+    StepCompleted {
+        step: StepId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<u32>,
+        number: u32,
+        enrichment: Enrichment,
+        version: u64,
+    },
+    /// Ended without an enrichment, as `failed` or `timeout`.
+    StepFailed {
+        step: StepId,
+        ended: EndedAs,
+        cause: FailCause,
+    },
+    /// Stopped by a command or an abort.
+    StepCancelled { step: StepId, reason: String },
+    /// No attempt starts until `resumed`: of one step, or of all.
+    Paused {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+    },
+    /// The end of a pause.
+    Resumed {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+    },
+    /// What has not started is cancelled; what is in flight may end until the deadline.
+    CancelRequested {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+        reason: String,
+        deadline: Timestamp,
+    },
+    /// All steps have ended and at least one enrichment stands.
+    OrchestrationCompleted { status: Completion, cost: Credits },
+    /// An abort, or no enrichment stands.
+    OrchestrationFailed { reason: String, cost: Credits },
+    /// As asked.
+    OrchestrationCancelled { reason: String, cost: Credits },
+}
+
+impl Event {
+    /// The kind's name, as stored.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::OrchestrationCreated(_) => "orchestration_created",
+            Self::StepReady { .. } => "step_ready",
+            Self::StepGatedOff { .. } => "step_gated_off",
+            Self::StepSkipped { .. } => "step_skipped",
+            Self::StepParked { .. } => "step_parked",
+            Self::AttemptStarted { .. } => "attempt_started",
+            Self::AttemptFailed { .. } => "attempt_failed",
+            Self::AttemptExpired { .. } => "attempt_expired",
+            Self::RetryScheduled { .. } => "retry_scheduled",
+            Self::StepCompleted { .. } => "step_completed",
+            Self::StepFailed { .. } => "step_failed",
+            Self::StepCancelled { .. } => "step_cancelled",
+            Self::Paused { .. } => "paused",
+            Self::Resumed { .. } => "resumed",
+            Self::CancelRequested { .. } => "cancel_requested",
+            Self::OrchestrationCompleted { .. } => "orchestration_completed",
+            Self::OrchestrationFailed { .. } => "orchestration_failed",
+            Self::OrchestrationCancelled { .. } => "orchestration_cancelled",
+        }
+    }
+
+    /// The step that it is about, if it is about one.
+    pub const fn step(&self) -> Option<&StepId> {
+        match self {
+            Self::StepReady { step, .. }
+            | Self::StepGatedOff { step, .. }
+            | Self::StepSkipped { step, .. }
+            | Self::StepParked { step, .. }
+            | Self::AttemptStarted { step, .. }
+            | Self::AttemptFailed { step, .. }
+            | Self::AttemptExpired { step, .. }
+            | Self::RetryScheduled { step, .. }
+            | Self::StepCompleted { step, .. }
+            | Self::StepFailed { step, .. }
+            | Self::StepCancelled { step, .. } => Some(step),
+            Self::Paused { step } | Self::Resumed { step } | Self::CancelRequested { step, .. } => {
+                step.as_ref()
+            }
+            Self::OrchestrationCreated(_)
+            | Self::OrchestrationCompleted { .. }
+            | Self::OrchestrationFailed { .. }
+            | Self::OrchestrationCancelled { .. } => None,
+        }
+    }
+}

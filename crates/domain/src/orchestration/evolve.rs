@@ -1,0 +1,312 @@
+//! What an event does to the state. Never fails: what is recorded has happened.
+
+use std::sync::Arc;
+
+use crate::artifact::EnrichmentStatus;
+use crate::orchestration::command::Holder;
+use crate::orchestration::event::{Completion, Created, EndedAs, Event, Recorded};
+use crate::orchestration::graph::{Graph, StepIndex};
+use crate::orchestration::state::{
+    Cancelling, Cause, Head, Orchestration, Status, Step, StepState, Tally,
+};
+use crate::values::credits::Credits;
+use crate::values::time::Timestamp;
+
+/// Folds one event into the state.
+pub fn evolve(state: &mut Orchestration, recorded: &Recorded) {
+    let Recorded { seq, at, event } = recorded;
+    if let Event::OrchestrationCreated(created) = event {
+        *state = create(created, *at);
+    } else if let Some(index) = event.step().and_then(|id| state.graph.index(id)) {
+        evolve_step(state, index, *at, event);
+    } else {
+        evolve_whole(state, *at, event);
+    }
+    if let Some(head) = &mut state.head {
+        head.cursor = *seq;
+    }
+}
+
+/// The state that a whole log makes.
+pub fn fold<'a>(log: impl IntoIterator<Item = &'a Recorded>) -> Orchestration {
+    let mut state = Orchestration::default();
+    log.into_iter()
+        .for_each(|recorded| evolve(&mut state, recorded));
+    state
+}
+
+fn create(created: &Created, at: Timestamp) -> Orchestration {
+    let Created {
+        account,
+        name,
+        plan,
+        pinned,
+        submission,
+        reuse,
+        steps,
+        excluded,
+    } = created.clone();
+    let graph = Arc::new(Graph::build(steps).unwrap_or_default());
+    let waiting_on = |rules: &crate::orchestration::graph::StepRules| {
+        u32::try_from(rules.dependencies.len()).unwrap_or(u32::MAX)
+    };
+    let steps = graph
+        .all()
+        .iter()
+        .map(|rules| Step {
+            waiting_on: waiting_on(rules),
+            ..Step::default()
+        })
+        .collect();
+    let head = Head {
+        account,
+        name,
+        plan,
+        pinned,
+        submission,
+        reuse,
+        excluded,
+        status: Status::Running,
+        paused_at: None,
+        cancelling: None,
+        reason: None,
+        version: 1,
+        cursor: 0,
+        last_number: 0,
+        cost: Credits::ZERO,
+        created_at: at,
+        ended_at: None,
+    };
+    let mut state = Orchestration {
+        head: Some(head),
+        steps,
+        graph,
+        tally: Tally::default(),
+    };
+    state.tally = state.count();
+    state
+}
+
+fn evolve_step(state: &mut Orchestration, index: StepIndex, at: Timestamp, event: &Event) {
+    match event {
+        Event::StepReady { .. } => state.enqueue(index, at, at),
+        Event::StepParked { .. } => {
+            state.tally.gates_due.remove(&index);
+            state.steps[index].state = StepState::Parked;
+        }
+        Event::AttemptStarted {
+            attempt,
+            number,
+            holder,
+            epoch,
+            input,
+            ..
+        } => {
+            state.leave_queue(index);
+            state.tally.running += 1;
+            state.tally.exclusive_running |= state.graph.rules(index).exclusive;
+            let step = &mut state.steps[index];
+            step.state = StepState::Running;
+            step.attempt = *attempt;
+            step.number = Some(*number);
+            step.holder = Some(Holder {
+                id: *holder,
+                epoch: *epoch,
+            });
+            step.input = Some(*input);
+            step.started_at = Some(at);
+            state.started(*number);
+        }
+        Event::AttemptFailed { message, .. } => {
+            state.leave_flight(index);
+            state.steps[index].last_error = Some(message.clone());
+        }
+        Event::AttemptExpired { lapses, .. } => {
+            state.leave_flight(index);
+            state.steps[index].lapses = *lapses;
+            state.steps[index].last_error = Some("its holder lapsed".to_owned());
+        }
+        Event::RetryScheduled {
+            retries, due_at, ..
+        } => {
+            state.steps[index].retries = *retries;
+            state.enqueue(index, at, *due_at);
+        }
+        Event::StepCompleted {
+            number,
+            enrichment,
+            version,
+            ..
+        } => {
+            let ended = match enrichment.status {
+                EnrichmentStatus::Completed => EndedAs::Completed,
+                EnrichmentStatus::Partial => EndedAs::Partial,
+            };
+            state.end_step(index, ended, at, None);
+            let step = &mut state.steps[index];
+            step.number = Some(*number);
+            step.enrichment = Some(enrichment.clone());
+            step.version = Some(*version);
+            state.started(*number);
+            if let Some(head) = &mut state.head {
+                head.version = *version;
+                head.cost = head.cost.checked_add(enrichment.cost).unwrap_or(head.cost);
+            }
+        }
+        Event::StepGatedOff {
+            gate, dependency, ..
+        } => {
+            let cause = Cause::Gated {
+                gate: gate.clone(),
+                dependency: dependency.clone(),
+            };
+            state.end_step(index, EndedAs::GatedOff, at, Some(cause));
+        }
+        Event::StepSkipped { cause, .. } => {
+            state.end_step(
+                index,
+                EndedAs::Skipped,
+                at,
+                Some(Cause::Skipped(cause.clone())),
+            );
+        }
+        Event::StepFailed { ended, cause, .. } => {
+            state.end_step(index, *ended, at, Some(Cause::Failed(cause.clone())));
+        }
+        Event::StepCancelled { reason, .. } => {
+            state.end_step(
+                index,
+                EndedAs::Cancelled,
+                at,
+                Some(Cause::Cancelled {
+                    reason: reason.clone(),
+                }),
+            );
+        }
+        Event::Paused { .. } => state.steps[index].paused_at = Some(at),
+        Event::Resumed { .. } => {
+            let since = state.steps[index].paused_at.take();
+            state.forgive_wait(index, since, at);
+        }
+        Event::CancelRequested { deadline, .. } => {
+            state.steps[index].cancel_deadline = Some(*deadline)
+        }
+        Event::OrchestrationCreated(_)
+        | Event::OrchestrationCompleted { .. }
+        | Event::OrchestrationFailed { .. }
+        | Event::OrchestrationCancelled { .. } => {}
+    }
+}
+
+fn evolve_whole(state: &mut Orchestration, at: Timestamp, event: &Event) {
+    if let Event::Resumed { .. } = event {
+        let since = state.head.as_mut().and_then(|head| head.paused_at.take());
+        for index in 0..state.steps.len() {
+            state.forgive_wait(index, since, at);
+        }
+    }
+    let Some(head) = &mut state.head else { return };
+    let mut end = |status, reason: Option<&String>| {
+        head.status = status;
+        head.reason = reason.cloned();
+        head.ended_at = Some(at);
+    };
+    match event {
+        Event::Paused { .. } => head.paused_at = Some(at),
+        Event::CancelRequested {
+            reason, deadline, ..
+        } => {
+            head.cancelling = Some(Cancelling {
+                reason: reason.clone(),
+                deadline: *deadline,
+            });
+        }
+        Event::OrchestrationCompleted {
+            status: Completion::Complete,
+            ..
+        } => end(Status::Complete, None),
+        Event::OrchestrationCompleted {
+            status: Completion::Partial,
+            ..
+        } => end(Status::Partial, None),
+        Event::OrchestrationFailed { reason, .. } => end(Status::Failed, Some(reason)),
+        Event::OrchestrationCancelled { reason, .. } => end(Status::Cancelled, Some(reason)),
+        _ => {}
+    }
+}
+
+impl Orchestration {
+    fn enqueue(&mut self, index: StepIndex, at: Timestamp, due_at: Timestamp) {
+        self.tally.gates_due.remove(&index);
+        self.tally.ready.insert(index);
+        if self.graph.rules(index).exclusive {
+            self.tally.exclusive_ready.insert(index);
+        }
+        let step = &mut self.steps[index];
+        step.state = StepState::Ready;
+        step.ready_at = Some(at);
+        step.first_ready_at = step.first_ready_at.or(Some(at));
+        step.due_at = Some(due_at);
+    }
+
+    fn leave_queue(&mut self, index: StepIndex) {
+        self.tally.ready.remove(&index);
+        self.tally.exclusive_ready.remove(&index);
+        self.steps[index].due_at = None;
+        self.steps[index].ready_at = None;
+    }
+
+    /// The attempt is over; what follows (a retry, an end) is said by the next event.
+    fn leave_flight(&mut self, index: StepIndex) {
+        if self.steps[index].state == StepState::Running {
+            self.tally.running -= 1;
+            self.tally.exclusive_running = false;
+            self.steps[index].holder = None;
+            self.steps[index].state = StepState::Waiting;
+        }
+    }
+
+    fn started(&mut self, number: u32) {
+        if let Some(head) = &mut self.head {
+            head.last_number = head.last_number.max(number);
+        }
+    }
+
+    fn end_step(&mut self, index: StepIndex, ended: EndedAs, at: Timestamp, cause: Option<Cause>) {
+        self.leave_flight(index);
+        self.leave_queue(index);
+        self.tally.gates_due.remove(&index);
+        self.tally.unended -= 1;
+        self.tally.ended[ended as usize] += 1;
+        let step = &mut self.steps[index];
+        step.state = StepState::Ended(ended);
+        step.ended_at = Some(at);
+        step.cause = cause;
+        step.paused_at = None;
+        step.cancel_deadline = None;
+        for position in 0..self.graph.dependents(index).len() {
+            let dependent = self.graph.dependents(index)[position].step;
+            let step = &mut self.steps[dependent];
+            step.waiting_on = step.waiting_on.saturating_sub(1);
+            if step.waiting_on == 0
+                && step.state == StepState::Waiting
+                && self.graph.rules(dependent).gate.is_some()
+            {
+                self.tally.gates_due.insert(dependent);
+            }
+        }
+    }
+
+    /// A pause does not count as waiting: the queue's clock starts anew, the total one is moved on.
+    fn forgive_wait(&mut self, index: StepIndex, since: Option<Timestamp>, now: Timestamp) {
+        let Some(since) = since else { return };
+        let step = &mut self.steps[index];
+        if step.state.ended().is_some() {
+            return;
+        }
+        step.ready_at = step.ready_at.map(|_| now);
+        step.first_ready_at = step
+            .first_ready_at
+            .map(|first| first + (now - since.max(first)));
+    }
+}

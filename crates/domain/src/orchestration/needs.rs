@@ -1,0 +1,29 @@
+//! What a decision will want to know of the world.
+
+use crate::orchestration::command::Command;
+use crate::orchestration::graph::StepIndex;
+use crate::orchestration::state::Orchestration;
+
+/// The facts to fetch before a command can be decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Steps whose gates must be evaluated.
+    pub gates: Vec<StepIndex>,
+    /// A step whose input hash, equal enrichment and counters must be looked up.
+    pub start: Option<StepIndex>,
+}
+
+/// What deciding `command` on `state` takes.
+pub fn needs(state: &Orchestration, command: &Command) -> Needs {
+    match command {
+        Command::OpenGates => Needs {
+            gates: state.tally.gates_due.iter().copied().collect(),
+            start: None,
+        },
+        Command::Start { step, .. } => Needs {
+            gates: Vec::new(),
+            start: state.graph.index(step),
+        },
+        _ => Needs::default(),
+    }
+}

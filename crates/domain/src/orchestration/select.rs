@@ -1,0 +1,231 @@
+//! Which agents an orchestration gets: the chosen ones with what they need, or a default set less what the plan cannot
+//! feed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::agent::definition::AgentDefinition;
+use crate::agent::input::InputRef;
+use crate::orchestration::event::Excluded;
+use crate::orchestration::graph::{Graph, GraphError, StepRules};
+use crate::values::ids::AgentId;
+
+/// Most steps of one orchestration, unless more agents are registered or it is asked for.
+pub const MAX_STEPS: usize = 20;
+
+/// Who was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// These by name: one whose inputs are missing becomes a step that is skipped.
+    Named(Vec<AgentId>),
+    /// A default set: one whose inputs are missing is left out, and listed.
+    Default(Vec<AgentId>),
+}
+
+/// The agents that an orchestration gets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selection {
+    /// Their definitions, each after those it depends on where the order of asking leaves it open.
+    pub definitions: Vec<AgentDefinition>,
+    /// The rules of their steps.
+    pub steps: Vec<StepRules>,
+    /// Who was left out.
+    pub excluded: Vec<Excluded>,
+}
+
+/// A set of agents that cannot be orchestrated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Asked for, but not registered.
+    #[error("there is no agent `{agent}`{}", .nearest.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    UnknownAgent {
+        /// Who.
+        agent: AgentId,
+        /// The registered one with the most similar name.
+        nearest: Option<AgentId>,
+    },
+    /// The graph does not hold together.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// Nothing is left to do.
+    #[error("no agent is left to perform{}", .0.iter().map(|out| format!("; `{}`: {}", out.agent, out.reason)).collect::<String>())]
+    NoStepLeft(Vec<Excluded>),
+    /// More steps than the bound.
+    #[error("{steps} steps are more than the {max} that maxSteps allows")]
+    TooManySteps {
+        /// How many there would be.
+        steps: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// A definition that cannot be used.
+    #[error("the definition of `{agent}` is invalid: {reason}")]
+    InvalidDefinition {
+        /// Whose.
+        agent: AgentId,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Selects the steps. `lacks` says why a required input cannot be read from the plan, if it cannot.
+///
+/// # Errors
+/// With the names at fault; see [`Refused`].
+pub fn select(
+    registered: &BTreeMap<AgentId, AgentDefinition>,
+    wanted: &Wanted,
+    max_steps: Option<usize>,
+    lacks: &dyn Fn(&InputRef) -> Option<String>,
+) -> Result<Selection, Refused> {
+    let (asked, named) = match wanted {
+        Wanted::Named(agents) => (agents, true),
+        Wanted::Default(agents) => (agents, false),
+    };
+    let chosen = with_dependencies(registered, asked)?;
+    let mut excluded = Vec::new();
+    let mut gone = BTreeSet::new();
+    let mut kept = Vec::new();
+    for definition in chosen {
+        let missing = missing_inputs(definition, lacks)?;
+        let needs_gone = definition
+            .dependencies
+            .iter()
+            .find(|edge| !edge.optional && gone.contains(&edge.agent));
+        let reason = match (needs_gone, named && asked.contains(&definition.id)) {
+            (Some(edge), false) => Some(format!("it needs `{}`, which is left out", edge.agent)),
+            (None, false) if !missing.is_empty() => Some(missing.join("; ")),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            gone.insert(definition.id.clone());
+            excluded.push(Excluded {
+                agent: definition.id.clone(),
+                reason,
+            });
+        } else {
+            kept.push((definition, missing));
+        }
+    }
+    if kept.is_empty() {
+        return Err(Refused::NoStepLeft(excluded));
+    }
+    let max = max_steps.unwrap_or_else(|| MAX_STEPS.max(registered.len()));
+    if kept.len() > max {
+        return Err(Refused::TooManySteps {
+            steps: kept.len(),
+            max,
+        });
+    }
+    let present: BTreeSet<&AgentId> = kept.iter().map(|(definition, _)| &definition.id).collect();
+    let mut steps = Vec::new();
+    for (definition, mut missing) in kept
+        .iter()
+        .map(|(definition, missing)| (*definition, missing.clone()))
+    {
+        let lost = definition
+            .dependencies
+            .iter()
+            .filter(|edge| !edge.optional && !present.contains(&edge.agent));
+        missing.extend(lost.map(|edge| format!("its dependency `{}` is left out", edge.agent)));
+        let invalid = |error: &dyn std::fmt::Display| Refused::InvalidDefinition {
+            agent: definition.id.clone(),
+            reason: error.to_string(),
+        };
+        let mut rules = StepRules::of(definition, missing).map_err(|error| invalid(&error))?;
+        rules.dependencies.retain(|edge| {
+            present
+                .iter()
+                .any(|agent| agent.as_str() == edge.step.as_str())
+        });
+        steps.push(rules);
+    }
+    Graph::build(steps.clone())?;
+    Ok(Selection {
+        definitions: kept
+            .into_iter()
+            .map(|(definition, _)| definition.clone())
+            .collect(),
+        steps,
+        excluded,
+    })
+}
+
+/// `asked` and everything that it depends on, dependencies first.
+fn with_dependencies<'a>(
+    registered: &'a BTreeMap<AgentId, AgentDefinition>,
+    asked: &[AgentId],
+) -> Result<Vec<&'a AgentDefinition>, Refused> {
+    let mut order: Vec<&AgentDefinition> = Vec::new();
+    let mut seen = BTreeSet::new();
+    // A stack of (agent, whether its dependencies are already placed): depth first without recursion.
+    let mut stack: Vec<(AgentId, bool)> = asked
+        .iter()
+        .rev()
+        .map(|agent| (agent.clone(), false))
+        .collect();
+    while let Some((agent, placed)) = stack.pop() {
+        let Some(definition) = registered.get(&agent) else {
+            return Err(Refused::UnknownAgent {
+                nearest: nearest(&agent, registered.keys()),
+                agent,
+            });
+        };
+        if placed {
+            order.push(definition);
+        } else if seen.insert(agent.clone()) {
+            stack.push((agent, true));
+            for edge in definition.dependencies.iter().rev() {
+                if registered.contains_key(&edge.agent) {
+                    stack.push((edge.agent.clone(), false));
+                } else if !edge.optional {
+                    return Err(GraphError::UnknownDependency {
+                        step: (&definition.id).into(),
+                        dependency: (&edge.agent).into(),
+                    }
+                    .into());
+                }
+            }
+        }
+    }
+    Ok(order)
+}
+
+fn missing_inputs(
+    definition: &AgentDefinition,
+    lacks: &dyn Fn(&InputRef) -> Option<String>,
+) -> Result<Vec<String>, Refused> {
+    let inputs = definition
+        .inputs()
+        .map_err(|error| Refused::InvalidDefinition {
+            agent: definition.id.clone(),
+            reason: error.to_string(),
+        })?;
+    let required = inputs
+        .iter()
+        .filter(|input| !input.optional && !input.is_plan());
+    Ok(required
+        .filter_map(|input| lacks(input).map(|why| format!("{input}: {why}")))
+        .collect())
+}
+
+/// The name with the fewest edits (Levenshtein 1966) from `agent`, if it is near at all.
+fn nearest<'a>(agent: &AgentId, known: impl Iterator<Item = &'a AgentId>) -> Option<AgentId> {
+    let distance = |a: &str, b: &str| {
+        let mut row: Vec<usize> = (0..=b.len()).collect();
+        for (i, x) in a.bytes().enumerate() {
+            let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+            for (j, y) in b.bytes().enumerate() {
+                let fewest = (diagonal + usize::from(x != y))
+                    .min(row[j] + 1)
+                    .min(row[j + 1] + 1);
+                diagonal = std::mem::replace(&mut row[j + 1], fewest);
+            }
+        }
+        row[b.len()]
+    };
+    known
+        .map(|id| (distance(agent.as_str(), id.as_str()), id))
+        .min()
+        .filter(|(edits, _)| *edits <= 4)
+        .map(|(_, id)| id.clone())
+}

@@ -1,0 +1,141 @@
+//! How an unended step stands: claimable, held, or waiting for a cause that has a name.
+
+use std::fmt;
+
+use crate::orchestration::command::Holder;
+use crate::orchestration::event::EndedAs;
+use crate::orchestration::graph::StepIndex;
+use crate::orchestration::state::{Orchestration, StepState};
+use crate::values::ids::StepId;
+use crate::values::time::Timestamp;
+
+/// What a step waits for. Time or a command clears each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Dependencies that have not ended.
+    Dependencies(Vec<StepId>),
+    /// Its gate's verdict.
+    Gate,
+    /// A person's yes.
+    Approval,
+    /// The end of a pause: of the step, or of the orchestration.
+    Resume,
+    /// The orchestration is being cancelled.
+    Cancelling,
+    /// The time of its next attempt.
+    Due(Timestamp),
+    /// An exclusive step that is in flight.
+    Exclusive,
+    /// The end of all attempts in flight, since it wants to be alone.
+    Alone,
+    /// An exclusive step that was in the queue before it.
+    Turn(StepId),
+    /// A counter that is full: a concurrency key, or equal work in flight.
+    Counter {
+        /// Which.
+        key: String,
+        /// How many are in flight.
+        held: i64,
+        /// How many may be.
+        limit: i64,
+    },
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dependencies(steps) => {
+                let names: Vec<_> = steps.iter().map(|step| format!("`{step}`")).collect();
+                write!(f, "it waits for {}", names.join(", "))
+            }
+            Self::Gate => f.write_str("its gate has no verdict yet"),
+            Self::Approval => f.write_str("it waits for approval"),
+            Self::Resume => f.write_str("it is paused"),
+            Self::Cancelling => f.write_str("the orchestration is being cancelled"),
+            Self::Due(due) => write!(f, "its next attempt is due at {due}"),
+            Self::Exclusive => f.write_str("a step that must be alone is in flight"),
+            Self::Alone => f.write_str("it must be alone and other steps are in flight"),
+            Self::Turn(step) => write!(f, "`{step}`, which must be alone, comes first"),
+            Self::Counter { key, held, limit } => {
+                write!(f, "{held} of at most {limit} are in flight for `{key}`")
+            }
+        }
+    }
+}
+
+/// How a step stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// May be claimed now, as far as this orchestration goes.
+    Claimable,
+    /// An attempt holds it.
+    Held(Holder),
+    /// Waits.
+    Waits(Wait),
+    /// Is over.
+    Ended(EndedAs),
+}
+
+impl Orchestration {
+    /// How the step at `index` stands at `now`.
+    pub fn standing(&self, index: StepIndex, now: Timestamp) -> Standing {
+        let step = &self.steps[index];
+        match step.state {
+            StepState::Ended(ended) => Standing::Ended(ended),
+            StepState::Running => step
+                .holder
+                .map_or(Standing::Waits(Wait::Gate), Standing::Held),
+            StepState::Parked => Standing::Waits(Wait::Approval),
+            StepState::Waiting if step.waiting_on == 0 => Standing::Waits(Wait::Gate),
+            StepState::Waiting => {
+                let unended = self
+                    .graph
+                    .dependencies(index)
+                    .filter(|&dependency| self.steps[dependency].state.ended().is_none());
+                Standing::Waits(Wait::Dependencies(
+                    unended
+                        .map(|dependency| self.graph.rules(dependency).id.clone())
+                        .collect(),
+                ))
+            }
+            StepState::Ready => self
+                .wait_of_ready(index, now)
+                .map_or(Standing::Claimable, Standing::Waits),
+        }
+    }
+
+    /// What a step in the queue waits for, if anything. Costs no scan.
+    fn wait_of_ready(&self, index: StepIndex, now: Timestamp) -> Option<Wait> {
+        let step = &self.steps[index];
+        let head = self.head.as_ref()?;
+        if head.cancelling.is_some() {
+            return Some(Wait::Cancelling);
+        }
+        if head.paused_at.is_some() || step.paused_at.is_some() {
+            return Some(Wait::Resume);
+        }
+        if let Some(due) = step.due_at.filter(|due| *due > now) {
+            return Some(Wait::Due(due));
+        }
+        if self.tally.exclusive_running {
+            return Some(Wait::Exclusive);
+        }
+        if self.graph.rules(index).exclusive {
+            return (self.tally.running > 0).then_some(Wait::Alone);
+        }
+        self.exclusive_before(index, now)
+            .map(|first| Wait::Turn(self.graph.rules(first).id.clone()))
+    }
+
+    /// An exclusive step that could start but for others in flight, and has waited at least as long: without its turn
+    /// a stream of other steps could keep it waiting for ever.
+    fn exclusive_before(&self, index: StepIndex, now: Timestamp) -> Option<StepIndex> {
+        let since = self.steps[index].ready_at;
+        self.tally.exclusive_ready.iter().copied().find(|&other| {
+            let step = &self.steps[other];
+            step.paused_at.is_none()
+                && step.due_at.is_none_or(|due| due <= now)
+                && step.ready_at <= since
+        })
+    }
+}

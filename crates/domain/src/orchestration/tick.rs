@@ -1,0 +1,153 @@
+//! What time has done to an orchestration: deadlines and timeouts.
+
+use crate::agent::retry::ErrorClass;
+use crate::orchestration::command::{Command, Facts};
+use crate::orchestration::command::{Rejected, Report};
+use crate::orchestration::decide::{decide, fail};
+use crate::orchestration::event::{EndedAs, Event, FailCause, Recorded};
+use crate::orchestration::evolve::evolve;
+use crate::orchestration::graph::StepIndex;
+use crate::orchestration::state::{Head, Orchestration, StepState};
+use crate::values::time::{Millis, Timestamp};
+
+/// How much longer than its `timeout` an attempt is waited for: its holder ends it itself; this is the net for a holder
+/// that beats but does not act.
+pub const TIMEOUT_GRACE: Millis = Millis(5_000);
+
+/// What time has done to one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lapse {
+    Cancelled,
+    Total,
+    Queue,
+    Attempt,
+}
+
+impl Orchestration {
+    /// When time will next do something to the step at `index`, if no command comes before.
+    pub fn wake_at(&self, index: StepIndex) -> Option<Timestamp> {
+        self.lapses(index).map(|(at, _)| at).min()
+    }
+
+    /// When time will next do something to the whole: force a cancel, or give due gates to whoever sweeps.
+    pub fn wake_whole_at(&self) -> Option<Timestamp> {
+        let head = self.head.as_ref().filter(|head| !head.status.ended())?;
+        if !self.tally.gates_due.is_empty() {
+            return Some(Timestamp(0));
+        }
+        head.cancelling
+            .as_ref()
+            .map(|cancelling| cancelling.deadline)
+    }
+
+    /// The deadlines that hold for a step as it stands. A pause stops the clocks of what is not in flight.
+    fn lapses(&self, index: StepIndex) -> impl Iterator<Item = (Timestamp, Lapse)> {
+        let (rules, step) = (self.graph.rules(index), &self.steps[index]);
+        let head = self.head.as_ref();
+        let running = step.state == StepState::Running;
+        let paused = !running
+            && (step.paused_at.is_some() || head.is_some_and(|head| head.paused_at.is_some()));
+        let live = (running || step.state == StepState::Ready) && !paused;
+        let whole = head
+            .and_then(|head| head.cancelling.as_ref())
+            .map(|cancelling| cancelling.deadline);
+        let forced = step
+            .cancel_deadline
+            .into_iter()
+            .chain(whole)
+            .min()
+            .filter(|_| running);
+        let total = step
+            .first_ready_at
+            .filter(|_| live)
+            .map(|first| first + rules.total_timeout);
+        let queue = step
+            .ready_at
+            .filter(|_| live && !running)
+            .map(|ready| ready.max(step.due_at.unwrap_or(ready)) + rules.queue_timeout);
+        let attempt = step
+            .started_at
+            .filter(|_| running)
+            .map(|started| started + rules.timeout + TIMEOUT_GRACE);
+        [
+            (forced, Lapse::Cancelled),
+            (total, Lapse::Total),
+            (queue, Lapse::Queue),
+            (attempt, Lapse::Attempt),
+        ]
+        .into_iter()
+        .filter_map(|(at, lapse)| Some((at?, lapse)))
+    }
+}
+
+/// Everything that time has done by `now`, step by step: each is decided on what the one before left.
+pub(super) fn tick(state: &Orchestration, head: &Head, now: Timestamp) -> Vec<Event> {
+    let due = |state: &Orchestration, index| {
+        state
+            .lapses(index)
+            .filter(|(at, _)| *at <= now)
+            .min_by_key(|(at, _)| *at)
+    };
+    if !(0..state.steps.len()).any(|index| due(state, index).is_some()) {
+        return Vec::new();
+    }
+    let mut working = state.clone();
+    let mut happened = Vec::new();
+    for index in 0..state.steps.len() {
+        let Some((_, lapse)) = due(&working, index).filter(|_| !working.status().ended()) else {
+            continue;
+        };
+        for event in lapsed(&working, index, lapse, now) {
+            evolve(
+                &mut working,
+                &Recorded {
+                    seq: head.cursor,
+                    at: now,
+                    event: event.clone(),
+                },
+            );
+            happened.push(event);
+        }
+    }
+    happened
+}
+
+fn lapsed(state: &Orchestration, index: StepIndex, lapse: Lapse, now: Timestamp) -> Vec<Event> {
+    let step = &state.steps[index];
+    let id = state.graph.rules(index).id.clone();
+    let report = |report| -> Result<Vec<Event>, Rejected> {
+        let holder = step.holder.ok_or(Rejected::Stale {
+            step: id.clone(),
+            attempt: step.attempt,
+        })?;
+        let command = Command::Finish {
+            step: id.clone(),
+            attempt: step.attempt,
+            holder,
+            report,
+        };
+        decide(
+            state,
+            &command,
+            &Facts {
+                now,
+                ..Facts::default()
+            },
+        )
+    };
+    match lapse {
+        Lapse::Cancelled => report(Report::Cancelled { kept: None }).unwrap_or_default(),
+        Lapse::Attempt => {
+            let message = format!("no answer within {} ms", state.graph.rules(index).timeout.0);
+            report(Report::Failed {
+                class: ErrorClass::Timeout,
+                message,
+                retry_after: None,
+                kept: None,
+            })
+            .unwrap_or_default()
+        }
+        Lapse::Total => fail(state, index, EndedAs::Timeout, FailCause::TotalTimeout),
+        Lapse::Queue => fail(state, index, EndedAs::Timeout, FailCause::QueueTimeout),
+    }
+}
