@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
+use crate::values::ids::OrchestrationId;
 
 /// How an enrichment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,9 +32,9 @@ pub struct Enrichment {
     /// What it cost.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cost: Credits,
-    /// Taken over from an earlier equal step of the same account instead of being performed again.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub reused: bool,
+    /// The orchestration whose equal step's enrichment was taken over instead of performing it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused_from: Option<OrchestrationId>,
 }
 
 fn is_zero(credits: &Credits) -> bool {

@@ -7,7 +7,7 @@ use crate::agent::retry::ErrorClass;
 use crate::orchestration::event::Created;
 use crate::orchestration::standing::Wait;
 use crate::values::hash::ContentHash;
-use crate::values::ids::{HolderId, StepId};
+use crate::values::ids::{HolderId, OrchestrationId, StepId};
 use crate::values::time::{Millis, Timestamp};
 
 /// Who holds an attempt: a replica or worker in one of its lives.
@@ -123,8 +123,8 @@ pub enum Command {
 pub struct StartFacts {
     /// SHA-256 over the declared inputs.
     pub input: ContentHash,
-    /// An equal step's enrichment (its data), if one stands.
-    pub reusable: Option<ContentHash>,
+    /// An equal step's enrichment, if one stands: its data and the orchestration that it came from.
+    pub reusable: Option<(ContentHash, OrchestrationId)>,
     /// Attempts in flight by counter key, as far as known; the store has the last word.
     pub held: BTreeMap<String, i64>,
 }

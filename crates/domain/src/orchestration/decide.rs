@@ -184,14 +184,14 @@ fn start(
         .ok_or(Rejected::MissingFacts("the input hash"))?;
     let rules = state.graph.rules(index);
     let number = step.number.unwrap_or(head.last_number + 1);
-    if let Some(data) = known.reusable.filter(|_| head.reuse && rules.reusable) {
+    if let Some((data, from)) = known.reusable.filter(|_| head.reuse && rules.reusable) {
         let enrichment = Enrichment {
             status: EnrichmentStatus::Completed,
             input: known.input,
             data,
             reason: None,
             cost: crate::values::credits::Credits::ZERO,
-            reused: true,
+            reused_from: Some(from),
         };
         return Ok(complete(state, head, index, number, None, enrichment).settle());
     }
@@ -282,7 +282,7 @@ fn finish(
             data: output.data,
             reason,
             cost: rules.cost,
-            reused: false,
+            reused_from: None,
         };
         complete(
             state,
