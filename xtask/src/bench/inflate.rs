@@ -138,7 +138,24 @@ impl Words {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn the_plan_has_the_size_it_is_to_have() {
+        let folder =
+            std::env::temp_dir().join(format!("afterplan-inflated-{}", std::process::id()));
+        let plan = inflated_plan(&folder).unwrap();
+        let sizes: Vec<u64> = fs::read_dir(plan)
+            .unwrap()
+            .map(|entry| entry.unwrap().metadata().unwrap().len())
+            .collect();
+        fs::remove_dir_all(&folder).unwrap();
+        let bytes: u64 = sizes.iter().sum();
+        assert_eq!(sizes.len(), FILES);
+        assert!((10_900_000..11_100_000).contains(&bytes), "{bytes}");
+        assert!(sizes.iter().any(|size| *size > 3_500_000));
+    }
 
     #[test]
     fn a_padded_object_stays_one() {
