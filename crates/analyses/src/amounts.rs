@@ -40,15 +40,31 @@ fn unit_days(word: &str) -> Option<f64> {
 
 /// Words that make a span of time a delay. Without one of them in the same sentence a span is not taken for a delay.
 const DELAY_WORDS: [&str; 14] = [
-    "delay", "delays", "delayed", "delaying", "postpone", "postponed", "postponement", "slip", "slippage",
-    "setback", "setbacks", "overrun", "overruns", "extend",
+    "delay",
+    "delays",
+    "delayed",
+    "delaying",
+    "postpone",
+    "postponed",
+    "postponement",
+    "slip",
+    "slippage",
+    "setback",
+    "setbacks",
+    "overrun",
+    "overruns",
+    "extend",
 ];
 
 /// The delays stated in `text`, in order: a figure or range with a unit of time, in a sentence that speaks of a delay.
 pub fn delays(text: &str) -> Vec<Delay> {
     let tokens = tokens(text);
     sentences(&tokens)
-        .filter(|sentence| sentence.iter().any(|token| DELAY_WORDS.contains(&token.lower().as_str())))
+        .filter(|sentence| {
+            sentence
+                .iter()
+                .any(|token| DELAY_WORDS.contains(&token.lower().as_str()))
+        })
         .flat_map(|sentence| spans(text, sentence))
         .collect()
 }
@@ -66,13 +82,21 @@ fn spans(text: &str, sentence: &[Token<'_>]) -> Vec<Delay> {
             continue;
         };
         // "6-month" has a hyphen between figure and unit.
-        let unit_at = range.next + usize::from(sentence.get(range.next).is_some_and(|t| is_dash(t.text)));
+        let unit_at =
+            range.next + usize::from(sentence.get(range.next).is_some_and(|t| is_dash(t.text)));
         at = range.next;
-        if let Some(unit) = sentence.get(unit_at).and_then(|token| unit_days(&token.lower())) {
+        if let Some(unit) = sentence
+            .get(unit_at)
+            .and_then(|token| unit_days(&token.lower()))
+        {
             let first = &sentence[range.first];
             let quote = text[first.at..sentence[unit_at].end()].to_owned();
             let low = range.low * range.low_unit.unwrap_or(unit);
-            found.push(Delay { low: low.min(range.high * unit), high: low.max(range.high * unit), quote });
+            found.push(Delay {
+                low: low.min(range.high * unit),
+                high: low.max(range.high * unit),
+                quote,
+            });
             at = unit_at + 1;
         }
     }
@@ -100,7 +124,9 @@ fn joins(token: &Token<'_>) -> bool {
 fn range(sentence: &[Token<'_>], at: usize) -> Option<Range> {
     let low = sentence.get(at)?.number?;
     let mut next = at + 1;
-    let low_unit = sentence.get(next).and_then(|token| unit_days(&token.lower()));
+    let low_unit = sentence
+        .get(next)
+        .and_then(|token| unit_days(&token.lower()));
     let after_unit = next + usize::from(low_unit.is_some());
     let high = sentence
         .get(after_unit)
@@ -109,29 +135,58 @@ fn range(sentence: &[Token<'_>], at: usize) -> Option<Range> {
         .and_then(|token| token.number);
     // "2 weeks to 6 months" needs the second unit; "2 weeks" alone is left to the caller's unit.
     let Some(high) = high else {
-        return Some(Range { first: at, next, low, high: low, low_unit: None });
+        return Some(Range {
+            first: at,
+            next,
+            low,
+            high: low,
+            low_unit: None,
+        });
     };
     next = after_unit + 2;
-    Some(Range { first: at, next, low, high, low_unit })
+    Some(Range {
+        first: at,
+        next,
+        low,
+        high,
+        low_unit,
+    })
 }
 
 /// Symbols and codes of money that are told apart without doubt when they stand at a figure.
 const SYMBOLS: [(&str, &str); 16] = [
-    ("US$", "USD"), ("HK$", "HKD"), ("NT$", "TWD"), ("A$", "AUD"), ("C$", "CAD"), ("S$", "SGD"), ("NZ$", "NZD"),
-    ("R$", "BRL"), ("€", "EUR"), ("£", "GBP"), ("₹", "INR"), ("₩", "KRW"), ("₽", "RUB"), ("₺", "TRY"), ("$", "$"),
+    ("US$", "USD"),
+    ("HK$", "HKD"),
+    ("NT$", "TWD"),
+    ("A$", "AUD"),
+    ("C$", "CAD"),
+    ("S$", "SGD"),
+    ("NZ$", "NZD"),
+    ("R$", "BRL"),
+    ("€", "EUR"),
+    ("£", "GBP"),
+    ("₹", "INR"),
+    ("₩", "KRW"),
+    ("₽", "RUB"),
+    ("₺", "TRY"),
+    ("$", "$"),
     ("¥", "¥"),
 ];
 
 /// ISO 4217 codes that are taken for money when they stand at a figure.
 pub const CODES: [&str; 44] = [
-    "AED", "ARS", "AUD", "BGN", "BRL", "CAD", "CHF", "CLP", "CNY", "COP", "CZK", "DKK", "EGP", "EUR", "GBP", "HKD",
-    "HUF", "IDR", "ILS", "INR", "ISK", "JPY", "KES", "KRW", "MXN", "MYR", "NGN", "NOK", "NZD", "PEN", "PHP", "PKR",
-    "PLN", "RON", "RUB", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "USD", "VND", "ZAR",
+    "AED", "ARS", "AUD", "BGN", "BRL", "CAD", "CHF", "CLP", "CNY", "COP", "CZK", "DKK", "EGP",
+    "EUR", "GBP", "HKD", "HUF", "IDR", "ILS", "INR", "ISK", "JPY", "KES", "KRW", "MXN", "MYR",
+    "NGN", "NOK", "NZD", "PEN", "PHP", "PKR", "PLN", "RON", "RUB", "SAR", "SEK", "SGD", "THB",
+    "TRY", "TWD", "USD", "VND", "ZAR",
 ];
 
 /// Which currency a token names: a symbol, or a code in capitals.
 fn currency(token: &Token<'_>) -> Option<&'static str> {
-    let symbol = SYMBOLS.iter().find(|(symbol, _)| *symbol == token.text).map(|(_, code)| *code);
+    let symbol = SYMBOLS
+        .iter()
+        .find(|(symbol, _)| *symbol == token.text)
+        .map(|(_, code)| *code);
     symbol.or_else(|| CODES.into_iter().find(|code| *code == token.text))
 }
 
@@ -177,21 +232,38 @@ fn amount(tokens: &[Token<'_>], at: usize) -> Option<Amount> {
     let scale = tokens.get(next).and_then(|token| magnitude(&token.lower()));
     next += usize::from(scale.is_some());
     // A sign behind the figure belongs to it only when none stands before it: in "5 to $10" it is the next one's.
-    let behind = before.is_none().then(|| tokens.get(next).and_then(currency)).flatten();
+    let behind = before
+        .is_none()
+        .then(|| tokens.get(next).and_then(currency))
+        .flatten();
     next += usize::from(behind.is_some());
-    Some(Amount { value, scale, currency: before.or(behind), next })
+    Some(Amount {
+        value,
+        scale,
+        currency: before.or(behind),
+        next,
+    })
 }
 
 fn sum(text: &str, tokens: &[Token<'_>], at: usize) -> Option<(Money, usize)> {
     let low = amount(tokens, at)?;
-    let high = tokens.get(low.next).filter(|token| joins(token)).and_then(|_| amount(tokens, low.next + 1));
+    let high = tokens
+        .get(low.next)
+        .filter(|token| joins(token))
+        .and_then(|_| amount(tokens, low.next + 1));
     // A span of years or weeks after the figure is no sum: "$5-10 years" does not occur, "2-6 weeks" has no currency.
-    let known = low.currency.or_else(|| high.as_ref().and_then(|high| high.currency))?;
+    let known = low
+        .currency
+        .or_else(|| high.as_ref().and_then(|high| high.currency))?;
     let agrees = high.filter(|high| high.currency.is_none_or(|code| code == known));
     let (next, low_value, high_value) = match agrees {
         Some(high) => {
             let scale = high.scale.unwrap_or(1.0);
-            (high.next, low.value * low.scale.unwrap_or(scale), high.value * scale)
+            (
+                high.next,
+                low.value * low.scale.unwrap_or(scale),
+                high.value * scale,
+            )
         }
         None => {
             low.currency?;
@@ -214,39 +286,63 @@ mod tests {
     use super::*;
 
     fn days(text: &str) -> Vec<(i64, i64)> {
-        delays(text).into_iter().map(|d| (d.low.round() as i64, d.high.round() as i64)).collect()
+        delays(text)
+            .into_iter()
+            .map(|d| (d.low.round() as i64, d.high.round() as i64))
+            .collect()
     }
 
     fn sums(text: &str) -> Vec<(f64, f64, String)> {
-        money(text).into_iter().map(|m| (m.low, m.high, m.currency)).collect()
+        money(text)
+            .into_iter()
+            .map(|m| (m.low, m.high, m.currency))
+            .collect()
     }
 
     #[test]
     fn a_delay_is_a_span_in_a_sentence_about_a_delay() {
         assert_eq!(days("A delay of 2-6 weeks in the schedule."), [(14, 42)]);
-        assert_eq!(days("Could delay the launch by 3 to 6 months, at worst 2 years."), [(91, 183), (731, 731)]);
-        assert_eq!(days("A 6-month delay. A delay of 4–6 weeks."), [(183, 183), (28, 42)]);
-        assert_eq!(days("Delays of 2 weeks to 3 months are likely."), [(14, 91)]);
+        assert_eq!(
+            days("Could delay the launch by 3 to 6 months, at worst 2 years."),
+            [(91, 183), (731, 731)]
+        );
+        assert_eq!(
+            days("A 6-month delay. A delay of 4–6 weeks."),
+            [(183, 183), (28, 42)]
+        );
+        assert_eq!(
+            days("Delays of 2 weeks to 3 months are likely."),
+            [(14, 91)]
+        );
     }
 
     #[test]
     fn a_span_that_is_no_delay_is_left_alone() {
         assert_eq!(days("The lease lasts 10 years. A delay is possible."), []);
         assert_eq!(days("Delays may cost 5 percent of 200 customers."), []);
-        assert_eq!(days("A delay is likely. The warranty covers 24 months."), []);
+        assert_eq!(
+            days("A delay is likely. The warranty covers 24 months."),
+            []
+        );
     }
 
     #[test]
     fn the_quote_is_the_text_itself() {
         assert_eq!(delays("A delay of 2-6 weeks.")[0].quote, "2-6 weeks");
-        assert_eq!(money("costs (HK$1,000,000 - HK$5,000,000) rise")[0].quote, "HK$1,000,000 - HK$5,000,000");
+        assert_eq!(
+            money("costs (HK$1,000,000 - HK$5,000,000) rise")[0].quote,
+            "HK$1,000,000 - HK$5,000,000"
+        );
     }
 
     #[test]
     fn money_is_a_figure_with_its_currency() {
         let one = |low: f64, high: f64, code: &str| vec![(low, high, code.to_owned())];
         assert_eq!(sums("HK$1,000,000 - HK$5,000,000"), one(1e6, 5e6, "HKD"));
-        assert_eq!(sums("revenue of CZK 50,000–100,000 during"), one(5e4, 1e5, "CZK"));
+        assert_eq!(
+            sums("revenue of CZK 50,000–100,000 during"),
+            one(5e4, 1e5, "CZK")
+        );
         assert_eq!(sums("about 5-10 million EUR"), one(5e6, 1e7, "EUR"));
         assert_eq!(sums("$1.5M in fees"), one(1.5e6, 1.5e6, "$"));
         assert_eq!(sums("€500k or more"), one(5e5, 5e5, "EUR"));
@@ -255,7 +351,10 @@ mod tests {
 
     #[test]
     fn figures_without_a_currency_are_no_money() {
-        assert_eq!(sums("2-6 weeks, 30 people, 5 million users, section 4.2"), []);
+        assert_eq!(
+            sums("2-6 weeks, 30 people, 5 million users, section 4.2"),
+            []
+        );
         assert_eq!(sums("The USD is strong. EUR too."), []);
     }
 }

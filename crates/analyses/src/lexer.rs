@@ -32,7 +32,11 @@ pub fn tokens(text: &str) -> Vec<Token<'_>> {
         let length = length(&text[at..], first);
         let part = &text[at..at + length];
         if first == '\n' || !first.is_whitespace() {
-            found.push(Token { text: part, at, number: first.is_ascii_digit().then(|| figure(part)) });
+            found.push(Token {
+                text: part,
+                at,
+                number: first.is_ascii_digit().then(|| figure(part)),
+            });
         }
         at += length;
     }
@@ -47,7 +51,9 @@ fn length(rest: &str, first: char) -> usize {
         return first.len_utf8();
     }
     let bytes = rest.len();
-    let capitals = rest.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(bytes);
+    let capitals = rest
+        .find(|c: char| !c.is_ascii_uppercase())
+        .unwrap_or(bytes);
     if rest[capitals..].starts_with('$') && (1..=2).contains(&capitals) {
         return capitals + 1;
     }
@@ -60,7 +66,9 @@ fn figure_length(rest: &str) -> usize {
     let bytes = rest.as_bytes();
     let digit = |i: usize| bytes.get(i).is_some_and(u8::is_ascii_digit);
     let inner = |i: usize| matches!(bytes.get(i), Some(b'.' | b',')) && digit(i + 1);
-    (0..=bytes.len()).find(|&i| !digit(i) && !inner(i)).unwrap_or(bytes.len())
+    (0..=bytes.len())
+        .find(|&i| !digit(i) && !inner(i))
+        .unwrap_or(bytes.len())
 }
 
 /// The value of digits with points and commas. Groups of three behind every comma make it a separator of thousands; a lone
@@ -68,7 +76,9 @@ fn figure_length(rest: &str) -> usize {
 fn figure(text: &str) -> f64 {
     let grouped = |sign: char| {
         let mut parts = text.split(sign);
-        let head = parts.next().is_some_and(|head| (1..=3).contains(&head.len()));
+        let head = parts
+            .next()
+            .is_some_and(|head| (1..=3).contains(&head.len()));
         head && parts.all(|part| part.split('.').next().is_some_and(|group| group.len() == 3))
     };
     let plain = if text.contains(',') && !grouped(',') {
@@ -91,8 +101,14 @@ mod tests {
 
     #[test]
     fn a_text_falls_into_words_figures_and_signs() {
-        assert_eq!(texts("HK$1,000.50 - don't, stop."), ["HK$", "1,000.50", "-", "don't", ",", "stop", "."]);
-        assert_eq!(texts("2–6 weeks\n€5k"), ["2", "–", "6", "weeks", "\n", "€", "5", "k"]);
+        assert_eq!(
+            texts("HK$1,000.50 - don't, stop."),
+            ["HK$", "1,000.50", "-", "don't", ",", "stop", "."]
+        );
+        assert_eq!(
+            texts("2–6 weeks\n€5k"),
+            ["2", "–", "6", "weeks", "\n", "€", "5", "k"]
+        );
         assert_eq!(texts(""), Vec::<&str>::new());
     }
 

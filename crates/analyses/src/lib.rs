@@ -1,8 +1,10 @@
 //! Deterministic agents over PlanExe plans: pure functions.
 
+pub mod activities;
 pub mod amounts;
 pub mod calendar;
 pub mod cpm;
+pub mod finding;
 pub mod generator;
 pub mod lexer;
 pub mod network;
@@ -10,3 +12,4 @@ pub mod number;
 pub mod pert;
 pub mod simulate;
 pub mod statistics;
+pub mod terms;
