@@ -60,7 +60,7 @@ pub enum IntakeError {
         "{path} has an entry that leads out of the plan: {entry:?}; pack the zip again with plain relative names"
     )]
     Escapes {
-        /// The archive.
+        /// The archive or directory.
         path: String,
         /// The entry's name.
         entry: String,

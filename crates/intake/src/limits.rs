@@ -9,7 +9,7 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Files and folders. Ten times what the largest known plan has.
     pub entries: usize,
-    /// Inflated bytes for each byte of the archive, once `ratio_free_bytes` are passed. Plans compress 4 to 6 times.
+    /// Inflated bytes of an entry for each of its packed bytes, once `ratio_free_bytes` are passed. Plans compress 4 to 6 times.
     pub ratio: u64,
     /// Inflated bytes below which the ratio is not looked at: small files of white space compress a thousand times.
     pub ratio_free_bytes: u64,
@@ -25,7 +25,7 @@ impl Default for Limits {
             total_bytes: 100_000_000,
             file_bytes: 64_000_000,
             entries: 2_000,
-            ratio: 100,
+            ratio: 200,
             ratio_free_bytes: 5_000_000,
             depth: 4,
             path_bytes: 512,
