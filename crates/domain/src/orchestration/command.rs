@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::agent::gate::Verdict;
 use crate::agent::retry::ErrorClass;
 use crate::orchestration::event::Created;
+use crate::orchestration::graph::GraphError;
 use crate::orchestration::standing::Wait;
 use crate::values::hash::ContentHash;
 use crate::values::ids::{HolderId, OrchestrationId, StepId};
@@ -149,6 +150,12 @@ pub enum Rejected {
     /// It exists already.
     #[error("the orchestration exists already")]
     Exists,
+    /// It would have nothing to do.
+    #[error("an orchestration needs at least one step")]
+    NoSteps,
+    /// Its steps cannot be scheduled.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// It has ended.
     #[error("the orchestration has ended ({0})")]
     Ended(&'static str),

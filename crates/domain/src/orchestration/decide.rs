@@ -5,7 +5,7 @@ use crate::artifact::{Enrichment, EnrichmentStatus};
 use crate::orchestration::command::{Command, Facts, Holder, Output, Rejected, Report};
 use crate::orchestration::ending::Ending;
 use crate::orchestration::event::{Created, EndedAs, Event, FailCause, SkipCause};
-use crate::orchestration::graph::StepIndex;
+use crate::orchestration::graph::{Graph, StepIndex};
 use crate::orchestration::standing::{Standing, Wait};
 use crate::orchestration::state::{Head, Orchestration, Status, StepState};
 use crate::orchestration::tick;
@@ -71,6 +71,10 @@ fn create(state: &Orchestration, created: &Created) -> Result<Vec<Event>, Reject
     if state.head.is_some() {
         return Err(Rejected::Exists);
     }
+    if created.steps.is_empty() {
+        return Err(Rejected::NoSteps);
+    }
+    Graph::build(created.steps.clone())?;
     let begun = Event::OrchestrationCreated(Box::new(created.clone()));
     let mut empty = Orchestration::default();
     super::evolve::evolve(
@@ -361,16 +365,9 @@ fn failed_event(id: &StepId, attempt: u32, class: ErrorClass, message: &str) -> 
 
 /// Why the step was asked to stop, if it was.
 fn cancel_reason(state: &Orchestration, index: StepIndex) -> Option<String> {
-    let whole = state
-        .head
-        .as_ref()
-        .and_then(|head| head.cancelling.as_ref())
-        .map(|cancelling| cancelling.reason.clone());
-    whole.or_else(|| {
-        state.steps[index]
-            .cancel_deadline
-            .map(|_| "the step was cancelled".to_owned())
-    })
+    let whole = state.head.as_ref()?.cancelling.as_ref();
+    let asked = whole.or(state.steps[index].cancelling.as_ref());
+    asked.map(|cancelling| cancelling.reason.clone())
 }
 
 /// The retry that the limits allow, if any. A rate limit uses no retry.
@@ -563,8 +560,9 @@ fn cancel_step(
     let index = unended(state, id)?;
     let step = &state.steps[index];
     if step
-        .cancel_deadline
-        .is_some_and(|earlier| earlier <= deadline)
+        .cancelling
+        .as_ref()
+        .is_some_and(|earlier| earlier.deadline <= deadline)
     {
         return Ok(Vec::new());
     }

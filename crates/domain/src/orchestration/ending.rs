@@ -13,6 +13,8 @@ pub struct Ending<'a> {
     orchestration: &'a Orchestration,
     /// Ended by this decision.
     ended: BTreeMap<StepIndex, EndedAs>,
+    /// How many of them were gated off.
+    gated_off_now: u32,
     /// Dependencies left, of steps whose number this decision has changed.
     waiting_on: BTreeMap<StepIndex, u32>,
     /// Ended, but not yet told to the dependents.
@@ -26,6 +28,7 @@ pub struct Ending<'a> {
 /// What the end of a dependency means for a step.
 enum Effect {
     Satisfied,
+    /// Gates it off once its other dependencies have ended too, unless it runs after a gate.
     GatesOff,
     Skips,
 }
@@ -37,6 +40,7 @@ impl<'a> Ending<'a> {
         Self {
             orchestration,
             ended: BTreeMap::new(),
+            gated_off_now: 0,
             waiting_on: BTreeMap::new(),
             untold: Vec::new(),
             events: Vec::new(),
@@ -58,6 +62,7 @@ impl<'a> Ending<'a> {
         if let Event::StepCompleted { enrichment, .. } = &event {
             self.cost = self.cost.checked_add(enrichment.cost).unwrap_or(self.cost);
         }
+        self.gated_off_now += u32::from(ended == EndedAs::GatedOff);
         self.ended.insert(index, ended);
         self.untold.push(index);
         self.events.push(event);
@@ -68,15 +73,16 @@ impl<'a> Ending<'a> {
         self.cancelled = Some(reason.to_owned());
     }
 
-    /// Whether the step at `index` has ended, before or by this decision.
-    pub fn has_ended(&self, index: StepIndex) -> bool {
-        self.ended.contains_key(&index) || self.orchestration.steps[index].state.ended().is_some()
+    /// How the step at `index` has ended, before or by this decision.
+    fn ended_as(&self, index: StepIndex) -> Option<EndedAs> {
+        let now = self.ended.get(&index).copied();
+        now.or_else(|| self.orchestration.steps[index].state.ended())
     }
 
     /// The whole ends as failed: every unended step is cancelled.
     pub fn abort(&mut self, reason: String) {
         for index in 0..self.orchestration.steps.len() {
-            if !self.has_ended(index) {
+            if self.ended_as(index).is_none() {
                 let event = Event::StepCancelled {
                     step: self.id(index),
                     reason: reason.clone(),
@@ -133,7 +139,7 @@ impl<'a> Ending<'a> {
     }
 
     fn tell(&mut self, index: StepIndex, edge: Dependent) {
-        if self.has_ended(edge.step) {
+        if self.ended_as(edge.step).is_some() {
             return;
         }
         let waiting_on = *self
@@ -147,16 +153,18 @@ impl<'a> Ending<'a> {
             });
         let ended = self.ended[&index];
         match self.effect(edge, ended) {
-            Effect::Satisfied if waiting_on == 0 => self.unblock(edge.step),
-            Effect::Satisfied => {}
-            Effect::GatesOff => {
-                let event = Event::StepGatedOff {
-                    step: self.id(edge.step),
-                    gate: None,
-                    dependency: Some(self.id(index)),
-                };
-                self.end(edge.step, EndedAs::GatedOff, event);
-            }
+            Effect::Satisfied | Effect::GatesOff if waiting_on > 0 => {}
+            Effect::Satisfied | Effect::GatesOff => match self.gated_off_before(edge.step) {
+                None => self.unblock(edge.step),
+                Some(dependency) => {
+                    let event = Event::StepGatedOff {
+                        step: self.id(edge.step),
+                        gate: None,
+                        dependency: Some(self.id(dependency)),
+                    };
+                    self.end(edge.step, EndedAs::GatedOff, event);
+                }
+            },
             Effect::Skips => {
                 let cause = SkipCause::Dependency {
                     step: self.id(index),
@@ -174,14 +182,25 @@ impl<'a> Ending<'a> {
         }
     }
 
+    /// The first dependency that gates `index` off. Asked only when all have ended: a skip comes at once and wins, so how
+    /// a step ends does not hang on which of its dependencies was first. Scans only where something was gated off.
+    fn gated_off_before(&self, index: StepIndex) -> Option<StepIndex> {
+        let Orchestration { graph, tally, .. } = self.orchestration;
+        let rules = graph.rules(index);
+        if rules.runs_after_gate || self.gated_off_now + tally.ended_as(EndedAs::GatedOff) == 0 {
+            return None;
+        }
+        let required = rules.dependencies.iter().filter(|edge| !edge.optional);
+        required
+            .filter_map(|edge| graph.index(&edge.step))
+            .find(|&dependency| self.ended_as(dependency) == Some(EndedAs::GatedOff))
+    }
+
     fn effect(&self, edge: Dependent, ended: EndedAs) -> Effect {
         match ended {
             _ if edge.optional => Effect::Satisfied,
             EndedAs::Completed => Effect::Satisfied,
             EndedAs::Partial if edge.accepts_partial => Effect::Satisfied,
-            EndedAs::GatedOff if self.orchestration.graph.rules(edge.step).runs_after_gate => {
-                Effect::Satisfied
-            }
             EndedAs::GatedOff => Effect::GatesOff,
             EndedAs::Partial
             | EndedAs::Failed

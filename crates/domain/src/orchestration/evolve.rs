@@ -17,8 +17,10 @@ pub fn evolve(state: &mut Orchestration, recorded: &Recorded) {
     let Recorded { seq, at, event } = recorded;
     if let Event::OrchestrationCreated(created) = event {
         *state = create(created, *at);
-    } else if let Some(index) = event.step().and_then(|id| state.graph.index(id)) {
-        evolve_step(state, index, *at, event);
+    } else if let Some(id) = event.step() {
+        if let Some(index) = state.graph.index(id) {
+            evolve_step(state, index, *at, event);
+        }
     } else {
         evolve_whole(state, *at, event);
     }
@@ -188,8 +190,13 @@ fn evolve_step(state: &mut Orchestration, index: StepIndex, at: Timestamp, event
             let since = state.steps[index].paused_at.take();
             state.forgive_wait(index, since, at);
         }
-        Event::CancelRequested { deadline, .. } => {
-            state.steps[index].cancel_deadline = Some(*deadline)
+        Event::CancelRequested {
+            reason, deadline, ..
+        } => {
+            state.steps[index].cancelling = Some(Cancelling {
+                reason: reason.clone(),
+                deadline: *deadline,
+            });
         }
         Event::OrchestrationCreated(_)
         | Event::OrchestrationCompleted { .. }
@@ -259,7 +266,7 @@ impl Orchestration {
     /// The attempt is over; what follows (a retry, an end) is said by the next event.
     fn leave_flight(&mut self, index: StepIndex) {
         if self.steps[index].state == StepState::Running {
-            self.tally.running -= 1;
+            self.tally.running = self.tally.running.saturating_sub(1);
             self.tally.exclusive_running = false;
             self.steps[index].holder = None;
             self.steps[index].state = StepState::Waiting;
@@ -276,14 +283,14 @@ impl Orchestration {
         self.leave_flight(index);
         self.leave_queue(index);
         self.tally.gates_due.remove(&index);
-        self.tally.unended -= 1;
+        self.tally.unended = self.tally.unended.saturating_sub(1);
         self.tally.ended[ended as usize] += 1;
         let step = &mut self.steps[index];
         step.state = StepState::Ended(ended);
         step.ended_at = Some(at);
         step.cause = cause;
         step.paused_at = None;
-        step.cancel_deadline = None;
+        step.cancelling = None;
         for position in 0..self.graph.dependents(index).len() {
             let dependent = self.graph.dependents(index)[position].step;
             let step = &mut self.steps[dependent];
@@ -297,16 +304,14 @@ impl Orchestration {
         }
     }
 
-    /// A pause does not count as waiting: the queue's clock starts anew, the total one is moved on.
+    /// A pause does not count as waiting: the queue's clock starts anew, the total one is moved on. What is in flight
+    /// works on through a pause; and of two pauses that overlap the second counts from the end of the first.
     fn forgive_wait(&mut self, index: StepIndex, since: Option<Timestamp>, now: Timestamp) {
         let Some(since) = since else { return };
         let step = &mut self.steps[index];
-        if step.state.ended().is_some() {
-            return;
-        }
-        step.ready_at = step.ready_at.map(|_| now);
-        step.first_ready_at = step
-            .first_ready_at
-            .map(|first| first + (now - since.max(first)));
+        let Some(ready) = step.ready_at else { return };
+        step.ready_at = Some(now);
+        let waited = now - since.max(ready);
+        step.first_ready_at = step.first_ready_at.map(|first| first + waited);
     }
 }

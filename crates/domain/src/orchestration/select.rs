@@ -82,6 +82,13 @@ pub fn select(
         Wanted::Default(agents) => (agents, false),
     };
     let chosen = with_dependencies(registered, asked)?;
+    // Before any is left out: a cycle is a fault of the definitions, whatever this plan lacks.
+    rules_among(
+        &chosen
+            .iter()
+            .map(|&definition| (definition, Vec::new()))
+            .collect::<Vec<_>>(),
+    )?;
     let mut excluded = Vec::new();
     let mut gone = BTreeSet::new();
     let mut kept = Vec::new();
@@ -116,30 +123,7 @@ pub fn select(
             max,
         });
     }
-    let present: BTreeSet<&AgentId> = kept.iter().map(|(definition, _)| &definition.id).collect();
-    let mut steps = Vec::new();
-    for (definition, mut missing) in kept
-        .iter()
-        .map(|(definition, missing)| (*definition, missing.clone()))
-    {
-        let lost = definition
-            .dependencies
-            .iter()
-            .filter(|edge| !edge.optional && !present.contains(&edge.agent));
-        missing.extend(lost.map(|edge| format!("its dependency `{}` is left out", edge.agent)));
-        let invalid = |error: &dyn std::fmt::Display| Refused::InvalidDefinition {
-            agent: definition.id.clone(),
-            reason: error.to_string(),
-        };
-        let mut rules = StepRules::of(definition, missing).map_err(|error| invalid(&error))?;
-        rules.dependencies.retain(|edge| {
-            present
-                .iter()
-                .any(|agent| agent.as_str() == edge.step.as_str())
-        });
-        steps.push(rules);
-    }
-    Graph::build(steps.clone())?;
+    let steps = rules_among(&kept)?;
     Ok(Selection {
         definitions: kept
             .into_iter()
@@ -148,6 +132,34 @@ pub fn select(
         steps,
         excluded,
     })
+}
+
+/// The rules of the steps that these definitions make with what each lacks, their edges within the set.
+fn rules_among(kept: &[(&AgentDefinition, Vec<String>)]) -> Result<Vec<StepRules>, Refused> {
+    let present: BTreeSet<&str> = kept
+        .iter()
+        .map(|(definition, _)| definition.id.as_str())
+        .collect();
+    let mut steps = Vec::new();
+    for (definition, missing) in kept {
+        let lost = definition
+            .dependencies
+            .iter()
+            .filter(|edge| !edge.optional && !present.contains(edge.agent.as_str()))
+            .map(|edge| format!("its dependency `{}` is left out", edge.agent));
+        let missing = missing.iter().cloned().chain(lost).collect();
+        let mut rules =
+            StepRules::of(definition, missing).map_err(|error| Refused::InvalidDefinition {
+                agent: definition.id.clone(),
+                reason: error.to_string(),
+            })?;
+        rules
+            .dependencies
+            .retain(|edge| present.contains(edge.step.as_str()));
+        steps.push(rules);
+    }
+    Graph::build(steps.clone())?;
+    Ok(steps)
 }
 
 /// `asked` and everything that it depends on, dependencies first.
@@ -208,7 +220,7 @@ fn missing_inputs(
         .collect())
 }
 
-/// The name with the fewest edits (Levenshtein 1966) from `agent`, if it is near at all.
+/// The name with the fewest edits (Levenshtein 1966) from `agent`, if at most a third of it would change.
 fn nearest<'a>(agent: &AgentId, known: impl Iterator<Item = &'a AgentId>) -> Option<AgentId> {
     let distance = |a: &str, b: &str| {
         let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -226,6 +238,6 @@ fn nearest<'a>(agent: &AgentId, known: impl Iterator<Item = &'a AgentId>) -> Opt
     known
         .map(|id| (distance(agent.as_str(), id.as_str()), id))
         .min()
-        .filter(|(edits, _)| *edits <= 4)
+        .filter(|(edits, id)| edits * 3 <= agent.as_str().len().max(id.as_str().len()))
         .map(|(_, id)| id.clone())
 }

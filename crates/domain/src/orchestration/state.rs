@@ -159,9 +159,9 @@ pub struct Step {
     /// Since when it is paused on its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Timestamp>,
-    /// Until when a cancelled attempt may still end.
+    /// Its own cancel, while its attempt may still end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cancel_deadline: Option<Timestamp>,
+    pub cancelling: Option<Cancelling>,
     /// Since when it is in the queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Timestamp>,

@@ -48,13 +48,10 @@ impl Orchestration {
         let paused = !running
             && (step.paused_at.is_some() || head.is_some_and(|head| head.paused_at.is_some()));
         let live = (running || step.state == StepState::Ready) && !paused;
-        let whole = head
-            .and_then(|head| head.cancelling.as_ref())
-            .map(|cancelling| cancelling.deadline);
-        let forced = step
-            .cancel_deadline
-            .into_iter()
-            .chain(whole)
+        let whole = head.and_then(|head| head.cancelling.as_ref());
+        let asked = step.cancelling.iter().chain(whole);
+        let forced = asked
+            .map(|cancelling| cancelling.deadline)
             .min()
             .filter(|_| running);
         let total = step
