@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::plan::Plan;
+use crate::plan::{Artifact, Plan, UnreadableReason};
 use crate::view::Skipped;
+use crate::{known, naming, read};
 
 /// What a plan is, as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -67,19 +68,191 @@ pub struct Completeness {
     pub stop_requested: bool,
 }
 
-/// Looks at every artifact once.
+/// A report that PlanExe drew is half a megabyte; a ping's is a page.
+const REPORT_BYTES_MIN: usize = 10_000;
+
+/// Looks at every artifact once. Complete means: the core is there, and PlanExe's marker or a whole report.
 pub fn completeness(plan: &Plan) -> Completeness {
-    let _ = plan;
-    Completeness {
-        kind: Kind::NotAPlan,
-        reasons: Vec::new(),
-        artifacts: BTreeMap::new(),
-        expected_names: BTreeSet::new(),
-        listed: false,
-        expected: 0,
-        present: 0,
-        unreadable: Vec::new(),
-        finished: false,
-        stop_requested: false,
+    let listed_names = listed(plan);
+    let is_listed = listed_names.is_some();
+    let expected_names = listed_names.unwrap_or_else(|| {
+        known::CORE
+            .into_iter()
+            .chain([known::REPORT])
+            .map(str::to_owned)
+            .collect()
+    });
+    let (mut artifacts, mut unreadable) = (BTreeMap::new(), Vec::new());
+    for (name, artifact) in &plan.artifacts {
+        let (presence, note) = look(name, artifact);
+        unreadable.extend(note);
+        artifacts.insert(name.clone(), presence);
     }
+    for name in &expected_names {
+        if !plan.has(name) {
+            artifacts.insert(name.clone(), Presence::Missing);
+        }
+    }
+    let is_there = |name: &str| {
+        matches!(artifacts.get(name), Some(Presence::Present { .. }))
+            || !plan.series(name).is_empty()
+    };
+    let marker = plan.text(known::MARKER).ok().map(str::to_lowercase);
+    let is_ping = marker.as_deref().is_some_and(|text| text.contains("ping"));
+    let report = is_there(known::REPORT)
+        && plan
+            .get(known::REPORT)
+            .is_some_and(|report| report.bytes.len() >= REPORT_BYTES_MIN);
+    let lacking: Vec<&str> = known::CORE
+        .into_iter()
+        .filter(|name| !is_there(name))
+        .collect();
+    let finished = marker.is_some() && !is_ping;
+    let (kind, reasons) = judge(
+        plan,
+        &Signs {
+            is_ping,
+            finished,
+            report,
+            lacking: &lacking,
+        },
+    );
+    let present = expected_names.iter().filter(|name| is_there(name)).count();
+    Completeness {
+        kind,
+        reasons,
+        expected: expected_names.len(),
+        present,
+        listed: is_listed,
+        finished,
+        stop_requested: plan.has(known::STOP),
+        artifacts,
+        expected_names,
+        unreadable,
+    }
+}
+
+/// What the kind is judged by.
+struct Signs<'a> {
+    is_ping: bool,
+    finished: bool,
+    report: bool,
+    lacking: &'a [&'a str],
+}
+
+fn judge(plan: &Plan, signs: &Signs<'_>) -> (Kind, Vec<String>) {
+    let Signs {
+        is_ping,
+        finished,
+        report,
+        lacking,
+    } = *signs;
+    let has_work = known::CORE
+        .iter()
+        .any(|name| *name != "plan.txt" && plan.has(name));
+    let ended = finished || is_ping || plan.has(known::REPORT);
+    if !has_work && ended {
+        let how = if is_ping {
+            "its marker speaks of a ping"
+        } else {
+            "it has an end but no tasks, durations or assumptions"
+        };
+        return (Kind::Ping, vec![how.to_owned()]);
+    }
+    if !known::is_plan(
+        plan.artifacts
+            .values()
+            .map(|artifact| (artifact.path.as_str(), &*artifact.bytes)),
+    ) {
+        return (
+            Kind::NotAPlan,
+            vec!["nothing in it is named as PlanExe names its files".to_owned()],
+        );
+    }
+    let mut reasons = Vec::new();
+    if !lacking.is_empty() {
+        reasons.push(format!(
+            "of the core these are missing, empty or cut off: {}",
+            lacking.join(", ")
+        ));
+    }
+    match (finished, report) {
+        (true, _) => reasons.push("PlanExe's marker says that it finished".to_owned()),
+        (false, true) => reasons.push("there is no marker, but a whole report".to_owned()),
+        (false, false) => {
+            reasons.push("there is neither PlanExe's marker nor a whole report".to_owned())
+        }
+    }
+    let kind = if lacking.is_empty() && (finished || report) {
+        Kind::Complete
+    } else {
+        Kind::Partial
+    };
+    (kind, reasons)
+}
+
+/// PlanExe's own list, by logical name.
+fn listed(plan: &Plan) -> Option<BTreeSet<String>> {
+    let value = plan.json(known::EXPECTED).ok()?;
+    let names: BTreeSet<String> = value
+        .as_array()?
+        .iter()
+        .filter_map(|name| Some(naming::logical(name.as_str()?).key()))
+        .collect();
+    Some(names).filter(|names| !names.is_empty())
+}
+
+/// How one artifact stands, and a note when it is not what its name says.
+fn look(name: &str, artifact: &Artifact) -> (Presence, Option<Skipped>) {
+    let present = Presence::Present {
+        size: artifact.bytes.len() as u64,
+    };
+    if artifact.bytes.trim_ascii().is_empty() {
+        return (Presence::Empty, None);
+    }
+    let base = name.split(['#', '~']).next().unwrap_or(name);
+    let is_text = [".json", ".jsonl", ".md", ".txt", ".csv", ".html"]
+        .iter()
+        .any(|ending| base.ends_with(ending));
+    let text = match read::text(&artifact.bytes) {
+        Ok(text) => text,
+        Err(reason) if is_text => {
+            return (present, Some(Skipped::new(name, "", reason.to_string())));
+        }
+        Err(_) => return (present, None),
+    };
+    let cut_html =
+        base == known::REPORT && artifact.bytes.len() >= REPORT_BYTES_MIN && !ends_html(text);
+    let flaw = match base {
+        _ if known::PLAIN_TEXT.contains(&base) => Ok(()),
+        _ if cut_html => Err(UnreadableReason::Truncated {
+            line: text.lines().count(),
+            column: text.lines().last().map_or(0, str::len),
+        }),
+        _ if base.ends_with(".json") => read::check_json(text),
+        _ => Ok(()),
+    };
+    match flaw {
+        Ok(()) => (present, None),
+        Err(UnreadableReason::Empty) => (Presence::Empty, None),
+        Err(reason @ UnreadableReason::Truncated { .. }) => (
+            Presence::Truncated {
+                reason: reason.to_string(),
+            },
+            None,
+        ),
+        Err(reason) => (present, Some(Skipped::new(name, "", reason.to_string()))),
+    }
+}
+
+fn ends_html(text: &str) -> bool {
+    let tail: String = text
+        .chars()
+        .rev()
+        .take(200)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
+    tail.to_lowercase().contains("</html>")
 }

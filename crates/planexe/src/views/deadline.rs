@@ -3,6 +3,7 @@
 pub mod dates;
 mod phrases;
 mod spans;
+mod words;
 
 use jiff::Span;
 use jiff::civil::Date;

@@ -50,9 +50,7 @@ fn edges(row: &Map<String, Value>, at: &str, reader: &mut Reader) -> Vec<Depende
     };
     let ids = as_list(row.get(IDS));
     let reasons = as_list(row.get(REASONS));
-    if ids.is_empty() {
-        reader.skip(format!("{at}/{IDS}"), "no task named");
-    } else if !reasons.is_empty() && ids.len() != reasons.len() {
+    if !reasons.is_empty() && ids.len() != reasons.len() {
         reader.skip(
             format!("{at}/{REASONS}"),
             format!("{} explanations for {} tasks", reasons.len(), ids.len()),

@@ -1,6 +1,11 @@
 //! Finding statements of time in a sentence, and telling deadlines from mere mentions.
+//!
+//! A mention counts as a deadline only where its neighbours leave no doubt: precision before recall.
 
-use super::{Deadline, Place, Strength, When};
+use jiff::civil::Date;
+
+use super::words::{Cursor, Kind, Token, tokens};
+use super::{Deadline, Place, Strength, When, dates, spans};
 
 /// A statement as found in a text.
 pub(super) struct Found {
@@ -30,7 +35,329 @@ impl Found {
     }
 }
 
+/// Words that, just before a time, make it an end.
+const UNTIL: [&str; 12] = [
+    "within", "by", "before", "until", "till", "in", "under", "than", "over", "most", "exceed",
+    "through",
+];
+/// The same where users write freely: fewer.
+const UNTIL_STRICT: [&str; 7] = ["within", "by", "before", "until", "till", "than", "exceed"];
+/// Words that, just before a span, say that it is none of the plan's ends.
+const NOT_AN_END: [&str; 14] = [
+    "every", "each", "per", "for", "last", "lasting", "lasts", "past", "previous", "first",
+    "after", "minimum", "least", "ago",
+];
+/// What a plan is counted from.
+const STARTS: [&str; 24] = [
+    "start",
+    "starts",
+    "greenlight",
+    "green",
+    "kickoff",
+    "kick",
+    "project",
+    "today",
+    "now",
+    "approval",
+    "funding",
+    "financing",
+    "commencement",
+    "initiation",
+    "signing",
+    "award",
+    "inception",
+    "beginning",
+    "outset",
+    "date",
+    "contract",
+    "go",
+    "authorization",
+    "mandate",
+];
+/// What a span with a hyphen may describe to be the plan's own.
+const WHOLE: [&str; 18] = [
+    "project",
+    "program",
+    "programme",
+    "plan",
+    "initiative",
+    "campaign",
+    "timeline",
+    "timeframe",
+    "schedule",
+    "deadline",
+    "horizon",
+    "period",
+    "roadmap",
+    "mission",
+    "window",
+    "duration",
+    "timescale",
+    "effort",
+];
+const BEGINNINGS: [&str; 11] = [
+    "begin",
+    "begins",
+    "beginning",
+    "begun",
+    "start",
+    "starts",
+    "starting",
+    "started",
+    "commence",
+    "commences",
+    "commencing",
+];
+const SEQUELS: [&str; 6] = [
+    "followed",
+    "then",
+    "subsequently",
+    "thereafter",
+    "subsequent",
+    "afterwards",
+];
+const UNRELATED: [&str; 9] = [
+    "old",
+    "experience",
+    "ago",
+    "warranty",
+    "guarantee",
+    "later",
+    "each",
+    "per",
+    "earlier",
+];
+
 pub(super) fn find(text: &str, place: Place) -> Vec<Found> {
-    let _ = (text, place);
-    Vec::new()
+    let tokens = tokens(text);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        match statement(&tokens, at, place) {
+            Some((end, when)) => {
+                let (first, strength) = weigh(&tokens, at, end, when, place);
+                let phrase = text[tokens[first].start..tokens[end - 1].end].to_owned();
+                found.push(Found {
+                    quote: quote(text, tokens[at].start),
+                    phrase,
+                    strength,
+                    when: before(&tokens, at, when),
+                });
+                at = end;
+            }
+            None => at += 1,
+        }
+    }
+    found
+}
+
+/// The time that begins at this token, and the token behind it.
+fn statement(tokens: &[Token], at: usize, place: Place) -> Option<(usize, When)> {
+    let mut cursor = Cursor { tokens, at };
+    if let Some((low, high)) = dates::calendar(&mut cursor) {
+        return Some((cursor.at, When::Dates { low, high }));
+    }
+    if let Some((low_days, high_days)) = spans::span(&mut cursor) {
+        return Some((
+            cursor.at,
+            When::Span {
+                low_days,
+                high_days,
+            },
+        ));
+    }
+    if let Some((low, high)) = bare_year(&mut cursor) {
+        return Some((cursor.at, When::Dates { low, high }));
+    }
+    if place == Place::TimeBound && cursor.skip_word(&["today"]) && cursor.back(2) != Some("from") {
+        return Some((
+            cursor.at,
+            When::Span {
+                low_days: 0.0,
+                high_days: 1.0,
+            },
+        ));
+    }
+    None
+}
+
+/// A year in figures behind a word that makes it one: `by 2028`, `by the year 2050`, `2026-2030` (the later counts).
+fn bare_year(cursor: &mut Cursor<'_>) -> Option<dates::Range> {
+    let before = if cursor.back(1) == Some("year") {
+        cursor.back(if cursor.back(2) == Some("the") { 3 } else { 2 })
+    } else {
+        cursor.back(1)
+    };
+    let is_year = before.is_some_and(|word| {
+        [
+            "by", "before", "until", "till", "in", "through", "during", "to", "from", "of",
+        ]
+        .contains(&word)
+    });
+    let mut ahead = *cursor;
+    let mut year = ahead.year()?;
+    let mut range = ahead;
+    let is_range = range.sign('-') || range.skip_word(&["to"]);
+    if let Some(later) = range.year().filter(|later| is_range && *later > year) {
+        (year, ahead) = (later, range);
+    } else if !is_year || matches!(ahead.peek(), Some(Kind::Sign('%' | '$' | '\u{20ac}'))) {
+        return None;
+    }
+    *cursor = ahead;
+    dates::whole_year(year)
+}
+
+/// Where the phrase begins (with the words that make it a deadline), and what it claims.
+fn weigh(tokens: &[Token], at: usize, end: usize, when: When, place: Place) -> (usize, Strength) {
+    let first = lead(tokens, at);
+    let word = |index: usize| Cursor { tokens, at: index }.back(0);
+    let after = word(end);
+    let is_span = matches!(when, When::Span { .. });
+    let anchored =
+        after.is_some_and(|after| ["of", "from", "after", "following", "post"].contains(&after));
+    let from_start = anchored
+        && (end + 1..end + 6).map_while(|index| tokens.get(index)).any(
+            |token| matches!(&token.kind, Kind::Word(word) if STARTS.contains(&word.as_str())),
+        );
+    let described = hyphenated(tokens, at, end)
+        && (end..end + 3).any(|index| word(index).is_some_and(|word| WHOLE.contains(&word)));
+    let says_until = |words: &[&str]| {
+        (first..at).any(|index| word(index).is_some_and(|word| words.contains(&word)))
+    };
+    let excluded = is_span
+        && (1..=3).any(|steps| {
+            at.checked_sub(steps)
+                .and_then(word)
+                .is_some_and(|word| NOT_AN_END.contains(&word))
+        })
+        || after.is_some_and(|after| UNRELATED.contains(&after))
+        || (anchored && is_span && !from_start)
+        || clause_says(tokens, first, &BEGINNINGS)
+            && !clause_says(
+                tokens,
+                first,
+                &["complete", "completed", "finish", "finished", "delivered"],
+            )
+        || clause_says(tokens, first, &SEQUELS);
+    let stated = match place {
+        Place::TimeBound => true,
+        Place::Goal => says_until(&UNTIL) || described || (from_start && is_span),
+        Place::Prompt => {
+            says_until(&UNTIL_STRICT)
+                || described
+                || (from_start && is_span)
+                || clause_says(
+                    tokens,
+                    first,
+                    &["deadline", "timeline", "timeframe", "duration"],
+                )
+        }
+    };
+    (
+        first,
+        if stated && !excluded {
+            Strength::Deadline
+        } else {
+            Strength::Mention
+        },
+    )
+}
+
+/// The first of the words just before a time that belong to it: `within`, `no later than`, `by the`, `in approximately`.
+fn lead(tokens: &[Token], at: usize) -> usize {
+    const FILLERS: [&str; 16] = [
+        "the",
+        "a",
+        "an",
+        "about",
+        "around",
+        "approximately",
+        "roughly",
+        "approx",
+        "next",
+        "year",
+        "later",
+        "no",
+        "not",
+        "between",
+        "less",
+        "at",
+    ];
+    let mut first = at;
+    while first > 0 && at - first < 4 {
+        match &tokens[first - 1].kind {
+            Kind::Word(word)
+                if UNTIL.contains(&word.as_str()) || FILLERS.contains(&word.as_str()) =>
+            {
+                first -= 1
+            }
+            Kind::Sign('~') => first -= 1,
+            _ => break,
+        }
+    }
+    let is_filler = |index: usize| matches!(&tokens[index].kind, Kind::Word(word) if ["the", "a", "an", "year"].contains(&word.as_str()));
+    while first < at && is_filler(first) {
+        first += 1;
+    }
+    first
+}
+
+/// Whether a number and its unit are joined: `15-year`.
+fn hyphenated(tokens: &[Token], at: usize, end: usize) -> bool {
+    end >= at + 3 && tokens[end - 2].kind == Kind::Sign('-')
+}
+
+/// Whether the clause before a token holds one of the words.
+fn clause_says(tokens: &[Token], at: usize, words: &[&str]) -> bool {
+    let clause = tokens[..at]
+        .iter()
+        .rev()
+        .take_while(|token| match &token.kind {
+            Kind::Sign(sign) => !matches!(sign, ',' | ';' | '.' | '!' | '?' | '(' | ')'),
+            Kind::Word(word) => word != "and",
+            Kind::Number(..) => true,
+        });
+    clause
+        .take(25)
+        .any(|token| matches!(&token.kind, Kind::Word(word) if words.contains(&word.as_str())))
+}
+
+/// `before 2028` ends on the day before it begins.
+fn before(tokens: &[Token], at: usize, when: When) -> When {
+    let cursor = Cursor { tokens, at };
+    let is_before = (1..=3)
+        .take_while(|steps| cursor.back(*steps).is_some())
+        .any(|steps| cursor.back(steps) == Some("before"));
+    match when {
+        When::Dates { low, .. } if is_before => {
+            let day: Date = low.yesterday().unwrap_or(low);
+            When::Dates {
+                low: day,
+                high: day,
+            }
+        }
+        when => when,
+    }
+}
+
+/// The sentence around a place, cut to 300 characters.
+fn quote(text: &str, at: usize) -> String {
+    let ends = |index: usize, char: char| {
+        matches!(char, '.' | '!' | '?' | '\n')
+            && text[index + char.len_utf8()..]
+                .chars()
+                .next()
+                .is_none_or(char::is_whitespace)
+    };
+    let start = text[..at]
+        .char_indices()
+        .filter(|(index, char)| ends(*index, *char))
+        .last()
+        .map_or(0, |(index, char)| index + char.len_utf8());
+    let end = text[at..]
+        .char_indices()
+        .map(|(index, char)| (at + index, char))
+        .find(|(index, char)| ends(*index, *char))
+        .map_or(text.len(), |(index, char)| index + char.len_utf8());
+    text[start..end].trim().chars().take(300).collect()
 }
