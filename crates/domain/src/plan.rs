@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::input::InputRef;
 use crate::canonical::{self, CanonicalError};
 use crate::values::hash::ContentHash;
 
@@ -42,8 +43,16 @@ impl PlanManifest {
         canonical::hash(&by_name)
     }
 
-    /// The artifacts that `name` means: itself, or all members of the series that it names, in order.
+    /// The artifacts that `name` means: itself, or all members of the series that it names, in order; every one for
+    /// [`InputRef::ALL`].
     pub fn named<'a>(&'a self, name: &'a str) -> Vec<(&'a str, &'a PlanArtifactEntry)> {
+        if name == InputRef::ALL {
+            return self
+                .artifacts
+                .iter()
+                .map(|(name, entry)| (name.as_str(), entry))
+                .collect();
+        }
         if let Some((name, entry)) = self.artifacts.get_key_value(name) {
             return vec![(name, entry)];
         }
@@ -63,5 +72,32 @@ impl PlanManifest {
             .into_iter()
             .map(|(_, key, entry)| (key.as_str(), entry))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_means_an_artifact_a_series_or_all() {
+        let entry = |path: &str| PlanArtifactEntry {
+            path: path.to_owned(),
+            hash: ContentHash::from_bytes([0; 32]),
+            bytes: 0,
+        };
+        let names = ["a.json", "s.json#10", "s.json#9"];
+        let artifacts = names.map(|name| (name.to_owned(), entry(name))).into();
+        let plan = PlanManifest { artifacts };
+        let named = |name: &str| -> Vec<String> {
+            plan.named(name)
+                .iter()
+                .map(|(name, _)| (*name).to_owned())
+                .collect()
+        };
+        assert_eq!(named("a.json"), ["a.json"]);
+        assert_eq!(named("s.json"), ["s.json#9", "s.json#10"]);
+        assert_eq!(named("*").len(), 3);
+        assert!(named("b.json").is_empty());
     }
 }

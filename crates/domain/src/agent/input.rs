@@ -21,6 +21,9 @@ impl InputRef {
     /// The name of the plan's own prompt and summary.
     pub const PLAN: &str = "plan";
 
+    /// The name that stands for every artifact of the plan: for agents that look at the plan as a whole.
+    pub const ALL: &str = "*";
+
     /// Whether this is the prompt and summary, which are always there.
     pub fn is_plan(&self) -> bool {
         self.artifact == Self::PLAN
