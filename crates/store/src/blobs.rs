@@ -44,10 +44,18 @@ impl Store {
     }
 }
 
-pub(crate) fn decode(mut r: Record) -> Result<(Hash, Vec<u8>), StoreError> {
+fn decode(record: Record) -> Result<(Hash, Vec<u8>), StoreError> {
+    let (hash, plain) = decode_loose(record)?;
+    Ok((hash, plain?))
+}
+
+/// The hash, and apart from it whether the bytes unpack: for the check.
+pub(crate) fn decode_loose(
+    mut r: Record,
+) -> Result<(Hash, Result<Vec<u8>, StoreError>), StoreError> {
     let hash = r.fixed("blob.hash")?;
     let size = r.int("blob.size")?;
     let encoding = r.int("blob.encoding")?;
     let stored = r.bytes("blob.stored")?;
-    Ok((hash, crate::pack::unpack(encoding, size, stored)?))
+    Ok((hash, crate::pack::unpack(encoding, size, stored)))
 }

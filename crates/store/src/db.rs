@@ -1,19 +1,37 @@
 //! The handle: opens a database, commits row sets, answers reads. Cheap to clone.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
+use crate::errand::{Errand, Numbers};
 use crate::error::StoreError;
+use crate::prepare::prepare;
+use crate::queue::{Request, Waiting};
 use crate::record::{Record, Value};
+use crate::sqlite::{Sqlite, query};
 use crate::url::DatabaseUrl;
 use crate::write::{CommitError, Committed, RowSet};
 
 /// An open store. Clones share the writer and the connections.
-#[derive(Debug, Clone)]
-pub struct Store {}
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) database: Arc<Database>,
+    url: Arc<DatabaseUrl>,
+}
 
-/// Waits for commits of other replicas or programs.
-#[derive(Debug)]
-pub struct Woken {}
+/// The two databases: an enum, not a trait, since there are two and each call says which of them does what.
+pub(crate) enum Database {
+    Sqlite(Sqlite),
+}
+
+/// Keys asked for at once: a text with so many parameters at most.
+const KEYS: usize = 64;
+
+/// Plain bytes of blobs beyond which packing would keep other futures of the thread waiting.
+const PACK_APART: usize = 64 << 10;
 
 impl Store {
     /// Opens the database, making it (and its folder) when it is a file that is not there, and migrates it to this program's schema.
@@ -21,8 +39,14 @@ impl Store {
     /// # Errors
     /// Each names the database and the way out: `CannotConnect`, `Newer`, `Altered`, `TooOld`, `Locked`, `ReadOnly`, `Corrupt`.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
-        let _ = url;
-        Err(StoreError::Closed)
+        let database = match url {
+            DatabaseUrl::Sqlite(path) => Database::Sqlite(Sqlite::open(path.clone()).await?),
+            DatabaseUrl::Postgres(_) => return Err(StoreError::Closed),
+        };
+        Ok(Self {
+            database: Arc::new(database),
+            url: Arc::new(url.clone()),
+        })
     }
 
     /// Commits a row set; answers once it is durable. Row sets that arrive while a transaction is under way share the next one.
@@ -31,8 +55,25 @@ impl Store {
     /// # Errors
     /// Each `CommitError` says what it means for the caller.
     pub async fn commit(&self, rows: RowSet) -> Result<Committed, CommitError> {
-        let _ = rows;
-        Err(StoreError::Closed.into())
+        let heavy = rows.blobs.iter().map(|b| b.bytes.len()).sum::<usize>() > PACK_APART;
+        let set = if heavy {
+            let prepared = tokio::task::spawn_blocking(move || prepare(rows)).await;
+            prepared.map_err(|_| StoreError::Closed)??
+        } else {
+            prepare(rows)?
+        };
+        let (answer, answered) = oneshot::channel();
+        let request = Box::new(Waiting { set, answer });
+        let sent = match &*self.database {
+            Database::Sqlite(sqlite) => {
+                let writer = sqlite.writer()?;
+                writer.send(Request::Commit(request)).await.is_ok()
+            }
+        };
+        if !sent {
+            return Err(StoreError::Closed.into());
+        }
+        answered.await.map_err(|_| StoreError::Closed)?
     }
 
     /// A number that changes when another program or replica has committed since. Cheap: SQLite asks `pragma data_version`,
@@ -41,7 +82,17 @@ impl Store {
     /// # Errors
     /// Whatever the database said.
     pub async fn commits_elsewhere(&self) -> Result<i64, StoreError> {
-        Err(StoreError::Closed)
+        match &*self.database {
+            // The writer's connection sees commits of others only, so that this program does not wake itself.
+            Database::Sqlite(sqlite) => {
+                let ask = |c: &rusqlite::Connection, name: &str| {
+                    query(c, name, "pragma data_version", &[])?
+                        .pop()
+                        .map_or(Ok(0), |mut r| r.int("data_version"))
+                };
+                sqlite.on_writer(ask).await
+            }
+        }
     }
 
     /// Register BEFORE looking for work: `wait` then misses nothing that was committed after this call.
@@ -49,15 +100,22 @@ impl Store {
     /// # Errors
     /// Whatever the database said.
     pub async fn woken(&self) -> Result<Woken, StoreError> {
-        Err(StoreError::Closed)
+        Ok(Woken {
+            seen: self.commits_elsewhere().await?,
+            store: self.clone(),
+        })
     }
 
     /// Ends the writer after what was handed over, and closes the connections. Other clones then answer `Closed`.
-    pub async fn close(&self) {}
+    pub async fn close(&self) {
+        match &*self.database {
+            Database::Sqlite(sqlite) => sqlite.close().await,
+        }
+    }
 
     /// The database, for messages; without its password.
     pub fn name(&self) -> String {
-        String::new()
+        self.url.to_string()
     }
 
     pub(crate) async fn query(
@@ -65,8 +123,13 @@ impl Store {
         text: &'static str,
         parameters: Vec<Value>,
     ) -> Result<Vec<Record>, StoreError> {
-        let _ = (text, parameters);
-        Err(StoreError::Closed)
+        match &*self.database {
+            Database::Sqlite(sqlite) => {
+                sqlite
+                    .on_reader(move |c, name| query(c, name, text, &parameters))
+                    .await
+            }
+        }
     }
 
     /// `text` ends in `in`; the keys follow. Order and repetition of keys do not matter to the answer, which has no order.
@@ -75,15 +138,60 @@ impl Store {
         text: &'static str,
         keys: Vec<Value>,
     ) -> Result<Vec<Record>, StoreError> {
-        let _ = (text, keys);
-        Err(StoreError::Closed)
+        let mut answer = Vec::new();
+        for chunk in keys.chunks(KEYS) {
+            // Few different texts, so that few are prepared: the last key is repeated up to a power of two.
+            let places = chunk.len().next_power_of_two();
+            let mut parameters = chunk.to_vec();
+            parameters.resize(places, parameters[chunk.len() - 1].clone());
+            let list: Vec<String> = (1..=places).map(|n| format!("${n}")).collect();
+            let text = format!("{text} ({})", list.join(", "));
+            answer.extend(match &*self.database {
+                Database::Sqlite(sqlite) => {
+                    sqlite
+                        .on_reader(move |c, name| query(c, name, &text, &parameters))
+                        .await?
+                }
+            });
+        }
+        Ok(answer)
     }
+
+    pub(crate) async fn errand(&self, errand: Errand) -> Result<Numbers, StoreError> {
+        match &*self.database {
+            Database::Sqlite(sqlite) => sqlite.errand(errand).await,
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.url)
+    }
+}
+
+/// Waits for commits of other replicas or programs.
+#[derive(Debug)]
+pub struct Woken {
+    store: Store,
+    seen: i64,
 }
 
 impl Woken {
     /// Returns when another program or replica has committed: at once on PostgreSQL, within `poll` on SQLite (which has to be asked).
     /// Errors of the asking count as woken: look, and meet the error there.
     pub async fn wait(&mut self, poll: Duration) {
-        let _ = poll;
+        match &*self.store.database {
+            Database::Sqlite(_) => loop {
+                match self.store.commits_elsewhere().await {
+                    Ok(number) if number == self.seen => tokio::time::sleep(poll).await,
+                    Ok(number) => {
+                        self.seen = number;
+                        return;
+                    }
+                    Err(_) => return,
+                }
+            },
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Holders: replicas and workers, the only rows with a heartbeat.
 
 use crate::db::Store;
+use crate::errand::Errand;
 use crate::error::StoreError;
+use crate::prepare::no_nul;
 use crate::record::Record;
 use crate::rows::{HolderRow, Id};
 
@@ -11,8 +13,12 @@ impl Store {
     /// # Errors
     /// Whatever the database said.
     pub async fn open_holder(&self, row: HolderRow) -> Result<i64, StoreError> {
-        let _ = row;
-        Err(StoreError::Closed)
+        no_nul("holder.kind", &row.kind)?;
+        no_nul("holder.label", &row.label)?;
+        let epoch = self.errand(Errand::OpenHolder(row)).await?[0];
+        i64::try_from(epoch).map_err(|_| StoreError::Decode {
+            column: "holder.epoch",
+        })
     }
 
     /// Moves a holder's `until`; `false` when it was closed or opened again since (this epoch's leases are gone).
@@ -20,8 +26,8 @@ impl Store {
     /// # Errors
     /// Whatever the database said.
     pub async fn heartbeat(&self, id: Id, epoch: i64, until: i64) -> Result<bool, StoreError> {
-        let _ = (id, epoch, until);
-        Err(StoreError::Closed)
+        let errand = Errand::Heartbeat(id, epoch, until);
+        Ok(self.errand(errand).await?[0] > 0)
     }
 
     /// Removes a holder of this epoch; what it still holds counts as lapsed at once. `false` when it was not there.
@@ -29,8 +35,7 @@ impl Store {
     /// # Errors
     /// Whatever the database said.
     pub async fn close_holder(&self, id: Id, epoch: i64) -> Result<bool, StoreError> {
-        let _ = (id, epoch);
-        Err(StoreError::Closed)
+        Ok(self.errand(Errand::CloseHolder(id, epoch)).await?[0] > 0)
     }
 
     /// All holders, by id.

@@ -1,6 +1,7 @@
 //! Retention: ended orchestrations are deleted whole, then plans and blobs that nothing refers to any more.
 
 use crate::db::Store;
+use crate::errand::Errand;
 use crate::error::StoreError;
 
 /// What a pass of retention removed.
@@ -21,7 +22,11 @@ impl Store {
     /// # Errors
     /// Whatever the database said; then nothing is deleted.
     pub async fn delete_ended_before(&self, time: i64, limit: i64) -> Result<Deleted, StoreError> {
-        let _ = (time, limit);
-        Err(StoreError::Closed)
+        let [orchestrations, plans, blobs] = self.errand(Errand::DeleteEnded(time, limit)).await?;
+        Ok(Deleted {
+            orchestrations,
+            plans,
+            blobs,
+        })
     }
 }

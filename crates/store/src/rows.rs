@@ -36,7 +36,7 @@ pub struct OrchestrationRow {
     pub version: i64,
     /// Version of the plan artifact: 1 is the bare plan.
     pub artifact_version: i64,
-    /// Sequence number of its last event. Given to a commit, it is ignored (the events count).
+    /// Sequence number of its last event. Given to a commit with events, it is ignored (theirs count).
     pub cursor: i64,
     /// Hash of its last event (32 zero bytes before the first). Given to a commit: as it stood BEFORE that commit's events.
     pub chain: Hash,
@@ -150,7 +150,7 @@ pub struct PlanRow {
     pub title: String,
     /// Plain bytes of all its artifacts.
     pub bytes: i64,
-    /// When it was first stored, in microseconds.
+    /// When it was last put, in microseconds: retention spares a plan that was put after its time.
     pub created_at: i64,
 }
 

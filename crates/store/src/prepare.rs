@@ -1,0 +1,194 @@
+//! What the caller's side does before the writer sees a row set: refuses what contradicts itself, counts references, packs blobs,
+//! links the chain. The writer is one for all, so that whatever can be done here is done here.
+
+use std::collections::BTreeMap;
+
+use crate::chain::link;
+use crate::error::StoreError;
+use crate::pack::pack;
+use crate::rows::Hash;
+use crate::write::{NewBlob, RowSet};
+
+/// A row set that is ready to be written.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The rows. `orchestration.chain` and `.cursor` are as they shall stand, `blobs` is empty.
+    pub(crate) rows: RowSet,
+    /// The chain's hash after each event.
+    pub(crate) hashes: Vec<Hash>,
+    /// The chain's hash before the first event.
+    pub(crate) chain_before: Hash,
+    /// The cursor before the first event.
+    pub(crate) cursor_before: i64,
+    /// Blobs with bytes, by hash.
+    pub(crate) blobs: Vec<PackedBlob>,
+    /// Blobs that must be stored already, and the references that they gain, by hash.
+    pub(crate) referred: Vec<(Hash, i64)>,
+    /// About how many bytes it writes.
+    pub(crate) bytes: usize,
+}
+
+/// A blob as it is stored.
+#[derive(Debug)]
+pub(crate) struct PackedBlob {
+    pub(crate) hash: Hash,
+    pub(crate) size: i64,
+    pub(crate) encoding: i64,
+    pub(crate) stored: Vec<u8>,
+    /// References that it gains.
+    pub(crate) refs: i64,
+}
+
+impl PackedBlob {
+    pub(crate) fn new(blob: &NewBlob, refs: i64) -> Self {
+        let (encoding, stored) = pack(&blob.bytes);
+        Self {
+            hash: blob.hash,
+            size: i64::try_from(blob.bytes.len()).unwrap_or(i64::MAX),
+            encoding,
+            stored,
+            refs,
+        }
+    }
+}
+
+/// Bytes of rows beside their texts, roughly: for the bound on a batch.
+const ROW_BYTES: usize = 200;
+
+/// Makes a row set ready.
+///
+/// # Errors
+/// `Nul` for a text with a NUL character, `Refused` for rows that contradict each other.
+pub(crate) fn prepare(mut rows: RowSet) -> Result<Prepared, StoreError> {
+    refuse_nul(&rows)?;
+    let (blobs, referred) = references(&mut rows)?;
+    let chain_before = rows.orchestration.chain;
+    let cursor_before = match rows.events.first() {
+        Some(first) => first.seq - 1,
+        None => rows.orchestration.cursor,
+    };
+    let mut hashes = Vec::with_capacity(rows.events.len());
+    let mut chain = chain_before;
+    let mut cursor = cursor_before;
+    let mut bytes = ROW_BYTES + rows.orchestration.detail.len();
+    for event in &rows.events {
+        if event.seq != cursor + 1 {
+            return Err(StoreError::Refused(format!(
+                "event {} follows event {cursor}",
+                event.seq
+            )));
+        }
+        let step = event.step.as_deref();
+        chain = link(&chain, event.seq, event.at, &event.kind, step, &event.data);
+        cursor = event.seq;
+        hashes.push(chain);
+        bytes += ROW_BYTES + event.data.len();
+    }
+    if rows.expected_version.is_none() && (cursor_before, chain_before) != (0, crate::chain::START)
+    {
+        return Err(StoreError::Refused(
+            "a new orchestration's events start at 1, its chain at zero".to_owned(),
+        ));
+    }
+    rows.orchestration.chain = chain;
+    rows.orchestration.cursor = cursor;
+    bytes += rows
+        .steps
+        .iter()
+        .map(|s| ROW_BYTES + s.detail.len())
+        .sum::<usize>();
+    bytes += rows
+        .enrichments
+        .iter()
+        .map(|e| ROW_BYTES + e.detail.len())
+        .sum::<usize>();
+    bytes += blobs
+        .iter()
+        .map(|b| ROW_BYTES + b.stored.len())
+        .sum::<usize>();
+    rows.counters.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    rows.steps.sort_unstable_by_key(|s| s.step);
+    if rows.counters.windows(2).any(|w| w[0].key == w[1].key) {
+        return Err(StoreError::Refused("a counter is changed twice".to_owned()));
+    }
+    if rows.steps.windows(2).any(|w| w[0].step == w[1].step) {
+        return Err(StoreError::Refused("a step is written twice".to_owned()));
+    }
+    Ok(Prepared {
+        rows,
+        hashes,
+        chain_before,
+        cursor_before,
+        blobs,
+        referred,
+        bytes,
+    })
+}
+
+/// Blobs with bytes and blobs without, each with the references it gains from the rows.
+type References = (Vec<PackedBlob>, Vec<(Hash, i64)>);
+
+fn references(rows: &mut RowSet) -> Result<References, StoreError> {
+    let mut gained: BTreeMap<Hash, i64> = BTreeMap::new();
+    if rows.expected_version.is_none() {
+        *gained.entry(rows.orchestration.pinned_hash).or_default() += 1;
+    }
+    for hash in rows.enrichments.iter().filter_map(|e| e.data_hash) {
+        *gained.entry(hash).or_default() += 1;
+    }
+    let mut packed = Vec::with_capacity(rows.blobs.len());
+    let mut new = std::mem::take(&mut rows.blobs);
+    new.sort_unstable_by_key(|b| b.hash);
+    new.dedup_by_key(|b| b.hash);
+    for blob in &new {
+        let Some(refs) = gained.remove(&blob.hash) else {
+            return Err(StoreError::Refused(
+                "a blob is given that no row of the row set names".to_owned(),
+            ));
+        };
+        packed.push(PackedBlob::new(blob, refs));
+    }
+    Ok((packed, gained.into_iter().collect()))
+}
+
+/// PostgreSQL cannot hold a NUL in a text, and the chain parts its fields by it.
+pub(crate) fn no_nul(column: &'static str, text: &str) -> Result<(), StoreError> {
+    if text.as_bytes().contains(&0) {
+        Err(StoreError::Nul { column })
+    } else {
+        Ok(())
+    }
+}
+
+fn refuse_nul(rows: &RowSet) -> Result<(), StoreError> {
+    let o = &rows.orchestration;
+    no_nul("orchestration.account", &o.account)?;
+    no_nul("orchestration.status", &o.status)?;
+    no_nul("orchestration.detail", &o.detail)?;
+    for s in &rows.steps {
+        no_nul("step.id", &s.id)?;
+        no_nul("step.agent", &s.agent)?;
+        no_nul("step.state", &s.state)?;
+        no_nul(
+            "step.concurrency_key",
+            s.concurrency_key.as_deref().unwrap_or(""),
+        )?;
+        no_nul("step.detail", &s.detail)?;
+    }
+    for e in &rows.events {
+        no_nul("event.kind", &e.kind)?;
+        no_nul("event.step", e.step.as_deref().unwrap_or(""))?;
+        no_nul("event.data", &e.data)?;
+    }
+    for e in &rows.enrichments {
+        no_nul("enrichment.step", &e.step)?;
+        no_nul("enrichment.agent", &e.agent)?;
+        no_nul("enrichment.agent_version", &e.agent_version)?;
+        no_nul("enrichment.account", &e.account)?;
+        no_nul("enrichment.status", &e.status)?;
+        no_nul("enrichment.detail", &e.detail)?;
+    }
+    rows.counters
+        .iter()
+        .try_for_each(|c| no_nul("counter.key", &c.key))
+}

@@ -1,0 +1,110 @@
+//! The writer's queue: what arrived while the last transaction ran becomes the next batch.
+
+use std::collections::{HashSet, VecDeque};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::prepare::Prepared;
+use crate::write::{CommitError, Committed};
+
+/// Row sets in one transaction at most: beyond about a thousand the disk's sync is a small part of the cost already.
+pub(crate) const BATCH_SETS: usize = 1024;
+
+/// Bytes in one transaction, about: bounds memory, and how long the last caller of a batch waits for the first.
+pub(crate) const BATCH_BYTES: usize = 8 << 20;
+
+/// Row sets that may wait for the writer before `commit` itself waits.
+pub(crate) const WAITING: usize = 4096;
+
+/// A row set and who waits for the answer.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) set: Prepared,
+    pub(crate) answer: oneshot::Sender<Result<Committed, CommitError>>,
+}
+
+/// What the writer is asked: `O` is any other piece of work on the writer's connection.
+pub(crate) enum Request<O> {
+    Commit(Box<Waiting>),
+    Other(O),
+}
+
+/// What the writer does next.
+pub(crate) enum Next<O> {
+    Batch(Vec<Waiting>),
+    Other(O),
+}
+
+/// The receiving end, with what was held back for a later batch.
+pub(crate) struct Queue<O> {
+    inbox: mpsc::Receiver<Request<O>>,
+    waiting: VecDeque<Request<O>>,
+    drawn: Vec<Request<O>>,
+}
+
+impl<O> Queue<O> {
+    pub(crate) fn new(inbox: mpsc::Receiver<Request<O>>) -> Self {
+        Self {
+            inbox,
+            waiting: VecDeque::new(),
+            drawn: Vec::new(),
+        }
+    }
+
+    /// Blocks until there is something to do; `None` when every sender is gone and nothing waits.
+    pub(crate) fn next_blocking(&mut self) -> Option<Next<O>> {
+        if self.waiting.is_empty() {
+            self.inbox.blocking_recv_many(&mut self.drawn, BATCH_SETS);
+        }
+        self.draw()
+    }
+
+    /// The same, for a writer that is a future.
+    pub(crate) async fn next(&mut self) -> Option<Next<O>> {
+        if self.waiting.is_empty() {
+            self.inbox.recv_many(&mut self.drawn, BATCH_SETS).await;
+        }
+        self.draw()
+    }
+
+    /// Takes in what has arrived, then makes a batch: at most one row set an orchestration, in the order of arrival.
+    fn draw(&mut self) -> Option<Next<O>> {
+        self.waiting.extend(self.drawn.drain(..));
+        while self.waiting.len() < BATCH_SETS
+            && let Ok(request) = self.inbox.try_recv()
+        {
+            self.waiting.push_back(request);
+        }
+        let mut batch = Vec::new();
+        let mut held_back = VecDeque::new();
+        let mut ids = HashSet::new();
+        let mut bytes = 0;
+        while let Some(request) = self.waiting.pop_front() {
+            match request {
+                Request::Other(other) if batch.is_empty() => {
+                    debug_assert!(held_back.is_empty());
+                    return Some(Next::Other(other));
+                }
+                Request::Other(_) => {
+                    held_back.push_back(request);
+                    break;
+                }
+                Request::Commit(waiting) => {
+                    if !ids.insert(waiting.set.rows.orchestration.id) {
+                        held_back.push_back(Request::Commit(waiting));
+                        continue;
+                    }
+                    bytes += waiting.set.bytes;
+                    batch.push(*waiting);
+                    if batch.len() >= BATCH_SETS || bytes >= BATCH_BYTES {
+                        break;
+                    }
+                }
+            }
+        }
+        while let Some(request) = held_back.pop_back() {
+            self.waiting.push_front(request);
+        }
+        (!batch.is_empty()).then_some(Next::Batch(batch))
+    }
+}

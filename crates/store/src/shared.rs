@@ -1,0 +1,54 @@
+//! Shared counters in a batch: read once at its start, changed in memory as row sets are admitted one by one, written once at its end.
+
+use std::collections::BTreeMap;
+
+use crate::prepare::Prepared;
+use crate::write::CommitError;
+
+/// The accounts' feeds and the counters that a batch touches.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// Account -> last feed number given.
+    pub(crate) feeds: BTreeMap<String, i64>,
+    /// Counter -> held, and whether it was changed.
+    pub(crate) counters: BTreeMap<String, (i64, bool)>,
+}
+
+impl Shared {
+    /// Whether every counter has room for this row set.
+    pub(crate) fn fits(&self, set: &Prepared) -> Result<(), CommitError> {
+        for change in &set.rows.counters {
+            let held = self.counters.get(&change.key).map_or(0, |c| c.0);
+            if change.delta > 0
+                && change
+                    .limit
+                    .is_some_and(|limit| held + change.delta > limit)
+            {
+                return Err(CommitError::CounterFull {
+                    key: change.key.clone(),
+                    held,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies an admitted row set; answers the feed number before its first event.
+    pub(crate) fn take(&mut self, set: &Prepared) -> i64 {
+        for change in &set.rows.counters {
+            let entry = match self.counters.get_mut(&change.key) {
+                Some(entry) => entry,
+                None => self.counters.entry(change.key.clone()).or_default(),
+            };
+            *entry = ((entry.0 + change.delta).max(0), true);
+        }
+        let count = i64::try_from(set.rows.events.len()).unwrap_or(0);
+        match self.feeds.get_mut(&set.rows.orchestration.account) {
+            Some(feed) => {
+                *feed += count;
+                *feed - count
+            }
+            None => 0,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The statements of the writer's batch, each write with its two texts side by side: SQLite runs the first once a row, PostgreSQL the
+//! second once a batch. Everything else in this crate is one text for both.
+
+/// A write in both dialects.
+pub(crate) struct Write {
+    /// A prepared statement, looped.
+    pub(crate) sqlite: &'static str,
+    /// One statement over arrays.
+    pub(crate) postgres: &'static str,
+}
+
+/// A new orchestration. On SQLite no row changed means that the id is taken; on PostgreSQL the batch has looked before.
+pub(crate) const INSERT_ORCHESTRATION: Write = Write {
+    sqlite: "
+        insert into orchestration (id, account, plan_hash, submission_key, pinned_hash, status, claimable, exclusive, running, version,
+                                   artifact_version, cursor, chain, wake_at, detail, created_at, updated_at, ended_at)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+        on conflict (id) do nothing",
+    postgres: "
+        insert into orchestration (id, account, plan_hash, submission_key, pinned_hash, status, claimable, exclusive, running, version,
+                                   artifact_version, cursor, chain, wake_at, detail, created_at, updated_at, ended_at)
+        select id, account, plan_hash, submission_key, pinned_hash, status, claimable, exclusive, running, 1,
+               artifact_version, cursor, chain, wake_at, detail, created_at, updated_at, ended_at
+        from unnest($1::bytea[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[],
+                    $10::bigint[], $11::bigint[], $12::bytea[], $13::bigint[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[])
+          as t(id, account, plan_hash, submission_key, pinned_hash, status, claimable, exclusive, running,
+               artifact_version, cursor, chain, wake_at, detail, created_at, updated_at, ended_at)",
+};
+
+/// The fence: on SQLite no row changed means overtaken; on PostgreSQL the batch has locked and compared the rows before.
+pub(crate) const UPDATE_ORCHESTRATION: Write = Write {
+    sqlite: "
+        update orchestration
+        set status = ?5, claimable = ?6, exclusive = ?7, running = ?8, version = version + 1, artifact_version = ?9,
+            cursor = ?10, chain = ?11, wake_at = ?12, detail = ?13, updated_at = ?14, ended_at = ?15
+        where id = ?1 and version = ?2 and cursor = ?3 and chain = ?4",
+    postgres: "
+        update orchestration o
+        set status = t.status, claimable = t.claimable, exclusive = t.exclusive, running = t.running, version = o.version + 1,
+            artifact_version = t.artifact_version, cursor = t.cursor, chain = t.chain, wake_at = t.wake_at, detail = t.detail,
+            updated_at = t.updated_at, ended_at = t.ended_at
+        from unnest($1::bytea[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[],
+                    $9::bigint[], $10::text[], $11::bigint[], $12::bigint[])
+          as t(id, status, claimable, exclusive, running, artifact_version, cursor, chain, wake_at, detail, updated_at, ended_at)
+        where o.id = t.id",
+};
+
+/// A step as it shall stand, new or touched.
+pub(crate) const PUT_STEP: Write = Write {
+    sqlite: "
+        insert into step (orchestration, step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max,
+                          holder, epoch, attempt, detail)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+        on conflict (orchestration, step) do update
+        set id = excluded.id, agent = excluded.agent, state = excluded.state, due_at = excluded.due_at, wake_at = excluded.wake_at,
+            exclusive = excluded.exclusive, concurrency_key = excluded.concurrency_key, concurrency_max = excluded.concurrency_max,
+            holder = excluded.holder, epoch = excluded.epoch, attempt = excluded.attempt, detail = excluded.detail",
+    postgres: "
+        insert into step (orchestration, step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max,
+                          holder, epoch, attempt, detail)
+        select * from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
+                             $9::text[], $10::bigint[], $11::bytea[], $12::bigint[], $13::bigint[], $14::text[])
+        on conflict (orchestration, step) do update
+        set id = excluded.id, agent = excluded.agent, state = excluded.state, due_at = excluded.due_at, wake_at = excluded.wake_at,
+            exclusive = excluded.exclusive, concurrency_key = excluded.concurrency_key, concurrency_max = excluded.concurrency_max,
+            holder = excluded.holder, epoch = excluded.epoch, attempt = excluded.attempt, detail = excluded.detail",
+};
+
+/// An event.
+pub(crate) const APPEND_EVENT: Write = Write {
+    sqlite: "
+        insert into event (orchestration, seq, account, feed, at, kind, step, data, hash)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    postgres: "
+        insert into event (orchestration, seq, account, feed, at, kind, step, data, hash)
+        select * from unnest($1::bytea[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+                             $9::bytea[])",
+};
+
+/// An enrichment.
+pub(crate) const ADD_ENRICHMENT: Write = Write {
+    sqlite: "
+        insert into enrichment (orchestration, version, step, agent, agent_version, account, status, input_hash, data_hash, reusable,
+                                at, cost, detail)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    postgres: "
+        insert into enrichment (orchestration, version, step, agent, agent_version, account, status, input_hash, data_hash, reusable,
+                                at, cost, detail)
+        select * from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
+                             $9::bytea[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[])",
+};
+
+/// A blob with its bytes, or more references to one that is there. PostgreSQL: each hash once, in order (locks).
+pub(crate) const PUT_BLOB: Write = Write {
+    sqlite: "
+        insert into blob (hash, size, encoding, stored, refs)
+        values (?1, ?2, ?3, ?4, ?5)
+        on conflict (hash) do update set refs = blob.refs + excluded.refs",
+    postgres: "
+        insert into blob (hash, size, encoding, stored, refs)
+        select * from unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[])
+        on conflict (hash) do update set refs = blob.refs + excluded.refs",
+};
+
+/// More references to a blob that is there.
+pub(crate) const REFER_BLOB: Write = Write {
+    sqlite: "update blob set refs = refs + ?2 where hash = ?1",
+    postgres: "
+        update blob b
+        set refs = b.refs + t.refs
+        from unnest($1::bytea[], $2::bigint[]) as t(hash, refs)
+        where b.hash = t.hash",
+};
+
+/// A counter's value at the end of the batch. SQLite: the row may be new; PostgreSQL: it was made when it was locked.
+pub(crate) const SET_COUNTER: Write = Write {
+    sqlite: "
+        insert into counter (key, held)
+        values (?1, ?2)
+        on conflict (key) do update set held = excluded.held",
+    postgres: "
+        update counter c
+        set held = t.held
+        from unnest($1::text[], $2::bigint[]) as t(key, held)
+        where c.key = t.key",
+};
+
+/// Counters that hold nothing leave no row.
+pub(crate) const DROP_COUNTER: Write = Write {
+    sqlite: "delete from counter where key = ?1",
+    postgres: "delete from counter where key = any($1)",
+};
+
+/// An account's last feed number at the end of the batch.
+pub(crate) const SET_FEED: Write = Write {
+    sqlite: "update account set feed = ?2 where id = ?1",
+    postgres: "
+        update account a
+        set feed = t.feed
+        from unnest($1::text[], $2::bigint[]) as t(id, feed)
+        where a.id = t.id",
+};
+
+/// The account's row, made when it is not there. PostgreSQL: locks the rows in the order of the array and answers the feeds.
+pub(crate) const LOCK_ACCOUNT: Write = Write {
+    sqlite: "insert into account (id, feed, pruned, created_at) values (?1, 0, 0, ?2) on conflict (id) do nothing",
+    postgres: "
+        insert into account (id, feed, pruned, created_at)
+        select id, 0, 0, at from unnest($1::text[], $2::bigint[]) as t(id, at)
+        on conflict (id) do update set feed = account.feed
+        returning id, feed",
+};
+
+/// What a counter holds. PostgreSQL: makes and locks the rows in the order of the array.
+pub(crate) const LOCK_COUNTER: Write = Write {
+    sqlite: "select held from counter where key = ?1",
+    postgres: "
+        insert into counter (key, held)
+        select key, 0 from unnest($1::text[]) as t(key)
+        on conflict (key) do update set held = counter.held
+        returning key, held",
+};
+
+/// What stands in the way of a new orchestration: an unended one of the same submission.
+pub(crate) const OPEN_SUBMISSION: Write = Write {
+    sqlite: "
+        select id from orchestration
+        where account = ?1 and submission_key = ?2 and ended_at is null and submission_key is not null",
+    postgres: "
+        select o.account, o.submission_key, o.id
+        from unnest($1::text[], $2::bytea[]) as t(account, key)
+        join orchestration o on o.account = t.account and o.submission_key = t.key and o.ended_at is null",
+};
+
+/// How an orchestration stands. PostgreSQL: locks the rows in the order of their ids.
+pub(crate) const LOCK_ORCHESTRATION: Write = Write {
+    sqlite: "select version from orchestration where id = ?1",
+    postgres: "
+        select id, version, cursor, chain
+        from orchestration
+        where id = any($1)
+        order by id
+        for update",
+};
+
+/// Whether a blob is there. PostgreSQL: locks the rows in the order of their hashes.
+pub(crate) const LOCK_BLOB: Write = Write {
+    sqlite: "select 1 from blob where hash = ?1",
+    postgres: "select hash from blob where hash = any($1) order by hash for update",
+};

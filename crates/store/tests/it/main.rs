@@ -1,0 +1,11 @@
+//! The store on both databases: each test says what must hold, `harness::on_both` says where.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+mod commits;
+mod harness;
