@@ -1,0 +1,13 @@
+//! The core from outside: scenarios in a small language, and properties over random graphs and histories.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+mod chance;
+mod reference;
+mod told;
+mod world;

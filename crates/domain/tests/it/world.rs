@@ -1,0 +1,186 @@
+//! One orchestration under test: the state, its log, a clock turned by hand, and what must hold after every command.
+
+use std::collections::BTreeMap;
+
+use domain::agent::gate::Verdict;
+use domain::orchestration::command::{Command, Facts, Holder, Output, Rejected, StartFacts};
+use domain::orchestration::decide::decide;
+use domain::orchestration::event::{Created, Event, Recorded};
+use domain::orchestration::evolve::{evolve, fold};
+use domain::orchestration::graph::{Edge, StepRules};
+use domain::orchestration::state::{Head, Orchestration, Step};
+use domain::values::credits::Credits;
+use domain::values::hash::ContentHash;
+use domain::values::ids::{AccountId, AgentId, HolderId, OrchestrationId, StepId};
+use domain::values::time::{Millis, Timestamp};
+use uuid::Uuid;
+
+/// When every test begins.
+pub const START: Timestamp = Timestamp(1_000_000_000);
+
+#[derive(Clone, Default)]
+pub struct World {
+    pub state: Orchestration,
+    pub log: Vec<Recorded>,
+    pub now: Timestamp,
+    /// What the gates will say; open where nothing is said.
+    pub verdicts: BTreeMap<StepId, Verdict>,
+    /// An equal step's enrichment, by step.
+    pub reusable: BTreeMap<StepId, (ContentHash, OrchestrationId)>,
+    /// Shared counters.
+    pub held: BTreeMap<String, i64>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self {
+            now: START,
+            ..Self::default()
+        }
+    }
+
+    /// Decides, and folds what was decided.
+    pub fn ask(&mut self, command: &Command) -> Result<Vec<Event>, Rejected> {
+        let events = decide(&self.state, command, &self.facts(command))?;
+        for event in &events {
+            let recorded = Recorded {
+                seq: self.state.cursor() + 1,
+                at: self.now,
+                event: event.clone(),
+            };
+            evolve(&mut self.state, &recorded);
+            self.log.push(recorded);
+        }
+        Ok(events)
+    }
+
+    fn facts(&self, command: &Command) -> Facts {
+        let mut facts = Facts {
+            now: self.now,
+            ..Facts::default()
+        };
+        match command {
+            Command::OpenGates => {
+                for &index in &self.state.tally.gates_due {
+                    let id = self.state.graph.rules(index).id.clone();
+                    let verdict = self.verdicts.get(&id).cloned().unwrap_or(Verdict::Open);
+                    facts.verdicts.insert(id, verdict);
+                }
+            }
+            Command::Start { step, .. } => {
+                facts.start = Some(StartFacts {
+                    input: input_of(step),
+                    reusable: self.reusable.get(step).copied(),
+                    held: self.held.clone(),
+                });
+            }
+            _ => {}
+        }
+        facts
+    }
+
+    pub fn id(&self, index: usize) -> StepId {
+        self.state.graph.rules(index).id.clone()
+    }
+
+    /// What must hold whatever happened: the log, the rows and the counts tell the same.
+    pub fn assert_sound(&self) {
+        let text = serde_json::to_string(&self.log).unwrap();
+        let log: Vec<Recorded> = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            fold(&log),
+            self.state,
+            "the log as stored gives another state"
+        );
+        for (place, recorded) in self.log.iter().enumerate() {
+            assert_eq!(recorded.seq, place as u64 + 1, "a gap in the log");
+        }
+        let (Some(head), Some(Event::OrchestrationCreated(created))) =
+            (&self.state.head, self.log.first().map(|first| &first.event))
+        else {
+            assert!(self.log.is_empty(), "a log must begin with its creation");
+            return;
+        };
+        assert_eq!(head.cursor, self.log.len() as u64);
+        assert_eq!(
+            self.state.count(),
+            self.state.tally,
+            "the counts have drifted from the steps"
+        );
+        let head: Head = again(head);
+        let steps: Vec<Step> = again(&self.state.steps);
+        let rows = Orchestration::assemble(created, head, steps);
+        assert_eq!(rows, self.state, "the rows give another state than the log");
+    }
+}
+
+/// Through JSON and back, as a row's detail goes.
+fn again<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+    serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
+}
+
+pub fn step(id: &str) -> StepId {
+    StepId::new(id).unwrap()
+}
+
+pub fn holder(number: u128) -> Holder {
+    Holder {
+        id: HolderId(Uuid::from_u128(number)),
+        epoch: 1,
+    }
+}
+
+pub fn output(text: &str) -> Output {
+    Output {
+        data: ContentHash::of(text.as_bytes()),
+    }
+}
+
+pub fn input_of(step: &StepId) -> ContentHash {
+    ContentHash::of(format!("input of {step}").as_bytes())
+}
+
+pub fn edge(to: &str) -> Edge {
+    Edge {
+        step: step(to),
+        accepts_partial: false,
+        optional: false,
+    }
+}
+
+/// A step without dependencies that nothing stands before: 60 s an attempt, an hour in the queue, a day in all.
+pub fn plain(id: &str) -> StepRules {
+    StepRules {
+        id: step(id),
+        agent: AgentId::new(id).unwrap(),
+        agent_version: "1".to_owned(),
+        definition: ContentHash::of(id.as_bytes()),
+        dependencies: Vec::new(),
+        gate: None,
+        exclusive: false,
+        approval: false,
+        aborts: false,
+        runs_after_gate: false,
+        reusable: false,
+        timeout: Millis::from_secs(60),
+        queue_timeout: Millis::from_secs(3_600),
+        total_timeout: Millis::from_secs(24 * 3_600),
+        max_retries: 2,
+        concurrency: None,
+        cost: Credits::ZERO,
+        missing: Vec::new(),
+    }
+}
+
+pub fn created(steps: Vec<StepRules>) -> Command {
+    Command::Create(Box::new(Created {
+        account: AccountId::system(),
+        name: "Harbour ferry".to_owned(),
+        plan: ContentHash::of(b"plan"),
+        pinned: ContentHash::of(b"pinned"),
+        submission: None,
+        reuse: true,
+        steps,
+        excluded: Vec::new(),
+    }))
+}
