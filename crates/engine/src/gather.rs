@@ -1,0 +1,265 @@
+//! Facts: what a decision may know of the world, fetched before it is made.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::agent::definition::AgentDefinition;
+use domain::agent::gate::{Gate, GateFacts, Verdict};
+use domain::canonical;
+use domain::orchestration::command::{Facts, StartFacts};
+use domain::orchestration::decide::counters;
+use domain::orchestration::graph::StepIndex;
+use domain::orchestration::needs::Needs;
+use domain::orchestration::state::{Orchestration, Step};
+use domain::orchestration::submission::Pinned;
+use domain::values::hash::ContentHash;
+use domain::values::ids::OrchestrationId;
+use serde_json::{Value, json};
+use store::error::StoreError;
+
+use crate::handle::Engine;
+use crate::lane::Hot;
+use crate::plans::LoadedPlan;
+use crate::project::counter_changes;
+
+/// What the commit that is being prepared already changes, and what the last try learned.
+pub struct Pending<'a> {
+    /// The touched steps as they stood before.
+    pub before: &'a BTreeMap<StepIndex, Step>,
+    /// Counters that the store found full.
+    pub full: &'a BTreeMap<String, i64>,
+}
+
+/// Fetches what `needs` names.
+///
+/// # Errors
+/// When the database fails or lacks what the orchestration has pinned.
+pub async fn gather(
+    engine: &Engine,
+    hot: &mut Hot,
+    needs: &Needs,
+    pending: &Pending<'_>,
+) -> Result<Facts, StoreError> {
+    let mut facts = Facts {
+        now: engine.clock.now(),
+        ..Facts::default()
+    };
+    for &index in &needs.gates {
+        let verdict = verdict(engine, &hot.state, index).await?;
+        facts
+            .verdicts
+            .insert(hot.state.graph.rules(index).id.clone(), verdict);
+    }
+    if let Some(index) = needs.start {
+        facts.start = Some(start_facts(engine, hot, index, pending).await?);
+    }
+    Ok(facts)
+}
+
+async fn verdict(
+    engine: &Engine,
+    state: &Orchestration,
+    index: StepIndex,
+) -> Result<Verdict, StoreError> {
+    let Some(source) = &state.graph.rules(index).gate else {
+        return Ok(Verdict::Open);
+    };
+    let gate = match Gate::compile(source) {
+        Ok(gate) => gate,
+        Err(error) => {
+            return Ok(Verdict::Error {
+                message: error.to_string(),
+            });
+        }
+    };
+    let mut seen = GateFacts::default();
+    if let Some(head) = &state.head {
+        seen.plan = engine
+            .plans
+            .load(&engine.store, &head.account, head.plan)
+            .await?
+            .summary
+            .clone();
+    }
+    for dependency in state.graph.dependencies(index) {
+        let step = &state.steps[dependency];
+        let data = match &step.enrichment {
+            Some(enrichment) => data(engine, enrichment.data).await?,
+            None => Value::Null,
+        };
+        let shown = json!({"status": step.state.name(), "data": data});
+        seen.enrichments
+            .insert(state.graph.rules(dependency).id.as_str().to_owned(), shown);
+    }
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut statuses: BTreeMap<&str, &str> = BTreeMap::new();
+    for (step, rules) in state.steps.iter().zip(state.graph.all()) {
+        *counts.entry(step.state.name()).or_default() += 1;
+        statuses.insert(rules.id.as_str(), step.state.name());
+    }
+    seen.state = json!({"counts": counts, "statuses": statuses});
+    let evaluated = tokio::task::spawn_blocking(move || gate.evaluate(&seen)).await;
+    Ok(evaluated.unwrap_or_else(|error| Verdict::Error {
+        message: error.to_string(),
+    }))
+}
+
+async fn start_facts(
+    engine: &Engine,
+    hot: &mut Hot,
+    index: StepIndex,
+    pending: &Pending<'_>,
+) -> Result<StartFacts, StoreError> {
+    let pinned = pinned(engine, hot).await?;
+    let lost = |detail: String| StoreError::Corrupt {
+        database: engine.store.name(),
+        detail,
+    };
+    let Some(head) = &hot.state.head else {
+        return Err(lost("an orchestration without a head".to_owned()));
+    };
+    let rules = hot.state.graph.rules(index);
+    let definition = definition(&pinned, rules.agent.as_str())
+        .ok_or_else(|| lost(format!("no pinned `{}`", rules.agent)))?;
+    let plan = engine
+        .plans
+        .load(&engine.store, &head.account, head.plan)
+        .await?;
+    let input = input_hash(&hot.state, index, definition, &pinned, &plan).map_err(lost)?;
+    let reusable = if rules.reusable && head.reuse {
+        engine
+            .store
+            .reusable(head.account.as_str(), *input.as_bytes())
+            .await?
+            .and_then(|row| {
+                let from = OrchestrationId(uuid::Uuid::from_bytes(row.orchestration));
+                Some((ContentHash::from_bytes(row.data_hash?), from))
+            })
+    } else {
+        None
+    };
+    let keys: Vec<String> = counters(&hot.state, index, input)
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
+    let mut held = BTreeMap::new();
+    if reusable.is_none() && !keys.is_empty() {
+        let named: Vec<&str> = keys.iter().map(String::as_str).collect();
+        held = engine.store.counters(&named).await?;
+        held.extend(
+            pending
+                .full
+                .iter()
+                .filter(|(key, _)| keys.contains(key))
+                .map(|(key, held)| (key.clone(), *held)),
+        );
+        for change in counter_changes(&hot.state, pending.before) {
+            *held.entry(change.key).or_default() += change.delta;
+        }
+    }
+    Ok(StartFacts {
+        input,
+        reusable,
+        held,
+    })
+}
+
+/// The pinned definitions, kept in the lane once loaded.
+///
+/// # Errors
+/// When the database fails or lacks them.
+pub async fn pinned(engine: &Engine, hot: &mut Hot) -> Result<Arc<Pinned>, StoreError> {
+    if let Some(pinned) = &hot.pinned {
+        return Ok(pinned.clone());
+    }
+    let lost = |detail: String| StoreError::Corrupt {
+        database: engine.store.name(),
+        detail,
+    };
+    let hash = hot
+        .state
+        .head
+        .as_ref()
+        .map(|head| head.pinned)
+        .unwrap_or_default();
+    let pinned: Pinned = serde_json::from_value(data(engine, hash).await?)
+        .map_err(|error| lost(format!("pinned definitions: {error}")))?;
+    let pinned = Arc::new(pinned);
+    hot.pinned = Some(pinned.clone());
+    Ok(pinned)
+}
+
+/// The pinned definition of `agent`.
+pub fn definition<'a>(pinned: &'a Pinned, agent: &str) -> Option<&'a AgentDefinition> {
+    pinned
+        .agents
+        .iter()
+        .find(|definition| definition.id.as_str() == agent)
+}
+
+/// SHA-256 over everything that the step declares to read: the artifacts by content, the dependencies' data, the agent's
+/// definition and its parameters. Equal hashes mean equal work.
+fn input_hash(
+    state: &Orchestration,
+    index: StepIndex,
+    definition: &AgentDefinition,
+    pinned: &Pinned,
+    plan: &LoadedPlan,
+) -> Result<ContentHash, String> {
+    let mut artifacts = BTreeMap::new();
+    for input in definition.inputs().map_err(|error| error.to_string())? {
+        let read = if input.is_plan() {
+            json!(canonical::hash(&plan.summary).map_err(|error| error.to_string())?)
+        } else {
+            let named = plan.manifest.named(&input.artifact);
+            json!(
+                named
+                    .into_iter()
+                    .map(|(name, entry)| (name, entry.hash))
+                    .collect::<BTreeMap<_, _>>()
+            )
+        };
+        artifacts.insert(input.to_string(), read);
+    }
+    let built_on: BTreeMap<_, _> = state
+        .graph
+        .dependencies(index)
+        .map(|dependency| {
+            let enrichment = state.steps[dependency].enrichment.as_ref();
+            (
+                state.graph.rules(dependency).id.as_str(),
+                enrichment.map(|enrichment| enrichment.data),
+            )
+        })
+        .collect();
+    let declared = json!({
+        "agent": state.graph.rules(index).definition,
+        "artifacts": artifacts,
+        "dependencies": built_on,
+        "model": definition.model,
+        "parameters": pinned.parameters_of(definition),
+    });
+    canonical::hash(&declared).map_err(|error| error.to_string())
+}
+
+/// Stored JSON by its hash: from memory while it is being committed, else from its blob.
+///
+/// # Errors
+/// When the database fails or lacks it.
+pub async fn data(engine: &Engine, hash: ContentHash) -> Result<Value, StoreError> {
+    let lost = |detail: String| StoreError::Corrupt {
+        database: engine.store.name(),
+        detail,
+    };
+    let bytes: Arc<[u8]> = match engine.outputs.get(hash) {
+        Some(bytes) => bytes,
+        None => {
+            let stored = engine.store.blob(*hash.as_bytes()).await?;
+            stored
+                .ok_or_else(|| lost(format!("the blob {hash} is not stored")))?
+                .into()
+        }
+    };
+    serde_json::from_slice(&bytes)
+        .map_err(|error| lost(format!("the blob {hash} is not JSON: {error}")))
+}

@@ -1,0 +1,233 @@
+//! The engine's handle: what all parts share. It knows none of them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::orchestration::command::Holder;
+use domain::values::hash::ContentHash;
+use domain::values::ids::OrchestrationId;
+use domain::values::time::Millis;
+use store::db::Store;
+use store::error::StoreError;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::lane::Lane;
+use crate::live::{Live, Work};
+use crate::perform::Performer;
+use crate::plans::Plans;
+use crate::registry::Registry;
+
+/// How long a holder's word stands without a heartbeat. Three beats fit in; a laptop's short stall does not lapse it.
+pub const LEASE: Millis = Millis(15_000);
+
+/// Which orchestrations this replica performs steps of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// None: it only passes commands.
+    Nothing,
+    /// These.
+    Only(Vec<OrchestrationId>),
+    /// All.
+    Everything,
+}
+
+/// What an engine is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// The agents.
+    pub registry: Registry,
+    /// Who does the work.
+    pub performer: Performer,
+    /// Most attempts at one time.
+    pub slots: usize,
+    /// Where replicas that share an embedded file keep their lock files: a free lock tells that its replica is dead.
+    pub locks: Option<PathBuf>,
+}
+
+/// A running engine; clones share everything.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+/// What the clones share.
+pub struct Inner {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// The agents.
+    pub registry: Registry,
+    /// Who does the work.
+    pub performer: Performer,
+    /// Rung after each commit.
+    pub live: Live,
+    /// Rung when there may be something to claim.
+    pub work: Work,
+    /// Plans in memory.
+    pub plans: Plans,
+    /// Outputs that are being committed or were a moment ago.
+    pub outputs: Outputs,
+    /// Room for attempts.
+    pub slots: Arc<Semaphore>,
+    /// Where replicas that share an embedded file keep their lock files.
+    pub locks: Option<PathBuf>,
+    /// Cancelled when the engine stops.
+    pub stopping: CancellationToken,
+    /// Everything that was spawned.
+    pub spawned: TaskTracker,
+    lanes: Mutex<BTreeMap<OrchestrationId, Arc<Lane>>>,
+    holder: Mutex<Option<Holder>>,
+    scope: Mutex<Scope>,
+    trouble: Mutex<Option<StoreError>>,
+}
+
+impl std::ops::Deref for Engine {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while the lock was held leaves a map that is still whole: each change of it is one call.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine {
+    /// An engine that passes commands and performs nothing until [`crate::replica::Replica::start`].
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            store,
+            clock,
+            registry,
+            performer,
+            slots,
+            locks,
+        } = parts;
+        Self(Arc::new(Inner {
+            store,
+            clock,
+            registry,
+            performer,
+            live: Live::default(),
+            work: Work::default(),
+            plans: Plans::default(),
+            outputs: Outputs::default(),
+            slots: Arc::new(Semaphore::new(slots)),
+            locks,
+            trouble: Mutex::new(None),
+            stopping: CancellationToken::new(),
+            spawned: TaskTracker::new(),
+            lanes: Mutex::default(),
+            holder: Mutex::new(None),
+            scope: Mutex::new(Scope::Nothing),
+        }))
+    }
+
+    /// The lane of an orchestration.
+    pub fn lane(&self, id: OrchestrationId) -> Arc<Lane> {
+        lock(&self.lanes)
+            .entry(id)
+            .or_insert_with(|| Arc::new(Lane::new(id)))
+            .clone()
+    }
+
+    /// The lanes in memory.
+    pub fn lanes(&self) -> Vec<Arc<Lane>> {
+        lock(&self.lanes).values().cloned().collect()
+    }
+
+    /// Lets go of a lane that nobody needs any more.
+    pub fn forget(&self, id: OrchestrationId) {
+        lock(&self.lanes).remove(&id);
+    }
+
+    /// As whom this replica holds attempts, when it may hold any.
+    pub fn holder(&self) -> Option<Holder> {
+        *lock(&self.holder)
+    }
+
+    /// Sets as whom this replica holds attempts.
+    pub fn set_holder(&self, holder: Option<Holder>) {
+        *lock(&self.holder) = holder;
+    }
+
+    /// Sets which orchestrations this replica performs.
+    pub fn set_scope(&self, scope: Scope) {
+        *lock(&self.scope) = scope;
+    }
+
+    /// Whether this replica performs steps of `id`.
+    pub fn performs(&self, id: OrchestrationId) -> bool {
+        match &*lock(&self.scope) {
+            Scope::Nothing => false,
+            Scope::Only(ids) => ids.contains(&id),
+            Scope::Everything => true,
+        }
+    }
+
+    /// What this replica performs.
+    pub fn scope(&self) -> Scope {
+        lock(&self.scope).clone()
+    }
+
+    /// This replica performs steps of `id` from now on.
+    pub fn take_on(&self, id: OrchestrationId) {
+        let mut scope = lock(&self.scope);
+        match &mut *scope {
+            Scope::Nothing => *scope = Scope::Only(vec![id]),
+            Scope::Only(ids) if !ids.contains(&id) => ids.push(id),
+            Scope::Only(_) | Scope::Everything => {}
+        }
+    }
+
+    /// The store failed in a way that keeps reports from being stored: whoever waits for an end should know.
+    pub fn set_trouble(&self, error: StoreError) {
+        *lock(&self.trouble) = Some(error);
+        self.live.ring();
+    }
+
+    /// The store's failure, if reports could not be stored.
+    pub fn trouble(&self) -> Option<StoreError> {
+        lock(&self.trouble).clone()
+    }
+}
+
+/// The latest outputs by hash: a gate may want one before it is committed.
+#[derive(Debug, Default)]
+pub struct Outputs(Mutex<Vec<(ContentHash, Arc<[u8]>)>>);
+
+/// How many outputs are kept, and how large one may be.
+const OUTPUTS_KEPT: usize = 64;
+const OUTPUT_KEPT_MAX: usize = 1 << 20;
+
+impl Outputs {
+    /// Keeps an output for a while, unless it is very large.
+    pub fn keep(&self, hash: ContentHash, bytes: Arc<[u8]>) {
+        if bytes.len() > OUTPUT_KEPT_MAX {
+            return;
+        }
+        let mut kept = lock(&self.0);
+        kept.push((hash, bytes));
+        if kept.len() > OUTPUTS_KEPT {
+            kept.remove(0);
+        }
+    }
+
+    /// An output that was kept.
+    pub fn get(&self, hash: ContentHash) -> Option<Arc<[u8]>> {
+        lock(&self.0)
+            .iter()
+            .rev()
+            .find(|(kept, _)| *kept == hash)
+            .map(|(_, bytes)| bytes.clone())
+    }
+}

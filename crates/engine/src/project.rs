@@ -1,0 +1,249 @@
+//! Between the domain's state and the store's rows: the snapshot is rows, and this is the only place that makes them.
+
+use std::collections::BTreeMap;
+
+use domain::orchestration::decide::counters;
+use domain::orchestration::event::{Created, Event, Recorded};
+use domain::orchestration::graph::StepIndex;
+use domain::orchestration::state::{Head, Orchestration, Status, Step, StepState};
+use domain::values::hash::ContentHash;
+use domain::values::ids::OrchestrationId;
+use store::rows::{EnrichmentRow, EventRow, OrchestrationRow, StepRow};
+use store::write::{CounterChange, NewBlob, NewEvent, RowSet};
+
+use crate::error::TransitionError;
+
+/// What the rows of one commit are made from.
+pub struct Change<'a> {
+    /// Whose.
+    pub id: OrchestrationId,
+    /// The row's version before; none for a new orchestration.
+    pub expected_version: Option<i64>,
+    /// The hash of the last event before.
+    pub chain: [u8; 32],
+    /// The state after.
+    pub state: &'a Orchestration,
+    /// The touched steps as they stood before.
+    pub before: &'a BTreeMap<StepIndex, Step>,
+    /// What happened.
+    pub events: &'a [Recorded],
+    /// Bytes that the rows name.
+    pub blobs: Vec<NewBlob>,
+}
+
+/// The rows of one commit; nothing before the first event.
+pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> {
+    let Change {
+        id,
+        expected_version,
+        chain,
+        state,
+        before,
+        events,
+        blobs,
+    } = change;
+    let Some(head) = &state.head else {
+        return Ok(None);
+    };
+    let last = events
+        .last()
+        .map_or(head.created_at, |recorded| recorded.at);
+    let steps = before
+        .keys()
+        .map(|&index| step_row(state, index))
+        .collect::<Result<_, _>>()?;
+    let mut rows = RowSet {
+        orchestration: orchestration_row(id, state, head, chain, last.0)?,
+        expected_version,
+        steps,
+        events: Vec::with_capacity(events.len()),
+        enrichments: Vec::new(),
+        blobs,
+        counters: counter_changes(state, before),
+    };
+    for Recorded { seq, at, event } in events {
+        rows.events.push(NewEvent {
+            seq: signed(*seq),
+            at: at.0,
+            kind: event.kind().to_owned(),
+            step: event.step().map(|step| step.as_str().to_owned()),
+            data: serde_json::to_string(event)?,
+        });
+        if let Event::StepCompleted {
+            step,
+            enrichment,
+            version,
+            ..
+        } = event
+            && let Some(index) = state.graph.index(step)
+        {
+            let rules = state.graph.rules(index);
+            let whole = enrichment.status == domain::artifact::EnrichmentStatus::Completed;
+            rows.enrichments.push(EnrichmentRow {
+                orchestration: *id.0.as_bytes(),
+                version: signed(*version),
+                step: step.as_str().to_owned(),
+                agent: rules.agent.as_str().to_owned(),
+                agent_version: rules.agent_version.clone(),
+                account: head.account.as_str().to_owned(),
+                status: if whole { "completed" } else { "partial" }.to_owned(),
+                input_hash: *enrichment.input.as_bytes(),
+                data_hash: Some(*enrichment.data.as_bytes()),
+                // What was taken over is not offered again: its origin is, and a chain of copies would hide it.
+                reusable: whole && rules.reusable && enrichment.reused_from.is_none(),
+                at: at.0,
+                cost: enrichment.cost.nano(),
+                detail: serde_json::to_string(enrichment)?,
+            });
+        }
+    }
+    Ok(Some(rows))
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn orchestration_row(
+    id: OrchestrationId,
+    state: &Orchestration,
+    head: &Head,
+    chain: [u8; 32],
+    updated_at: i64,
+) -> Result<OrchestrationRow, serde_json::Error> {
+    Ok(OrchestrationRow {
+        id: *id.0.as_bytes(),
+        account: head.account.as_str().to_owned(),
+        plan_hash: *head.plan.as_bytes(),
+        submission_key: head.submission.map(|key| *key.as_bytes()),
+        pinned_hash: *head.pinned.as_bytes(),
+        status: head.status.name().to_owned(),
+        claimable: head.status == Status::Running
+            && head.paused_at.is_none()
+            && head.cancelling.is_none(),
+        exclusive: state.tally.exclusive_running,
+        running: i64::from(state.tally.running),
+        version: 0,
+        artifact_version: signed(head.version),
+        cursor: 0,
+        chain,
+        wake_at: state.wake_whole_at().map(|at| at.0),
+        detail: serde_json::to_string(head)?,
+        created_at: head.created_at.0,
+        updated_at,
+        ended_at: head.ended_at.map(|at| at.0),
+    })
+}
+
+fn step_row(state: &Orchestration, index: StepIndex) -> Result<StepRow, serde_json::Error> {
+    let (rules, step) = (state.graph.rules(index), &state.steps[index]);
+    let in_queue = step.state == StepState::Ready && step.paused_at.is_none();
+    Ok(StepRow {
+        step: signed(index as u64),
+        id: rules.id.as_str().to_owned(),
+        agent: rules.agent.as_str().to_owned(),
+        state: step.state.name().to_owned(),
+        due_at: step.due_at.filter(|_| in_queue).map(|due| due.0),
+        wake_at: state.wake_at(index).map(|at| at.0),
+        exclusive: rules.exclusive,
+        concurrency_key: rules
+            .concurrency
+            .as_ref()
+            .map(|limit| format!("key/{}", limit.key)),
+        concurrency_max: rules.concurrency.as_ref().map(|limit| i64::from(limit.max)),
+        holder: step.holder.map(|holder| *holder.id.0.as_bytes()),
+        epoch: step.holder.map(|holder| signed(holder.epoch)),
+        attempt: i64::from(step.attempt),
+        detail: serde_json::to_string(step)?,
+    })
+}
+
+/// What the touched steps hold now and did not before, and the other way round.
+pub fn counter_changes(
+    state: &Orchestration,
+    before: &BTreeMap<StepIndex, Step>,
+) -> Vec<CounterChange> {
+    let mut changes: BTreeMap<String, CounterChange> = BTreeMap::new();
+    let mut add = |index: StepIndex, step: &Step, delta: i64| {
+        let Some(input) = step.input.filter(|_| step.state == StepState::Running) else {
+            return;
+        };
+        for (key, limit) in counters(state, index, input) {
+            let change = changes.entry(key.clone()).or_insert(CounterChange {
+                key,
+                delta: 0,
+                limit: Some(limit),
+            });
+            change.delta += delta;
+        }
+    };
+    for (&index, step) in before {
+        add(index, step, -1);
+        add(index, &state.steps[index], 1);
+    }
+    changes
+        .into_values()
+        .filter(|change| change.delta != 0)
+        .collect()
+}
+
+/// The state that rows hold. `first` is the first event, which pins the graph.
+pub fn assemble(
+    row: &OrchestrationRow,
+    steps: &[StepRow],
+    first: &EventRow,
+) -> Result<Orchestration, TransitionError> {
+    let id = OrchestrationId(uuid::Uuid::from_bytes(row.id));
+    let corrupt = |what: &str, error: &dyn std::fmt::Display| TransitionError::Corrupt {
+        id,
+        reason: format!("{what}: {error}"),
+    };
+    let head: Head =
+        serde_json::from_str(&row.detail).map_err(|error| corrupt("its head", &error))?;
+    let created = created(first).map_err(|error| corrupt("its first event", &error))?;
+    let steps = steps
+        .iter()
+        .map(|step| {
+            serde_json::from_str(&step.detail)
+                .map_err(|error| corrupt(&format!("its step `{}`", step.id), &error))
+        })
+        .collect::<Result<Vec<Step>, _>>()?;
+    if steps.len() != created.steps.len() {
+        return Err(corrupt(
+            "its steps",
+            &format!("{} rows, {} pinned", steps.len(), created.steps.len()),
+        ));
+    }
+    Ok(Orchestration::assemble(&created, head, steps))
+}
+
+fn created(first: &EventRow) -> Result<Created, serde_json::Error> {
+    match serde_json::from_str(&first.data)? {
+        Event::OrchestrationCreated(created) => Ok(*created),
+        other => Err(serde::de::Error::custom(format!(
+            "it is a {}",
+            other.kind()
+        ))),
+    }
+}
+
+/// An event as it was recorded.
+pub fn recorded(row: &EventRow) -> Result<Recorded, serde_json::Error> {
+    Ok(Recorded {
+        seq: u64::try_from(row.seq).unwrap_or(0),
+        at: domain::values::time::Timestamp(row.at),
+        event: serde_json::from_str(&row.data)?,
+    })
+}
+
+/// A blob under its hash.
+pub fn blob(bytes: Vec<u8>) -> (ContentHash, NewBlob) {
+    let hash = ContentHash::of(&bytes);
+    (
+        hash,
+        NewBlob {
+            hash: *hash.as_bytes(),
+            bytes: bytes.into(),
+        },
+    )
+}

@@ -1,0 +1,70 @@
+//! The agents that this program knows: definitions by id.
+
+use std::collections::BTreeMap;
+
+use analyses::catalog;
+use domain::agent::definition::{AgentDefinition, from_toml};
+use domain::agent::validate::problems;
+use domain::values::ids::AgentId;
+
+/// A definition that cannot be registered.
+#[derive(Debug, thiserror::Error)]
+#[error("the agent definition {name} is invalid: {reason}")]
+pub struct InvalidDefinition {
+    /// Its file or id.
+    pub name: String,
+    /// All its problems.
+    pub reason: String,
+}
+
+/// Definitions by id.
+#[derive(Clone, Debug, Default)]
+pub struct Registry(BTreeMap<AgentId, AgentDefinition>);
+
+impl Registry {
+    /// The built-in analyses.
+    ///
+    /// # Errors
+    /// Never in a program whose tests have passed.
+    pub fn built_in() -> Result<Self, InvalidDefinition> {
+        let mut registry = Self::default();
+        for analysis in catalog::all() {
+            registry.add(parse(analysis.id, analysis.definition)?);
+        }
+        Ok(registry)
+    }
+
+    /// Adds a definition, or replaces the one of the same id.
+    pub fn add(&mut self, definition: AgentDefinition) {
+        self.0.insert(definition.id.clone(), definition);
+    }
+
+    /// All definitions.
+    pub fn all(&self) -> &BTreeMap<AgentId, AgentDefinition> {
+        &self.0
+    }
+}
+
+/// Reads and validates the definition in `text`; `name` is its file, for messages.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(name: &str, text: &str) -> Result<AgentDefinition, InvalidDefinition> {
+    let invalid = |reason: String| InvalidDefinition {
+        name: name.to_owned(),
+        reason,
+    };
+    let definition = from_toml(text).map_err(|error| invalid(error.to_string()))?;
+    let found = problems(&definition);
+    if found.is_empty() {
+        Ok(definition)
+    } else {
+        Err(invalid(
+            found
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; "),
+        ))
+    }
+}
