@@ -122,3 +122,46 @@ pub struct ExcludedAgent {
     /// Why, as a sentence.
     pub reason: String,
 }
+
+impl EnrichedPlan {
+    /// The enrichment of an agent, if it left one.
+    pub fn enrichment(&self, agent: &str) -> Option<&EnrichmentEntry> {
+        self.enrichments.iter().find(|entry| entry.agent == agent)
+    }
+
+    /// What all steps cost together; nothing when the sum cannot be held.
+    pub fn cost(&self) -> Option<Credits> {
+        self.steps
+            .iter()
+            .try_fold(Credits::ZERO, |sum, step| sum.checked_add(step.cost))
+    }
+
+    /// Why an agent left no enrichment, as a sentence for the reader.
+    pub fn absence(&self, agent: &str) -> String {
+        if let Some(step) = self.steps.iter().find(|step| step.agent == agent) {
+            let state = step.state.replace('_', " ");
+            return match &step.cause {
+                Some(cause) => format!("{} ended as {state}: {cause}.", step.display_name),
+                None => format!("{} ended as {state}.", step.display_name),
+            };
+        }
+        match self
+            .excluded
+            .iter()
+            .find(|excluded| excluded.agent == agent)
+        {
+            Some(excluded) => format!(
+                "The agent {agent} was left out: {}.",
+                excluded.reason.trim_end_matches('.')
+            ),
+            None => format!("The agent {agent} was not part of this orchestration."),
+        }
+    }
+}
+
+impl StepLine {
+    /// Whether the step did all that it promised.
+    pub fn completed(&self) -> bool {
+        self.state == "completed"
+    }
+}

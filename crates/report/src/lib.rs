@@ -2,5 +2,12 @@
 //!
 //! `enriched` is what the caller hands in, `files` what it gets back. The rest makes the page.
 
+pub mod charts;
 pub mod enriched;
 pub mod files;
+pub mod format;
+pub mod html;
+pub mod manifest;
+pub mod page;
+pub mod read;
+pub mod sections;

@@ -1,0 +1,150 @@
+//! A score of 0..100 on a half circle, with the bands that it may fall in.
+
+use crate::charts::figure::{self, Frame};
+use crate::format;
+use crate::html::{Html, Px};
+
+/// What the gauge shows.
+#[derive(Clone, Debug)]
+pub struct Gauge<'a> {
+    /// 0..100, or nothing when it could not be reckoned.
+    pub score: Option<f64>,
+    /// The band's name in words.
+    pub band: &'a str,
+    /// The lower bounds of the bands, each with a class of 0 (worst) and up.
+    pub bounds: &'a [f64],
+}
+
+const WIDTH: f64 = 240.0;
+const HEIGHT: f64 = 142.0;
+const MIDDLE: (f64, f64) = (120.0, 122.0);
+const RADIUS: f64 = 92.0;
+
+/// The point of a score on a half circle of `radius` around the middle: 0 at the left, 100 at the right.
+pub fn point(score: f64, radius: f64) -> (f64, f64) {
+    let angle = std::f64::consts::PI * (1.0 - score.clamp(0.0, 100.0) / 100.0);
+    (
+        MIDDLE.0 + radius * libm::cos(angle),
+        MIDDLE.1 - radius * libm::sin(angle),
+    )
+}
+
+fn arc(from: f64, to: f64, radius: f64) -> String {
+    let (a, b) = (point(from, radius), point(to, radius));
+    format!(
+        "M{} {}A{r} {r} 0 0 1 {} {}",
+        Px(a.0),
+        Px(a.1),
+        Px(b.0),
+        Px(b.1),
+        r = Px(radius)
+    )
+}
+
+/// Draws the gauge.
+pub fn draw(html: &mut Html, gauge: &Gauge<'_>) {
+    let said = gauge.score.map_or_else(
+        || "The score could not be reckoned.".to_owned(),
+        |score| format!("{} of 100: {}.", format::number(score, 0), gauge.band),
+    );
+    let frame = Frame {
+        id: "gauge",
+        title: "Readiness",
+        description: &said,
+        width: WIDTH,
+        height: HEIGHT,
+    };
+    figure::svg(html, frame, "gauge", |html| {
+        let mut bounds = gauge.bounds.to_vec();
+        bounds.sort_by(f64::total_cmp);
+        let classes = ["band-0", "band-1", "band-2", "band-3"];
+        for (at, from) in bounds.iter().enumerate() {
+            let to = bounds.get(at + 1).copied().unwrap_or(100.0);
+            let class = classes[at.min(classes.len() - 1)];
+            let gap = if at == 0 { 0.0 } else { 0.5 };
+            html.void(
+                "path",
+                &[
+                    ("class", &class),
+                    ("d", &arc(from + gap, to, RADIUS + 13.0)),
+                ],
+            );
+        }
+        html.void(
+            "path",
+            &[("class", &"gauge-track"), ("d", &arc(0.0, 100.0, RADIUS))],
+        );
+        match gauge.score {
+            Some(score) => {
+                let level = bounds.iter().rposition(|from| score >= *from).unwrap_or(0);
+                let class = [
+                    "gauge-value band-0",
+                    "gauge-value band-1",
+                    "gauge-value band-2",
+                    "gauge-value band-3",
+                ];
+                html.void(
+                    "path",
+                    &[
+                        ("class", &class[level.min(3)]),
+                        ("d", &arc(0.0, score.max(0.5), RADIUS)),
+                    ],
+                );
+                figure::label(
+                    html,
+                    "gauge-score",
+                    (MIDDLE.0, MIDDLE.1 - 24.0),
+                    "middle",
+                    format::number(score, 0),
+                );
+                figure::label(
+                    html,
+                    "gauge-of",
+                    (MIDDLE.0, MIDDLE.1 - 4.0),
+                    "middle",
+                    "of 100",
+                );
+            }
+            None => figure::label(
+                html,
+                "gauge-score",
+                (MIDDLE.0, MIDDLE.1 - 20.0),
+                "middle",
+                "–",
+            ),
+        }
+        figure::label(
+            html,
+            "gauge-end",
+            (MIDDLE.0 - RADIUS, MIDDLE.1 + 15.0),
+            "middle",
+            "0",
+        );
+        figure::label(
+            html,
+            "gauge-end",
+            (MIDDLE.0 + RADIUS, MIDDLE.1 + 15.0),
+            "middle",
+            "100",
+        );
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scale_goes_from_left_over_the_top_to_the_right() {
+        let near = |one: (f64, f64), other: (f64, f64)| {
+            assert!(
+                (one.0 - other.0).abs() < 1e-9 && (one.1 - other.1).abs() < 1e-9,
+                "{one:?} {other:?}"
+            );
+        };
+        near(point(0.0, 90.0), (30.0, 122.0));
+        near(point(50.0, 90.0), (120.0, 32.0));
+        near(point(100.0, 90.0), (210.0, 122.0));
+        near(point(170.0, 90.0), (210.0, 122.0));
+    }
+}
