@@ -8,6 +8,8 @@
 )]
 
 mod chance;
+mod invariants;
+mod never_stuck;
 mod reference;
 mod told;
 mod world;

@@ -1,0 +1,269 @@
+//! Random histories with every command, sensible or not, and a clock that jumps both ways.
+
+use domain::agent::definition::Concurrency;
+use domain::agent::gate::Verdict;
+use domain::orchestration::command::{Command, Rejected};
+use domain::orchestration::decide::counters;
+use domain::orchestration::event::Event;
+use domain::orchestration::graph::StepRules;
+use domain::orchestration::state::{Orchestration, StepState};
+use domain::values::credits::Credits;
+use domain::values::hash::ContentHash;
+use domain::values::ids::{OrchestrationId, StepId};
+use domain::values::time::{Millis, Timestamp};
+use uuid::Uuid;
+
+use crate::chance::{Chance, rounds};
+use crate::told::Told;
+use crate::world::{World, created, edge, holder, plain, step};
+
+fn rules(chance: &mut Chance, size: usize) -> Vec<StepRules> {
+    let mut steps = Vec::new();
+    for at in 0..size {
+        let mut rules = plain(&format!("s{at}"));
+        for before in 0..at {
+            if chance.once_in(3) {
+                let mut edge = edge(&format!("s{before}"));
+                edge.accepts_partial = chance.once_in(2);
+                edge.optional = chance.once_in(5);
+                rules.dependencies.push(edge);
+            }
+        }
+        rules.gate = chance.once_in(4).then(|| "plan.wanted".to_owned());
+        rules.runs_after_gate = chance.once_in(3);
+        rules.exclusive = chance.once_in(4);
+        rules.approval = chance.once_in(5);
+        rules.aborts = chance.once_in(10);
+        rules.reusable = chance.once_in(3);
+        rules.max_retries = chance.below(3) as u32;
+        rules.cost = Credits::from_nano(chance.below(5) as i64);
+        rules.timeout = Millis(1 + chance.below(8_000) as u64);
+        rules.queue_timeout = Millis(1 + chance.below(20_000) as u64);
+        rules.total_timeout = Millis(rules.timeout.0 + chance.below(60_000) as u64);
+        if chance.once_in(15) {
+            rules.missing = vec!["risks.json".to_owned()];
+        }
+        if chance.once_in(4) {
+            rules.concurrency = Some(Concurrency {
+                key: "maps".to_owned(),
+                max: 2,
+            });
+        }
+        steps.push(rules);
+    }
+    steps.reverse();
+    steps
+}
+
+fn any_command(chance: &mut Chance, world: &World) -> Command {
+    let size = world.state.steps.len();
+    let index = chance.below(size);
+    let id = if chance.once_in(40) {
+        step("nobody")
+    } else {
+        world.id(index)
+    };
+    let one_or_all = |chance: &mut Chance, id: &StepId| (!chance.once_in(3)).then(|| id.clone());
+    match chance.below(40) {
+        0..12 => Command::Start {
+            step: id,
+            holder: holder(chance.below(3) as u128),
+        },
+        12..24 => {
+            let held = &world.state.steps[index];
+            let stale = chance.once_in(12);
+            let attempt = if stale {
+                held.attempt.wrapping_sub(1)
+            } else {
+                held.attempt
+            };
+            let mut who = held.holder.unwrap_or(holder(1));
+            who.epoch += u64::from(chance.once_in(12));
+            Told::any(chance).command(id, attempt, who)
+        }
+        24..28 => Command::OpenGates,
+        28..31 => Command::Tick,
+        31 => Command::Pause {
+            step: one_or_all(chance, &id),
+        },
+        32..34 => Command::Resume {
+            step: one_or_all(chance, &id),
+        },
+        34..38 => Command::Approve {
+            step: id,
+            by: "ann".to_owned(),
+        },
+        38 => {
+            let step = if chance.once_in(8) { None } else { Some(id) };
+            let grace = Millis(if chance.once_in(3) {
+                0
+            } else {
+                chance.below(5_000) as u64
+            });
+            Command::Cancel {
+                step,
+                reason: "no longer wanted".to_owned(),
+                grace,
+            }
+        }
+        _ => created(vec![plain("another")]),
+    }
+}
+
+/// Numbers only rise, and ends stay.
+fn assert_goes_forward(before: &Orchestration, after: &Orchestration) {
+    let (Some(old), Some(new)) = (&before.head, &after.head) else {
+        return;
+    };
+    assert!(
+        new.version >= old.version && new.last_number >= old.last_number && new.cost >= old.cost
+    );
+    for (old, new) in before.steps.iter().zip(&after.steps) {
+        assert!(
+            new.attempt >= old.attempt && new.retries >= old.retries && new.lapses >= old.lapses
+        );
+        if old.state.ended().is_some() {
+            assert_eq!(old.state, new.state, "an end has changed");
+            assert_eq!(old.enrichment, new.enrichment);
+        }
+        assert!(old.number.is_none() || old.number == new.number);
+    }
+}
+
+/// Each start has the next number, each enrichment the next version, and only one end of the whole stands, at the end.
+fn assert_log_counts(world: &World) {
+    let (mut version, mut numbers) = (1, std::collections::BTreeSet::new());
+    for (place, recorded) in world.log.iter().enumerate() {
+        match &recorded.event {
+            Event::StepCompleted {
+                version: made,
+                number,
+                ..
+            } => {
+                version += 1;
+                assert_eq!(*made, version);
+                numbers.insert(*number);
+            }
+            Event::AttemptStarted { number, .. } => {
+                numbers.insert(*number);
+            }
+            Event::OrchestrationCompleted { .. }
+            | Event::OrchestrationFailed { .. }
+            | Event::OrchestrationCancelled { .. } => assert_eq!(place + 1, world.log.len()),
+            _ => {}
+        }
+    }
+    let counted: Vec<u32> = (1..=numbers.len() as u32).collect();
+    assert_eq!(
+        numbers.into_iter().collect::<Vec<_>>(),
+        counted,
+        "the order of starting has gaps"
+    );
+}
+
+fn assert_over(world: &World) {
+    let mut copy = world.clone();
+    for index in 0..copy.state.steps.len() {
+        let (id, attempt) = (copy.id(index), copy.state.steps[index].attempt);
+        let finish = Told::Whole.command(id.clone(), attempt, holder(0));
+        assert_eq!(
+            copy.ask(&finish),
+            Err(Rejected::Stale {
+                step: id.clone(),
+                attempt
+            })
+        );
+        let start = Command::Start {
+            step: id,
+            holder: holder(0),
+        };
+        assert!(matches!(copy.ask(&start), Err(Rejected::Ended(_))));
+        assert_eq!(copy.state.wake_at(index), None);
+    }
+    for command in [
+        Command::Tick,
+        Command::OpenGates,
+        Command::Pause { step: None },
+        Command::Resume { step: None },
+        Command::Cancel {
+            step: None,
+            reason: String::new(),
+            grace: Millis(0),
+        },
+    ] {
+        assert!(matches!(copy.ask(&command), Err(Rejected::Ended(_))));
+    }
+    assert_eq!(copy.ask(&created(vec![plain("a")])), Err(Rejected::Exists));
+    assert_eq!(copy.state.wake_whole_at(), None);
+    assert_eq!(copy.state, world.state);
+}
+
+/// What the store would count from the steps in flight.
+fn count_held(world: &mut World) {
+    world.held.clear();
+    for index in 0..world.state.steps.len() {
+        let step = &world.state.steps[index];
+        if let (StepState::Running, Some(input)) = (step.state, step.input) {
+            for (key, limit) in counters(&world.state, index, input) {
+                let held = world.held.entry(key).or_default();
+                *held += 1;
+                assert!(*held <= limit, "more in flight than {limit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn after_every_command_log_rows_and_counts_agree_and_nothing_is_stuck() {
+    let mut ended = 0;
+    for seed in 0..rounds(200) {
+        let mut chance = Chance::of(seed);
+        let mut world = World::new();
+        let size = 1 + chance.below(9);
+        world.ask(&created(rules(&mut chance, size))).unwrap();
+        for at in 0..size {
+            let id = world.id(at);
+            if chance.once_in(4) {
+                world.verdicts.insert(id.clone(), Verdict::Closed);
+            }
+            if chance.once_in(3) {
+                let found = (
+                    ContentHash::of(b"earlier"),
+                    OrchestrationId(Uuid::from_u128(7)),
+                );
+                world.reusable.insert(id, found);
+            }
+        }
+        for _ in 0..60 {
+            world.now = match chance.below(10) {
+                0 => Timestamp(world.now.0 - chance.below(5_000_000) as i64),
+                1 => world.wakes_at().unwrap_or(world.now),
+                2 => world.now + Millis(chance.below(30_000) as u64),
+                _ => world.now + Millis(chance.below(300) as u64),
+            };
+            let command = any_command(&mut chance, &world);
+            let before = world.state.clone();
+            let answer = world.ask(&command);
+            if answer.is_err() {
+                assert_eq!(world.state, before, "refused, and yet something changed");
+            }
+            if matches!(answer, Err(Rejected::MissingFacts(_))) {
+                panic!("seed {seed}: {command:?} got all facts that it named");
+            }
+            world.assert_sound();
+            assert_goes_forward(&before, &world.state);
+            count_held(&mut world);
+            world.assert_never_stuck();
+        }
+        assert_log_counts(&world);
+        world.assert_can_end();
+        if world.state.status().ended() {
+            ended += 1;
+            assert_over(&world);
+        }
+    }
+    assert!(
+        ended > 30,
+        "only {ended} histories end: the test has lost its subject"
+    );
+}
