@@ -1,5 +1,7 @@
 //! Words that our names do not use: each means something else here, or nothing at all.
 
+use std::collections::BTreeSet;
+
 use super::Finding;
 use super::files::Tree;
 use super::tokens::{Token, tokens};
@@ -93,8 +95,12 @@ pub(crate) fn findings(tree: &Tree) -> Vec<Finding> {
             },
         ];
         let all = tokens(text);
+        let borrowed = borrowed(&all);
         for pair in file.windows(2).chain(all.windows(2)) {
             let [before, name] = pair else { continue };
+            if borrowed.contains(name.text) {
+                continue;
+            }
             let refused = refused(before.text, name.text);
             if let Some((word, way_out)) = refused
                 && !(reader && PLANEXE_WORDS.contains(&word))
@@ -105,6 +111,17 @@ pub(crate) fn findings(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// The names that a file takes over from somewhere else by `use`. Ours are found where they are given.
+fn borrowed<'a>(tokens: &[Token<'a>]) -> BTreeSet<&'a str> {
+    let mut names = BTreeSet::new();
+    for statement in tokens.split(|token| token.text == ";") {
+        if let Some(at) = statement.iter().position(|token| token.text == "use") {
+            names.extend(statement[at..].iter().map(|token| token.text));
+        }
+    }
+    names
 }
 
 /// The banned word in a name, seen with the token before it.
@@ -189,7 +206,10 @@ mod tests {
             found("a.rs", "fn run() { std::process::exit(jobber) }").len(),
             0
         );
-        assert_eq!(found("a.rs", "use tokio_util::task::TaskTracker;").len(), 0);
+        let borrowed =
+            "use pool::{Manager, ManagerConfig};\nlet x = Manager::new(ManagerConfig::default());";
+        assert_eq!(found("a.rs", borrowed).len(), 0);
+        assert_eq!(found("a.rs", "x: tokio_util::sync::Token").len(), 0);
         assert_eq!(
             found(
                 "a.rs",
