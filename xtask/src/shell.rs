@@ -21,6 +21,12 @@ pub(crate) fn target() -> Result<PathBuf> {
     Ok(root.join(target))
 }
 
+/// Where real plans lie, beside the repository unless `AFTERPLAN_SHARED` says otherwise; it need not be there.
+pub(crate) fn shared() -> Result<PathBuf> {
+    let named = std::env::var_os("AFTERPLAN_SHARED").unwrap_or_else(|| "../shared".into());
+    Ok(root()?.join(named))
+}
+
 /// The cargo that started us, at the repository's root, without the variables that it set for our own crate.
 pub(crate) fn cargo(arguments: &[&str]) -> Result<Command> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

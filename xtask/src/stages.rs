@@ -192,12 +192,12 @@ fn deny(_: &Wish) -> Result<Verdict> {
 /// All tests, on both databases; the environment tells the tests what there is.
 fn test_stage(wish: &Wish) -> Result<Verdict> {
     let mut absent = Vec::new();
-    let shared = std::env::var_os("AFTERPLAN_SHARED")
-        .map_or_else(|| "../shared".into(), std::path::PathBuf::from);
-    if !shell::root()?.join(shared).join("plans").is_dir() {
+    let shared = shell::shared()?;
+    if !shared.join("plans").is_dir() {
         absent.push("real plans (AFTERPLAN_SHARED)".to_owned());
     }
     let mut command = shell::cargo(&["test", "--workspace", "--no-fail-fast"])?;
+    command.env("AFTERPLAN_SHARED", shared);
     match python::with_numpy() {
         Ok(python) => {
             command.env("AFTERPLAN_PYTHON", python);

@@ -27,11 +27,7 @@ pub(crate) fn measure(program: &Path, folder: &Path) -> Result<Vec<Figure>> {
     println!("\n== enrich");
     let plan = inflated_plan(folder)?;
     let mut figures = rounds("enrich", program, &plan, folder)?;
-    let shared = std::env::var_os("AFTERPLAN_SHARED")
-        .map_or_else(|| "../shared".into(), std::path::PathBuf::from);
-    let real = shell::root()?
-        .join(shared)
-        .join("plans/20260310_hong_kong_game.zip");
+    let real = shell::shared()?.join("plans/20260310_hong_kong_game.zip");
     if real.is_file() {
         figures.extend(rounds("enrich-real", program, &real, folder)?);
     }
