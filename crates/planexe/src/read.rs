@@ -140,6 +140,35 @@ impl Reader {
         objects
     }
 
+    /// The objects of the list in a field, with their pointers; absence and null are an empty list, anything else is noted.
+    pub(crate) fn objects_under<'v>(
+        &mut self,
+        object: &'v Map<String, Value>,
+        at: &str,
+        key: &str,
+    ) -> Vec<(String, &'v Map<String, Value>)> {
+        let at = format!("{at}/{}", escape(key));
+        let items = match object.get(key) {
+            None | Some(Value::Null) => return Vec::new(),
+            Some(Value::Array(items)) => items,
+            Some(value) => {
+                self.skip(at, format!("not a list but {}", kind(value)));
+                return Vec::new();
+            }
+        };
+        let mut objects = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            match item.as_object() {
+                Some(item) => objects.push((format!("{at}/{index}"), item)),
+                None => self.skip(
+                    format!("{at}/{index}"),
+                    format!("not an object but {}", kind(item)),
+                ),
+            }
+        }
+        objects
+    }
+
     /// A field as text: a string that is not blank, a number or a truth value in words, a list of such joined by `; `.
     /// Absent, null and blank give `None` without a note; an object is noted.
     pub(crate) fn text(

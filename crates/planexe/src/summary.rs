@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::completeness::{Completeness, Presence, completeness};
 use crate::plan::Plan;
+use crate::view::View;
 use crate::views::deadline::{Deadlines, When, deadlines};
 use crate::views::level::Level;
 use crate::views::risks::{Risk, risks};
@@ -132,38 +133,42 @@ fn top(risks: &[Risk]) -> Vec<Value> {
 }
 
 /// How many of each; `null` where the artifact is absent or unreadable.
-fn counts(plan: &Plan, completeness: &Completeness) -> BTreeMap<&'static str, Option<u64>> {
+fn counts(plan: &Plan, completeness: &Completeness) -> BTreeMap<&'static str, Option<usize>> {
     let tree = wbs::wbs(plan);
     let level = |level: u32| {
         tree.source
             .as_ref()
-            .map(|_| tree.value.at_level(level).count() as u64)
+            .map(|_| tree.value.at_level(level).count())
     };
-    let premortem = premortem::premortem(plan);
-    let has_premortem = premortem.source.is_some();
-    let bytes: u64 = plan
-        .artifacts
-        .values()
-        .map(|artifact| artifact.bytes.len() as u64)
-        .sum();
+    let deaths = premortem::premortem(plan);
+    let audit = self_audit::self_audit(plan);
+    let blockers = || {
+        audit
+            .value
+            .iter()
+            .filter(|item| item.level == Level::High)
+            .count()
+    };
     let state = |wanted: fn(&Presence) -> bool| {
         Some(
             completeness
                 .artifacts
                 .values()
                 .filter(|presence| wanted(presence))
-                .count() as u64,
+                .count(),
         )
     };
-    macro_rules! count {
-        ($view:expr) => {{
-            let view = $view;
-            view.source.as_ref().map(|_| view.value.len() as u64)
-        }};
-    }
     BTreeMap::from([
-        ("artifacts", Some(plan.artifacts.len() as u64)),
-        ("bytes", Some(bytes)),
+        ("artifacts", Some(plan.artifacts.len())),
+        (
+            "bytes",
+            Some(
+                plan.artifacts
+                    .values()
+                    .map(|artifact| artifact.bytes.len())
+                    .sum(),
+            ),
+        ),
         ("missing", state(|presence| *presence == Presence::Missing)),
         ("empty", state(|presence| *presence == Presence::Empty)),
         (
@@ -173,36 +178,38 @@ fn counts(plan: &Plan, completeness: &Completeness) -> BTreeMap<&'static str, Op
         ("phases", level(1)),
         ("activities", level(2)),
         ("workPackages", level(3)),
-        ("durations", count!(durations::durations(plan))),
-        ("dependencies", count!(dependencies::dependencies(plan))),
-        ("risks", count!(risks(plan))),
-        ("assumptions", count!(assumptions::assumptions(plan))),
+        ("durations", length(&durations::durations(plan))),
+        ("dependencies", length(&dependencies::dependencies(plan))),
+        ("risks", length(&risks(plan))),
+        ("assumptions", length(&assumptions::assumptions(plan))),
         (
             "assumptionsToKill",
-            has_premortem.then_some(premortem.value.assumptions.len() as u64),
+            deaths
+                .source
+                .as_ref()
+                .map(|_| deaths.value.assumptions.len()),
         ),
         (
             "failureModes",
-            has_premortem.then_some(premortem.value.failure_modes.len() as u64),
+            deaths
+                .source
+                .as_ref()
+                .map(|_| deaths.value.failure_modes.len()),
         ),
-        ("teamMembers", count!(team::team(plan))),
-        ("experts", count!(experts::experts(plan))),
-        ("criticisms", count!(experts::criticism(plan))),
-        ("documentsToFind", count!(documents::to_find(plan))),
-        ("documentsToCreate", count!(documents::to_create(plan))),
-        ("governanceBodies", count!(governance::bodies(plan))),
-        ("auditItems", count!(self_audit::self_audit(plan))),
-        ("auditBlockers", {
-            let audit = self_audit::self_audit(plan);
-            audit.source.as_ref().map(|_| {
-                audit
-                    .value
-                    .iter()
-                    .filter(|item| item.level == Level::High)
-                    .count() as u64
-            })
-        }),
+        ("teamMembers", length(&team::team(plan))),
+        ("experts", length(&experts::experts(plan))),
+        ("criticisms", length(&experts::criticism(plan))),
+        ("documentsToFind", length(&documents::to_find(plan))),
+        ("documentsToCreate", length(&documents::to_create(plan))),
+        ("governanceBodies", length(&governance::bodies(plan))),
+        ("auditItems", length(&audit)),
+        ("auditBlockers", audit.source.as_ref().map(|_| blockers())),
     ])
+}
+
+/// How many there are; nothing where there is no source.
+fn length<T>(view: &View<Vec<T>>) -> Option<usize> {
+    view.source.as_ref().map(|_| view.value.len())
 }
 
 /// The first missing names; all of them stand in the inventory.

@@ -50,7 +50,8 @@ fn edges(row: &Map<String, Value>, at: &str, reader: &mut Reader) -> Vec<Depende
     };
     let ids = as_list(row.get(IDS));
     let reasons = as_list(row.get(REASONS));
-    if !reasons.is_empty() && ids.len() != reasons.len() {
+    let agree = ids.len() == reasons.len();
+    if !reasons.is_empty() && !agree {
         reader.skip(
             format!("{at}/{REASONS}"),
             format!("{} explanations for {} tasks", reasons.len(), ids.len()),
@@ -61,7 +62,10 @@ fn edges(row: &Map<String, Value>, at: &str, reader: &mut Reader) -> Vec<Depende
         let pointer = format!("{at}/{IDS}/{index}");
         match plain(id) {
             Some(depends_on) => {
-                let explanation = reasons.get(index).and_then(|reason| plain(reason));
+                let explanation = reasons
+                    .get(index)
+                    .filter(|_| agree)
+                    .and_then(|reason| plain(reason));
                 edges.push(Dependency {
                     dependent: dependent.clone(),
                     depends_on,

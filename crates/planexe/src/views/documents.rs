@@ -60,7 +60,7 @@ pub fn to_create_drafted(plan: &Plan) -> View<Vec<Document>> {
 }
 
 fn documents(plan: &Plan, names: &[&str]) -> View<Vec<Document>> {
-    read::first(plan, names, |value, reader| list(value, reader))
+    read::first(plan, names, list)
 }
 
 fn list(value: &Value, reader: &mut Reader) -> Vec<Document> {

@@ -32,7 +32,7 @@ const CHUNKS: &str = "task_durations_raw.json";
 
 /// The estimates of `task_durations.json`, else of its raw chunks, in their order. A second estimate of the same task is passed over, and said.
 pub fn durations(plan: &Plan) -> View<Vec<TaskDuration>> {
-    let mut view = read::first(plan, &[NAME], |value, reader| estimates(value, reader));
+    let mut view = read::first(plan, &[NAME], estimates);
     if view.source.is_none() {
         from_chunks(plan, &mut view);
     }
@@ -78,7 +78,7 @@ fn days(row: &Map<String, Value>, at: &str, key: &str, reader: &mut Reader) -> O
 fn from_chunks(plan: &Plan, view: &mut View<Vec<TaskDuration>>) {
     for (chunk, _) in plan.series(CHUNKS) {
         let name = format!("{CHUNKS}#{chunk}");
-        let mut read = read::first(plan, &[&name], |value, reader| estimates(value, reader));
+        let mut read = read::first(plan, &[&name], estimates);
         if read.source.is_some() {
             view.source = Some(CHUNKS.to_owned());
         }

@@ -54,35 +54,65 @@ pub fn schedule(plan: &Plan) -> View<Vec<ScheduleRow>> {
         view.skip(NAME, "", "the artifact is empty");
         return view;
     };
-    let column = |name: &str| {
-        header
-            .iter()
-            .position(|field| field.trim().eq_ignore_ascii_case(name))
-    };
-    let (Some(id), Some(name)) = (column("project_key"), column("project_name")) else {
+    let Some(columns) = Columns::of(&header) else {
         view.skip(NAME, "line 1", "no columns project_key and project_name");
         return view;
     };
     view.source = Some(NAME.to_owned());
-    let columns = [
-        column("project_description"),
-        column("project_start_date"),
-        column("project_end_date"),
-        column("project_progress"),
-        column("project_parent"),
-    ];
     for (line, fields) in records {
-        let field = |at: Option<usize>| {
-            at.and_then(|at| fields.get(at))
+        let row = columns.row(line, &fields, &mut view);
+        view.value.extend(row);
+    }
+    view
+}
+
+/// Where each field stands.
+struct Columns {
+    id: usize,
+    name: usize,
+    description: Option<usize>,
+    start: Option<usize>,
+    end: Option<usize>,
+    progress: Option<usize>,
+    predecessor: Option<usize>,
+}
+
+impl Columns {
+    fn of(header: &[String]) -> Option<Columns> {
+        let column = |name: &str| {
+            header
+                .iter()
+                .position(|field| field.trim().eq_ignore_ascii_case(name))
+        };
+        Some(Columns {
+            id: column("project_key")?,
+            name: column("project_name")?,
+            description: column("project_description"),
+            start: column("project_start_date"),
+            end: column("project_end_date"),
+            progress: column("project_progress"),
+            predecessor: column("project_parent"),
+        })
+    }
+
+    fn row(
+        &self,
+        line: usize,
+        fields: &[String],
+        view: &mut View<Vec<ScheduleRow>>,
+    ) -> Option<ScheduleRow> {
+        let pointer = format!("line {line}");
+        let at = |column: usize| {
+            fields
+                .get(column)
                 .map(|text| text.trim())
                 .filter(|text| !text.is_empty())
         };
-        let pointer = format!("line {line}");
-        let Some(id) = field(Some(id)) else {
+        let field = |column: Option<usize>| column.and_then(at);
+        let Some(id) = at(self.id) else {
             view.skip(NAME, pointer, "a row without project_key");
-            continue;
+            return None;
         };
-        let [description, start, end, progress, predecessor] = columns.map(field);
         let mut date = |stated: Option<&str>| {
             let date = stated.and_then(slashed);
             if let (Some(stated), None) = (stated, date) {
@@ -90,19 +120,17 @@ pub fn schedule(plan: &Plan) -> View<Vec<ScheduleRow>> {
             }
             date
         };
-        let (start, end) = (date(start), date(end));
-        view.value.push(ScheduleRow {
+        Some(ScheduleRow {
             id: id.to_owned(),
-            name: field(Some(name)).unwrap_or_default().to_owned(),
-            description: description.map(str::to_owned),
-            start,
-            end,
-            progress: progress.and_then(|text| text.parse().ok()),
-            predecessor: predecessor.map(str::to_owned),
+            name: at(self.name).unwrap_or_default().to_owned(),
+            description: field(self.description).map(str::to_owned),
+            start: date(field(self.start)),
+            end: date(field(self.end)),
+            progress: field(self.progress).and_then(|text| text.parse().ok()),
+            predecessor: field(self.predecessor).map(str::to_owned),
             pointer,
-        });
+        })
     }
-    view
 }
 
 type Record = (usize, Vec<String>);

@@ -48,7 +48,7 @@ const NAMES: [&str; 5] = [
 
 /// The team, from the most complete artifact that has it.
 pub fn team(plan: &Plan) -> View<Vec<TeamMember>> {
-    read::first(plan, &NAMES, |value, reader| members(value, reader))
+    read::first(plan, &NAMES, members)
 }
 
 fn members(value: &Value, reader: &mut Reader) -> Vec<TeamMember> {

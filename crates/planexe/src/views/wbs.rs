@@ -43,7 +43,7 @@ pub struct WbsTask {
     pub resources: Vec<String>,
     /// Place in the document, from 0.
     pub order: usize,
-    /// Where it stands in the artifact named by the view's source.
+    /// Where it stands in the artifact named by the view's source; a level 3 put together from the lists: in `wbs_level3.json`.
     pub pointer: String,
 }
 
@@ -203,17 +203,28 @@ impl Walk<'_> {
                 self.reader.skip(pointer, "a task without id or name");
                 continue;
             };
+            if !self.seen.insert(id.clone()) {
+                let below = count(child);
+                self.reader.skip(
+                    pointer,
+                    format!(
+                        "the id {id} stands twice; passed over with the {below} tasks below it"
+                    ),
+                );
+                continue;
+            }
             place += 1;
             let number = if number.is_empty() {
                 place.to_string()
             } else {
                 format!("{number}.{place}")
             };
+            let parent = parent.map(str::to_owned);
             self.push(
                 child,
                 WbsTask {
                     id: id.clone(),
-                    parent: parent.map(str::to_owned),
+                    parent,
                     level,
                     number: number.clone(),
                     name,
@@ -226,11 +237,6 @@ impl Walk<'_> {
     }
 
     fn push(&mut self, node: &Map<String, Value>, mut task: WbsTask) {
-        if !self.seen.insert(task.id.clone()) {
-            return self
-                .reader
-                .skip(task.pointer, format!("the id {} stands twice", task.id));
-        }
         if let Some(extra) = self.reader.object(node, &task.pointer, "extra_fields") {
             let at = format!("{}/extra_fields", task.pointer);
             task.description =
@@ -241,6 +247,19 @@ impl Walk<'_> {
         task.order = self.tasks.len();
         self.tasks.push(task);
     }
+}
+
+/// How many nodes stand below one.
+fn count(node: &Map<String, Value>) -> usize {
+    let children = node
+        .get("task_children")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    children
+        .filter_map(Value::as_object)
+        .map(|child| 1 + count(child))
+        .sum()
 }
 
 /// The tree put together from the lists of the three levels.
@@ -304,64 +323,32 @@ fn level3(value: &Value, reader: &mut Reader) -> BTreeMap<String, Vec<WbsTask>> 
     by_parent
 }
 
+/// Levels 1 and 2 with what of level 3 belongs to them, in document order.
 fn level2(
     value: &Value,
     reader: &mut Reader,
     parts: &mut BTreeMap<String, Vec<WbsTask>>,
 ) -> Vec<WbsTask> {
-    let mut tasks: Vec<WbsTask> = Vec::new();
-    for (phase_place, (pointer, row)) in reader
-        .objects(value, &["wbs_level2", "phases"])
-        .into_iter()
-        .enumerate()
-    {
-        let (Some(id), Some(name)) = (
-            reader.required(row, &pointer, "id"),
-            reader.required(row, &pointer, "major_phase_title"),
-        ) else {
-            continue;
-        };
-        let number = (phase_place + 1).to_string();
-        tasks.push(WbsTask {
-            id: id.clone(),
-            level: 1,
-            number: number.clone(),
-            name,
-            pointer: pointer.clone(),
-            ..WbsTask::default()
-        });
-        let subtasks = Value::Object(row.clone());
-        for (task_place, (at, row)) in reader
-            .objects(&subtasks, &["subtasks"])
-            .into_iter()
-            .enumerate()
-        {
-            let at = format!("{pointer}{at}");
-            let (Some(task_id), Some(name)) = (
-                reader.required(row, &at, "id"),
-                reader.required(row, &at, "description"),
-            ) else {
-                continue;
-            };
-            let number = format!("{number}.{}", task_place + 1);
+    let mut tasks = Vec::new();
+    for (pointer, row) in reader.objects(value, &["wbs_level2", "phases"]) {
+        let number = (tasks
+            .iter()
+            .filter(|task: &&WbsTask| task.level == 1)
+            .count()
+            + 1)
+        .to_string();
+        let name = reader.required(row, &pointer, "major_phase_title");
+        if let (Some(id), Some(name)) = (reader.required(row, &pointer, "id"), name) {
+            let subtasks = subtasks(row, &pointer, (&id, &number), reader, parts);
             tasks.push(WbsTask {
-                id: task_id.clone(),
-                parent: Some(id.clone()),
-                level: 2,
-                number: number.clone(),
+                id,
+                level: 1,
+                number,
                 name,
-                pointer: at,
+                pointer,
                 ..WbsTask::default()
             });
-            for (place, mut part) in parts
-                .remove(&task_id)
-                .unwrap_or_default()
-                .into_iter()
-                .enumerate()
-            {
-                part.number = format!("{number}.{}", place + 1);
-                tasks.push(part);
-            }
+            tasks.extend(subtasks);
         }
     }
     let mut seen = BTreeSet::new();
@@ -377,6 +364,41 @@ fn level2(
     });
     for (order, task) in tasks.iter_mut().enumerate() {
         task.order = order;
+    }
+    tasks
+}
+
+fn subtasks(
+    phase: &Map<String, Value>,
+    at: &str,
+    (parent, number): (&str, &str),
+    reader: &mut Reader,
+    parts: &mut BTreeMap<String, Vec<WbsTask>>,
+) -> Vec<WbsTask> {
+    let mut tasks = Vec::new();
+    let mut place = 0;
+    for (pointer, row) in reader.objects_under(phase, at, "subtasks") {
+        let name = reader.required(row, &pointer, "description");
+        let (Some(id), Some(name)) = (reader.required(row, &pointer, "id"), name) else {
+            continue;
+        };
+        place += 1;
+        let number = format!("{number}.{place}");
+        let below = parts.remove(&id).unwrap_or_default();
+        let parent = Some(parent.to_owned());
+        tasks.push(WbsTask {
+            id,
+            parent,
+            level: 2,
+            number: number.clone(),
+            name,
+            pointer,
+            ..WbsTask::default()
+        });
+        for (index, mut part) in below.into_iter().enumerate() {
+            part.number = format!("{number}.{}", index + 1);
+            tasks.push(part);
+        }
     }
     tasks
 }

@@ -203,6 +203,10 @@ fn bare_year(cursor: &mut Cursor<'_>) -> Option<dates::Range> {
     } else if !is_year || matches!(ahead.peek(), Some(Kind::Sign('%' | '$' | '\u{20ac}'))) {
         return None;
     }
+    let mut behind = ahead;
+    if (behind.sign('-') || behind.sign('/')) && behind.figures().is_some() {
+        return None;
+    }
     *cursor = ahead;
     dates::whole_year(year)
 }
@@ -231,6 +235,7 @@ fn weigh(tokens: &[Token], at: usize, end: usize, when: When, place: Place) -> (
                 .is_some_and(|word| NOT_AN_END.contains(&word))
         })
         || after.is_some_and(|after| UNRELATED.contains(&after))
+        || more_than(tokens, at)
         || (anchored && is_span && !from_start)
         || clause_says(tokens, first, &BEGINNINGS)
             && !clause_says(
@@ -263,9 +268,24 @@ fn weigh(tokens: &[Token], at: usize, end: usize, when: When, place: Place) -> (
     )
 }
 
+/// `more than 3 years`, unless `no` or `not` stands before it.
+fn more_than(tokens: &[Token], at: usize) -> bool {
+    let cursor = Cursor { tokens, at };
+    let is_more = cursor.back(1) == Some("than")
+        && cursor
+            .back(2)
+            .is_some_and(|word| ["more", "longer", "greater"].contains(&word));
+    is_more
+        && !cursor
+            .back(3)
+            .is_some_and(|word| ["no", "not"].contains(&word))
+}
+
 /// The first of the words just before a time that belong to it: `within`, `no later than`, `by the`, `in approximately`.
 fn lead(tokens: &[Token], at: usize) -> usize {
-    const FILLERS: [&str; 16] = [
+    const FILLERS: [&str; 18] = [
+        "more",
+        "longer",
         "the",
         "a",
         "an",
@@ -342,17 +362,18 @@ fn before(tokens: &[Token], at: usize, when: When) -> When {
 
 /// The sentence around a place, cut to 300 characters.
 fn quote(text: &str, at: usize) -> String {
+    // A full stop before a small letter or a figure is an abbreviation's: `31 Dec. 2026`.
     let ends = |index: usize, char: char| {
-        matches!(char, '.' | '!' | '?' | '\n')
-            && text[index + char.len_utf8()..]
-                .chars()
-                .next()
-                .is_none_or(char::is_whitespace)
+        let behind = &text[index + char.len_utf8()..];
+        let goes_on = behind
+            .trim_start()
+            .starts_with(|next: char| next.is_lowercase() || next.is_ascii_digit());
+        let is_apart = behind.chars().next().is_none_or(char::is_whitespace);
+        char == '\n' || (matches!(char, '.' | '!' | '?') && is_apart && !(char == '.' && goes_on))
     };
     let start = text[..at]
         .char_indices()
-        .filter(|(index, char)| ends(*index, *char))
-        .last()
+        .rfind(|(index, char)| ends(*index, *char))
         .map_or(0, |(index, char)| index + char.len_utf8());
     let end = text[at..]
         .char_indices()

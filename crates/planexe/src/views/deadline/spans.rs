@@ -43,28 +43,28 @@ fn measured(cursor: &mut Cursor<'_>) -> Option<Days> {
     let between = cursor.back(1) == Some("between");
     let low = number(cursor)?;
     let mut ahead = *cursor;
-    if let Some(high) = second_number(&mut ahead, between) {
-        if let Some(days) = unit_behind(&mut ahead) {
-            *cursor = ahead;
-            return Some((low * days, high * days));
-        }
+    if let Some(high) = second_number(&mut ahead, between)
+        && let Some(days) = unit_behind(&mut ahead)
+    {
+        *cursor = ahead;
+        return Some((low * days, high * days));
     }
     let days = unit_behind(cursor)?;
     let mut ahead = *cursor;
-    if let Some(other) = second_number(&mut ahead, true) {
-        if let Some(other_days) = unit_behind(&mut ahead) {
-            let is_sum = matches!(cursor.peek(), Some(Kind::Word(word)) if word == "and")
-                && other_days < days
-                && !between;
-            let is_range = other * other_days >= low * days && !is_sum;
-            if is_sum {
-                *cursor = ahead;
-                let sum = low * days + other * other_days;
-                return Some((sum, sum));
-            } else if is_range {
-                *cursor = ahead;
-                return Some((low * days, other * other_days));
-            }
+    if let Some(other) = second_number(&mut ahead, true)
+        && let Some(other_days) = unit_behind(&mut ahead)
+    {
+        let is_sum = matches!(cursor.peek(), Some(Kind::Word(word)) if word == "and")
+            && other_days < days
+            && !between;
+        let is_range = other * other_days >= low * days && !is_sum;
+        if is_sum {
+            *cursor = ahead;
+            let sum = low * days + other * other_days;
+            return Some((sum, sum));
+        } else if is_range {
+            *cursor = ahead;
+            return Some((low * days, other * other_days));
         }
     }
     Some((low * days, low * days))
@@ -128,17 +128,17 @@ fn number(cursor: &mut Cursor<'_>) -> Option<f64> {
         "a" | "an" if is_measure => 1.0,
         word => small_number(word)?,
     };
-    let tens = value >= 20.0 && value < 100.0;
+    let tens = (20.0..100.0).contains(&value);
     let mut further = ahead;
-    if tens && further.sign('-') {
-        if let Some(ones) = further
+    if tens
+        && further.sign('-')
+        && let Some(ones) = further
             .word()
             .and_then(small_number)
             .filter(|ones| *ones < 10.0)
-        {
-            *cursor = further;
-            return Some(value + ones);
-        }
+    {
+        *cursor = further;
+        return Some(value + ones);
     }
     *cursor = ahead;
     Some(value)
