@@ -1,7 +1,7 @@
 //! `plan-inventory`: what is there, and what only looks as if it were.
 
 use planexe::completeness::{Completeness, Kind, Presence, completeness};
-use planexe::plan::Plan;
+use planexe::plan::{Artifact, Plan};
 use planexe::summary::plan_summary;
 use planexe::view::{Skipped, View};
 use planexe::views::{
@@ -54,6 +54,7 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
     findings.extend(missing_finding(&missing, &map));
     findings.extend(contents.empty_lists());
     findings.extend(few_criticisms(plan, &contents));
+    findings.extend(silent_critics(plan));
     findings.extend(placeholders(plan));
     sort(&mut findings);
     Ok(json!({
@@ -297,12 +298,33 @@ fn missing_finding(missing: &[&str], map: &Completeness) -> Option<Finding> {
     )
 }
 
+/// One chunk an expert.
+const CRITICISM: &str = "expert_criticism_raw.json";
+
+/// Experts that were asked and whose answer holds no criticism, where at least one other's does (else the whole list is
+/// empty, which is told once).
+fn silent_critics(plan: &Plan) -> Vec<Finding> {
+    let points = experts::criticism(plan).value;
+    let silent = |chunk: &(u32, &Artifact)| !points.iter().any(|point| point.expert == chunk.0);
+    let finding = |(chunk, _): (u32, &Artifact)| {
+        let artifact = format!("{CRITICISM}#{chunk}");
+        let message = format!("Expert {chunk} was asked and gave no criticism that could be read.");
+        let place = (artifact.as_str(), "/negative_feedback_list");
+        Finding::new("empty-list", Severity::Warning, place, message).with("items", 0)
+    };
+    let chunks = plan.series(CRITICISM).into_iter().filter(silent);
+    if points.is_empty() {
+        Vec::new()
+    } else {
+        chunks.map(finding).collect()
+    }
+}
+
 /// Fewer files of expert criticism than PlanExe writes for so many experts.
 fn few_criticisms(plan: &Plan, contents: &Contents) -> Option<Finding> {
-    const SERIES: &str = "expert_criticism_raw.json";
     let experts = contents.get("experts").filter(|experts| *experts > 0)?;
-    let (wanted, given) = (experts.min(CRITICS), plan.series(SERIES).len());
-    if given >= wanted || (given == 0 && plan.has(SERIES)) {
+    let (wanted, given) = (experts.min(CRITICS), plan.series(CRITICISM).len());
+    if given >= wanted || (given == 0 && plan.has(CRITICISM)) {
         return None;
     }
     let message =
@@ -310,7 +332,7 @@ fn few_criticisms(plan: &Plan, contents: &Contents) -> Option<Finding> {
     let finding = Finding::new(
         "few-expert-criticisms",
         Severity::Warning,
-        (SERIES, ""),
+        (CRITICISM, ""),
         message,
     );
     Some(

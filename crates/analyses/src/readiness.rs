@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use planexe::views::decision::Decision;
 use serde_json::Value;
 
+use crate::finding::counted;
 use crate::number::{per_cent, plain};
 use crate::readiness_score::verdict_points;
 
@@ -187,33 +188,50 @@ fn completeness(outputs: &Outputs) -> Judged {
         0.0
     };
     let told = format!(
-        "{} of {} expected artifacts are there and whole; {} quality signals.",
+        "{} of {} expected artifacts are there and whole; {}.",
         plain(present),
         plain(expected),
-        plain(errors + warnings),
+        counted((errors + warnings) as usize, "quality signal"),
     );
     read.note("/findings", Value::from(errors + warnings));
     Ok((share * (1.0 - signals), told, read.evidence))
 }
 
+/// What one rule can take at most: many findings of one rule have one cause.
+const RULE_MAX: f64 = 5.0;
+
 fn consistency(outputs: &Outputs) -> Judged {
     let mut read = Reader::of(outputs, "plan-lint")?;
-    let (errors, warnings) = (
-        read.figure("/counts/error")?,
-        read.figure("/counts/warning")?,
-    );
-    let deadline = |severity: &str| {
-        let is = |f: &&Value| f["rule"] == "deadline-vs-schedule" && f["severity"] == severity;
-        read.list("/findings").iter().filter(is).count() as f64
-    };
-    // Whether the deadline holds is judged by itself.
-    let (errors, warnings) = (errors - deadline("error"), warnings - deadline("warning"));
+    read.figure("/counts/error")?;
+    read.figure("/counts/warning")?;
+    let mut by_rule: BTreeMap<&str, f64> = BTreeMap::new();
+    let (mut errors, mut warnings) = (0, 0);
+    for finding in read.list("/findings") {
+        let rule = finding["rule"].as_str().unwrap_or_default();
+        // Whether the deadline holds is judged by itself.
+        if rule == "deadline-vs-schedule" {
+            continue;
+        }
+        let lost = by_rule.entry(rule).or_default();
+        match finding["severity"].as_str() {
+            Some("error") => {
+                errors += 1;
+                *lost += 4.0;
+            }
+            Some("warning") => {
+                warnings += 1;
+                *lost += 1.0;
+            }
+            _ => {}
+        }
+    }
+    let lost: f64 = by_rule.values().map(|lost| lost.min(RULE_MAX)).sum();
     let told = format!(
-        "{} errors and {} warnings beside the deadline.",
-        plain(errors),
-        plain(warnings)
+        "{} and {}, the deadline not counted.",
+        counted(errors, "error"),
+        counted(warnings, "warning"),
     );
-    Ok(((20.0 - 4.0 * errors - warnings) / 20.0, told, read.evidence))
+    Ok(((20.0 - lost) / 20.0, told, read.evidence))
 }
 
 fn schedule_fit(outputs: &Outputs) -> Judged {
@@ -245,10 +263,15 @@ fn schedule_structure(outputs: &Outputs) -> Judged {
     read.note("/cycles", Value::from(cycles));
     let share = if all > 0.0 { known / all } else { 0.0 };
     let told = format!(
-        "{} of {} activities have a duration, {} are linked to another, {cycles} groups wait for each other.",
+        "{} of {} activities have a duration, {} are linked to another; {} in circles.",
         plain(known),
         plain(all),
         per_cent(linked),
+        if cycles == 0 {
+            "none wait".to_owned()
+        } else {
+            counted(cycles, "group") + " wait"
+        },
     );
     Ok((
         (6.0 * share + 4.0 * linked - 2.0 * cycles as f64) / 10.0,
@@ -315,9 +338,9 @@ fn capacity(outputs: &Outputs) -> Judged {
         return Err("the plan names neither team nor documents".to_owned());
     }
     let told = format!(
-        "{} roles and {} documents are named.",
-        plain(team),
-        plain(documents)
+        "{} and {} are named.",
+        counted(team as usize, "role"),
+        counted(documents as usize, "document")
     );
     let share =
         (if team > 0.0 { 3.0 } else { 0.0 } + if documents > 0.0 { 2.0 } else { 0.0 }) / 5.0;
@@ -330,9 +353,9 @@ fn go_or_not(decision: Option<(&str, &Decision)>) -> Judged {
     let points =
         verdict_points(decision.verdict).ok_or("the assessment says neither go nor no-go")?;
     let told = format!(
-        "The assessment before the project says \u{201c}{}\u{201d} and asks for {} things first.",
+        "The assessment before the project says \u{201c}{}\u{201d} and asks for {} first.",
         crate::finding::shortened(recommendation, 120),
-        decision.feedback.len(),
+        counted(decision.feedback.len(), "thing"),
     );
     let evidence = Evidence {
         artifact: Some(source.to_owned()),

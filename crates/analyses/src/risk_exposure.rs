@@ -95,9 +95,10 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
         ));
     }
     let tasks = activities(input.plan);
-    let index = Index::of(tasks.value.iter().map(|task| task.name.as_str()));
     let mut items: Vec<Item<'_>> = of_risks(&risks);
     items.extend(of_failure_modes(&premortem));
+    let names = tasks.value.iter().map(|task| task.name.as_str());
+    let index = Index::of(names, items.iter().map(|item| item.text.as_str()));
     for item in &mut items {
         item.delays = delays(&item.text);
         item.money = money(&item.text);

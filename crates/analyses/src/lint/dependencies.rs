@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Answer;
 use super::facts::Facts;
-use crate::activities::Project;
+use crate::activities::{Activity, Dropped, Project};
 use crate::finding::{Finding, Severity};
 
 fn project<'f>(facts: &'f Facts<'_>) -> Result<&'f Project, String> {
@@ -87,18 +87,32 @@ pub fn cycle(facts: &Facts<'_>) -> Answer {
     let (_, source) = facts.stated()?;
     let project = project(facts)?;
     let finding = |cycle: &Vec<usize>| {
-        let of = |field: fn(&crate::activities::Activity) -> &str| -> Vec<&str> {
-            cycle
-                .iter()
-                .map(|&i| field(&project.activities[i]))
-                .collect()
+        let members: Vec<&Activity> = cycle.iter().map(|&i| &project.activities[i]).collect();
+        let names: Vec<&str> = members
+            .iter()
+            .map(|activity| activity.name.as_str())
+            .collect();
+        let ids: Vec<&str> = members
+            .iter()
+            .map(|activity| activity.id.as_str())
+            .collect();
+        let of_cycle = |dropped: &&Dropped| {
+            dropped.reason == "cycle" && ids.contains(&dropped.stated.dependent.as_str())
         };
+        let pointers: Vec<&str> = project
+            .dropped
+            .iter()
+            .filter(of_cycle)
+            .map(|d| d.stated.pointer.as_str())
+            .collect();
         let message = format!(
             "These wait for each other, so none could start: {}.",
-            of(|a| &a.name).join("; ")
+            names.join("; ")
         );
-        Finding::new("dependency-cycle", Severity::Error, (source, ""), message)
-            .with("taskIds", of(|a| &a.id))
+        let place = (source, pointers.first().copied().unwrap_or_default());
+        Finding::new("dependency-cycle", Severity::Error, place, message)
+            .with("taskIds", ids)
+            .with("pointers", pointers)
     };
     Ok(project.cycles.iter().map(finding).collect())
 }

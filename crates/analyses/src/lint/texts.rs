@@ -213,7 +213,9 @@ pub fn rating_out_of_range(facts: &Facts<'_>) -> Answer {
 /// An artifact that these rules look at and that cannot be read.
 pub fn unreadable(facts: &Facts<'_>) -> Answer {
     let mut findings = Vec::new();
-    for name in facts.plan.artifacts.keys() {
+    // PlanExe writes the title as plain text under a name of JSON.
+    let title = "wbs_level1_project_title.json";
+    for name in facts.plan.artifacts.keys().filter(|name| *name != title) {
         let unreadable = if name.ends_with(".json") {
             facts.plan.json(name).err()
         } else {
