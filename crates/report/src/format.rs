@@ -148,6 +148,41 @@ pub fn short_date(text: &str) -> String {
     )
 }
 
+/// A sentence with its ISO dates spelt out: `by 2027-03-10` becomes `by 10 March 2027`.
+pub fn prose(text: &str) -> String {
+    let mut said = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("-") {
+        let found = at
+            .checked_sub(4)
+            .and_then(|from| Some((from, rest.get(from..from + 10)?)));
+        let spelt = found.filter(|(from, text)| {
+            let digit = |character: Option<char>| {
+                character.is_some_and(|c| c.is_alphanumeric() || c == '-')
+            };
+            !digit(
+                rest[..*from]
+                    .chars()
+                    .next_back()
+                    .or(said.chars().next_back()),
+            ) && !digit(rest[from + text.len()..].chars().next())
+        });
+        match spelt.and_then(|(from, text)| Some((from, parse_date(text)?))) {
+            Some((from, date)) => {
+                said.push_str(&rest[..from]);
+                said.push_str(&long_date(date));
+                rest = &rest[from + 10..];
+            }
+            None => {
+                said.push_str(&rest[..=at]);
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    said.push_str(rest);
+    said
+}
+
 /// A size in bytes: `812 bytes`, `11.2 MB` (decimal units).
 pub fn bytes(value: f64) -> String {
     if value < 1_000.0 {
@@ -242,6 +277,13 @@ mod tests {
         assert_eq!(date("2027-03-10"), "10 March 2027");
         assert_eq!(short_date("2027-03-10T12:00:00Z"), "10 Mar 2027");
         assert_eq!(date("some day"), "some day");
+        assert_eq!(
+            prose(
+                "from 2027-03-10 on (2027-12-01), not 2027-13-01, 12027-03-10 or 2027-03-10T10:00"
+            ),
+            "from 10 March 2027 on (1 December 2027), not 2027-13-01, 12027-03-10 or 2027-03-10T10:00"
+        );
+        assert_eq!(prose("é-2027-03-10-ü a-b"), "é-2027-03-10-ü a-b");
         assert_eq!(
             [45, 1_250, 200_000].map(duration),
             ["45 ms", "1.2 s", "3 min 20 s"]

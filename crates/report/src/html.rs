@@ -113,6 +113,11 @@ impl Html {
         self.leaf("p", &[("class", &class)], text)
     }
 
+    /// How often a piece of markup was written; text cannot be mistaken for it.
+    pub fn count(&self, markup: &'static str) -> usize {
+        self.out.matches(markup).count()
+    }
+
     /// The markup's length in bytes.
     pub fn len(&self) -> usize {
         self.out.len()

@@ -125,12 +125,7 @@ pub fn draw(html: &mut Html, scale: Scale, marks: &[Tick], top: f64, bottom: f64
     for tick in marks {
         let x = scale.x(tick.day);
         figure::line(html, "grid", (x, top), (x, bottom));
-        let anchor = if x + 24.0 > scale.right {
-            "end"
-        } else {
-            "middle"
-        };
-        figure::label(html, "tick", (x, top - 6.0), anchor, &tick.label);
+        figure::label(html, "tick", (x, top - 6.0), "middle", &tick.label);
     }
 }
 

@@ -45,15 +45,17 @@ pub struct Mark {
     pub label: String,
 }
 
-/// One drawing: a page's worth of rows.
+/// One drawing: a slice of all rows.
 #[derive(Clone, Debug)]
 pub struct Gantt<'a> {
     /// Unique within the page.
     pub id: &'a str,
     /// What is drawn.
     pub title: &'a str,
-    /// The rows, from top to bottom.
+    /// All rows, from top to bottom.
     pub rows: &'a [Row],
+    /// Which of the rows are drawn; arrows to and from others lead over the edge.
+    pub page: std::ops::Range<usize>,
     /// Pairs of row numbers: the second waits for the first; whether both are critical.
     pub links: &'a [(usize, usize, bool)],
     /// Deadlines and the like.
@@ -64,10 +66,10 @@ pub struct Gantt<'a> {
     pub start: Option<Date>,
 }
 
-/// Rows in one drawing at most: what fits on a printed page.
-pub const ROWS_MOST: usize = 42;
+/// Rows in one drawing at most: slices of this height fill printed pages well and keep the time axis in sight.
+pub const ROWS_MOST: usize = 24;
 
-const LABELS: f64 = 232.0;
+const LABELS: f64 = 246.0;
 const ROW: f64 = 19.0;
 const BAR: f64 = 9.0;
 const TOP: f64 = 42.0;
@@ -104,88 +106,124 @@ pub fn scale(to: f64) -> Scale {
     }
 }
 
-fn middle(row: usize) -> f64 {
-    TOP + (row as f64 + 0.5) * ROW
+/// Where the rows of one slice stand.
+#[derive(Clone, Copy)]
+struct Ladder {
+    first: usize,
+    count: usize,
 }
 
-/// Draws the rows.
+impl Ladder {
+    /// The middle of a row; above or below the slice for rows that are not in it.
+    fn middle(self, row: usize) -> f64 {
+        TOP + (row as f64 - self.first as f64 + 0.5) * ROW
+    }
+
+    fn bottom(self) -> f64 {
+        TOP + self.count as f64 * ROW
+    }
+}
+
+/// Draws one slice of the rows.
 pub fn draw(html: &mut Html, gantt: &Gantt<'_>) {
     let scale = scale(gantt.to);
-    let bottom = TOP + gantt.rows.len() as f64 * ROW + 4.0;
-    let critical = gantt
-        .rows
-        .iter()
-        .filter(|row| matches!(row.kind, RowKind::Activity { critical: true, .. }))
-        .count();
-    let activities = gantt
-        .rows
-        .iter()
-        .filter(|row| row.kind != RowKind::Phase)
-        .count();
-    let said = format!(
-        "Bars of {activities} activities from day 0 to day {}; {critical} of them are critical.",
-        format::number(gantt.to, 0)
-    );
+    let rows = gantt.rows.get(gantt.page.clone()).unwrap_or_default();
+    let ladder = Ladder {
+        first: gantt.page.start,
+        count: rows.len(),
+    };
+    let said = spoken(rows, gantt.to);
+    let height = ladder.bottom() + 6.0;
     let frame = Frame {
         id: gantt.id,
         title: gantt.title,
         description: &said,
         width: WIDTH,
-        height: bottom + 4.0,
+        height,
     };
-    figure::figure(html, frame, |html| {
-        shade(html, gantt.rows);
-        axis::draw(
-            html,
-            scale,
-            &axis::ticks(scale, gantt.start, 8),
-            TOP - 8.0,
-            bottom,
-        );
-        for mark in gantt.marks.iter().filter(|mark| scale.holds(mark.day)) {
-            let x = scale.x(mark.day);
-            figure::line(html, "deadline", (x, TOP - 20.0), (x, bottom));
-            let anchor = if x > (scale.left + scale.right) / 2.0 {
-                "end"
-            } else {
-                "start"
-            };
-            let x = if anchor == "end" { x + 4.0 } else { x - 4.0 };
-            figure::label(html, "deadline-text", (x, TOP - 30.0), anchor, &mark.label);
-        }
-        for (at, row) in gantt.rows.iter().enumerate() {
-            draw_row(html, scale, at, row);
-        }
+    html.element("figure", &[("class", &"gantt")], |html| {
+        figure::svg(html, frame, "chart", |html| {
+            for (at, _) in rows
+                .iter()
+                .enumerate()
+                .filter(|(_, row)| row.kind == RowKind::Phase)
+            {
+                let y = ladder.middle(ladder.first + at) - ROW / 2.0;
+                figure::rect(html, "phase-row", (0.0, y), (WIDTH, ROW), 0.0);
+            }
+            axis::draw(
+                html,
+                scale,
+                &axis::ticks(scale, gantt.start, 7),
+                TOP - 6.0,
+                ladder.bottom(),
+            );
+            for mark in gantt.marks.iter().filter(|mark| scale.holds(mark.day)) {
+                draw_mark(html, scale, ladder, mark);
+            }
+            links(html, scale, ladder, gantt);
+            for (at, row) in rows.iter().enumerate() {
+                draw_row(html, scale, ladder.middle(ladder.first + at), row);
+            }
+        });
+    });
+}
+
+fn spoken(rows: &[Row], to: f64) -> String {
+    let activities = rows.iter().filter(|row| row.kind != RowKind::Phase);
+    let critical = activities
+        .clone()
+        .filter(|row| matches!(row.kind, RowKind::Activity { critical: true, .. }));
+    format!(
+        "Bars of {} activities on a line from day 0 to day {}; {} of them are critical.",
+        activities.clone().count(),
+        format::number(to, 0),
+        critical.count()
+    )
+}
+
+fn draw_mark(html: &mut Html, scale: Scale, ladder: Ladder, mark: &Mark) {
+    let x = scale.x(mark.day);
+    figure::line(html, "deadline", (x, TOP - 22.0), (x, ladder.bottom()));
+    let right = x > (scale.left + scale.right) / 2.0;
+    let (anchor, x) = if right {
+        ("end", x + 4.0)
+    } else {
+        ("start", x - 4.0)
+    };
+    figure::label(html, "deadline-text", (x, TOP - 28.0), anchor, &mark.label);
+}
+
+/// The arrows, cut off where they lead out of the slice.
+fn links(html: &mut Html, scale: Scale, ladder: Ladder, gantt: &Gantt<'_>) {
+    let page = &gantt.page;
+    let height = ladder.bottom() - TOP;
+    let view = format!("0 {} {} {}", Px(TOP), Px(WIDTH), Px(height));
+    let attrs: [crate::html::Attr<'_>; 5] = [
+        ("x", &0),
+        ("y", &Px(TOP)),
+        ("width", &Px(WIDTH)),
+        ("height", &Px(height)),
+        ("viewBox", &view),
+    ];
+    html.element("svg", &attrs, |html| {
         for (from, to, critical) in gantt.links {
-            if let (Some(before), Some(after)) = (gantt.rows.get(*from), gantt.rows.get(*to)) {
-                link(
-                    html,
-                    scale,
-                    (*from, before.finish),
-                    (*to, after.start),
-                    *critical,
-                );
+            let passes = *from.min(to) < page.end && *from.max(to) >= page.start;
+            let ends = gantt
+                .rows
+                .get(*from)
+                .zip(gantt.rows.get(*to))
+                .filter(|_| passes);
+            if let Some((before, after)) = ends {
+                let start = (scale.x(before.finish), ladder.middle(*from));
+                let end = (scale.x(after.start), ladder.middle(*to));
+                link(html, start, end, *critical);
             }
         }
     });
 }
 
-fn shade(html: &mut Html, rows: &[Row]) {
-    for (at, row) in rows.iter().enumerate() {
-        if row.kind == RowKind::Phase {
-            figure::rect(
-                html,
-                "phase-row",
-                (0.0, middle(at) - ROW / 2.0),
-                (WIDTH, ROW),
-                0.0,
-            );
-        }
-    }
-}
-
-fn draw_row(html: &mut Html, scale: Scale, at: usize, row: &Row) {
-    let y = middle(at);
+fn draw_row(html: &mut Html, scale: Scale, y: f64, row: &Row) {
     let (x, end) = (scale.x(row.start), scale.x(row.finish));
     let width = (end - x).max(1.5);
     let told = format!(
@@ -235,16 +273,13 @@ fn draw_row(html: &mut Html, scale: Scale, at: usize, row: &Row) {
             let class = if critical { "bar critical" } else { "bar" };
             figure::titled_rect(html, class, (x, y - BAR / 2.0), (width, BAR), 1.5, &told);
             let text = format!("{} d", format::number(row.finish - row.start, 0));
-            let place = latest.unwrap_or(x + width) + 8.0;
-            figure::label(html, "bar-days", (place, y + 3.4), "start", text);
+            figure::label(html, "bar-days", (x + width + 7.0, y + 3.4), "start", text);
         }
     }
 }
 
 /// From the end of one bar to the start of another: along the later row where there is room, else onto the bar's edge.
-fn link(html: &mut Html, scale: Scale, from: (usize, f64), to: (usize, f64), critical: bool) {
-    let (x1, y1) = (scale.x(from.1), middle(from.0));
-    let (x2, y2) = (scale.x(to.1), middle(to.0));
+fn link(html: &mut Html, (x1, y1): (f64, f64), (x2, y2): (f64, f64), critical: bool) {
     let class = if critical {
         "link critical-link"
     } else {
@@ -304,6 +339,7 @@ mod tests {
             id: "g",
             title: "T",
             rows: &rows,
+            page: 0..2,
             links: &[],
             marks: &[],
             to: 200.0,
@@ -359,6 +395,7 @@ mod tests {
                 id: "g",
                 title: "T",
                 rows: &rows,
+                page: 0..1,
                 links: &[],
                 marks: &[],
                 to: 1.0,

@@ -145,7 +145,7 @@ fn sayings(html: &mut Html, plan: &EnrichedPlan) {
                     &[],
                     subject(&entry.agent).unwrap_or(&entry.display_name),
                 );
-                html.leaf("dd", &[], format::shortened(summary, 600));
+                html.leaf("dd", &[], format::shortened(&format::prose(summary), 600));
             }
         }
     });
@@ -184,7 +184,9 @@ fn settle_first(html: &mut Html, plan: &EnrichedPlan) {
             html.element("li", &[], |html| {
                 badge(html, "error");
                 html.text(" ")
-                    .text(read::text(finding, "/message").unwrap_or("a finding without words"))
+                    .text(format::prose(
+                        read::text(finding, "/message").unwrap_or("a finding without words"),
+                    ))
                     .text(" ");
                 place(html, finding);
             });

@@ -40,7 +40,8 @@ pub fn deadline(plan: &EnrichedPlan) -> Option<&Value> {
 pub fn deadline_words(deadline: &Value, start: Option<&str>) -> String {
     let high = read::number(deadline, "/highDays");
     let start = start.and_then(format::parse_date);
-    match (read::text(deadline, "/date"), high) {
+    let date = read::text(deadline, "/date").or_else(|| read::text(deadline, "/latest"));
+    match (date, high) {
         (Some(date), _) => format::date(date),
         (None, Some(high)) if start.is_some() => {
             format!(
@@ -68,11 +69,11 @@ pub fn draw(html: &mut Html, plan: &EnrichedPlan) {
             if let Some(goal) = goal(&plan.summary) {
                 html.note("goal", format::shortened(goal, 420));
             }
-            html.element("dl", &[("class", &"facts")], |html| facts(html, plan));
         });
         if let Some(entry) = plan.enrichment("readiness-score") {
             html.div("cover-gauge", |html| readiness_gauge(html, &entry.data));
         }
+        html.element("dl", &[("class", &"facts")], |html| facts(html, plan));
     });
 }
 

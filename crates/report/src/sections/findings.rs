@@ -57,10 +57,8 @@ fn finding_row(html: &mut Html, finding: &Value) {
         badge(html, read::text(finding, "/severity").unwrap_or("info"))
     });
     html.element("td", &[("class", &"wide")], |html| {
-        html.text(format::shortened(
-            read::text(finding, "/message").unwrap_or("–"),
-            600,
-        ));
+        let message = format::prose(read::text(finding, "/message").unwrap_or("–"));
+        html.text(format::shortened(&message, 600));
         if let Some(rule) = read::text(finding, "/rule") {
             html.element("div", &[("class", &"detail")], |html| {
                 html.leaf("code", &[], rule);
@@ -77,6 +75,7 @@ fn finding_row(html: &mut Html, finding: &Value) {
             .take(6);
         for (key, value) in shown {
             let text = match value.as_f64() {
+                Some(year) if key.to_lowercase().contains("year") => year.to_string(),
                 Some(number) => format::number(number, 2),
                 None => read::line(value).unwrap_or_else(|| "…".to_owned()),
             };

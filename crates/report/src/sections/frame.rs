@@ -44,7 +44,7 @@ pub fn from_agent(
         return;
     };
     if let Some(summary) = read::text(&entry.data, "/summary") {
-        html.note("lead", summary);
+        html.note("lead", format::prose(summary));
     }
     if entry.status == domain::artifact::EnrichmentStatus::Partial {
         let reason = entry.reason.as_deref().unwrap_or("no reason was given");
@@ -112,6 +112,9 @@ pub fn place(html: &mut Html, item: &Value) {
     });
 }
 
+/// Rows up to which a table is kept on one page.
+const KEPT_ROWS: usize = 14;
+
 /// A table's head: each column's name, and whether it holds numbers.
 pub fn table(
     html: &mut Html,
@@ -119,7 +122,14 @@ pub fn table(
     columns: &[(&str, bool)],
     body: impl FnOnce(&mut Html),
 ) {
-    html.div("table", |html| {
+    let mut rows = Html::new();
+    body(&mut rows);
+    let class = if rows.count("<tr") <= KEPT_ROWS {
+        "table keep"
+    } else {
+        "table"
+    };
+    html.div(class, |html| {
         html.element("table", &[], |html| {
             html.leaf("caption", &[], caption);
             html.element("thead", &[], |html| {
@@ -130,7 +140,9 @@ pub fn table(
                     }
                 });
             });
-            html.element("tbody", &[], body);
+            html.element("tbody", &[], |html| {
+                html.add(&rows);
+            });
         });
     });
 }

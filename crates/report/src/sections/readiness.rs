@@ -65,7 +65,7 @@ fn component_row(html: &mut Html, component: &Value) {
     html.element("td", &[], |html| {
         let why =
             read::text(component, "/explanation").or_else(|| read::text(component, "/reason"));
-        html.text(why.unwrap_or("–"));
+        html.text(format::prose(why.unwrap_or("–")));
         let evidence = read::list(component, "/evidence");
         if !evidence.is_empty() {
             html.element("ul", &[("class", &"evidence")], |html| {
@@ -102,7 +102,9 @@ fn gaps(html: &mut Html, data: &Value) {
                 let lost = read::number(gap, "/lost").unwrap_or(0.0);
                 html.leaf("b", &[], format!("−{}", format::number(lost, 1)))
                     .text(" ");
-                html.text(read::text(gap, "/message").unwrap_or("without a reason"));
+                html.text(format::prose(
+                    read::text(gap, "/message").unwrap_or("without a reason"),
+                ));
             });
         }
     });

@@ -213,45 +213,21 @@ fn chart(html: &mut Html, data: &Value, view: View, deadline: Option<f64>) {
         .into_iter()
         .collect();
     let pages = gantt::pages(&picture.rows);
-    let mut drawn_links = 0;
     for (number, page) in pages.iter().enumerate() {
-        let inside: Vec<_> = links
-            .iter()
-            .filter(|(from, to, _)| page.contains(from) && page.contains(to))
-            .map(|(from, to, critical)| (from - page.start, to - page.start, *critical))
-            .collect();
-        drawn_links += inside.len();
-        let id = format!("{id}-{}", number + 1);
-        let title = if pages.len() > 1 {
-            format!("{title} ({} of {})", number + 1, pages.len())
-        } else {
-            title.to_owned()
+        let gantt = Gantt {
+            id: &format!("{id}-{}", number + 1),
+            title: &format!("{title} ({} of {})", number + 1, pages.len()),
+            rows: &picture.rows,
+            page: page.clone(),
+            links: &links,
+            marks: &marks,
+            to,
+            start: start(data),
         };
-        let rows = picture.rows.get(page.clone()).unwrap_or_default();
-        gantt::draw(
-            html,
-            &Gantt {
-                id: &id,
-                title: &title,
-                rows,
-                links: &inside,
-                marks: &marks,
-                to,
-                start: start(data),
-            },
-        );
+        gantt::draw(html, &gantt);
     }
-    shown_of(
-        html,
-        picture.shown,
-        read::list(data, "/activities").len(),
-        "activities",
-        "critical-path",
-    );
-    if drawn_links < links.len() {
-        let across = links.len() - drawn_links;
-        html.note("small", format!("{across} of {} dependencies lead from one part of the drawing to another and have no arrow.", links.len()));
-    }
+    let all = read::list(data, "/activities").len();
+    shown_of(html, picture.shown, all, "activities", "critical-path");
 }
 
 fn legend(html: &mut Html, view: View) {
@@ -261,10 +237,13 @@ fn legend(html: &mut Html, view: View) {
                 html.leaf("i", &[("class", &class)], "").text(word);
             });
         };
-        key("k-critical", "critical: a delay here delays the finish");
-        key("k-bar", "has slack");
         if view == View::Network {
+            key("k-critical", "critical: a delay here delays the finish");
+            key("k-bar", "has slack");
             key("k-slack", "how late it may end");
+        } else {
+            key("k-critical", "critical by the stated dependencies");
+            key("k-bar", "has slack by the stated dependencies");
         }
         key("k-deadline", "stated deadline");
     });
