@@ -7,9 +7,15 @@
     clippy::print_stderr
 )]
 
+mod asked;
+mod attempts;
 mod chance;
+mod cost;
 mod invariants;
 mod never_stuck;
 mod reference;
+mod scheduling;
+mod script;
+mod selection;
 mod told;
 mod world;

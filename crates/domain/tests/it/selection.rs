@@ -1,0 +1,219 @@
+//! Which agents an orchestration gets, and which sets are refused with which words.
+
+use std::collections::BTreeMap;
+
+use domain::agent::definition::{AgentDefinition, from_toml};
+use domain::agent::input::InputRef;
+use domain::orchestration::select::{MAX_STEPS, Refused, Selection, Wanted, select};
+use domain::values::ids::AgentId;
+
+fn agent(id: &str, more: &str) -> (AgentId, AgentDefinition) {
+    let text =
+        format!("id = '{id}'\ndisplayName = 'A'\nexecutor = {{ kind = 'analysis' }}\n{more}");
+    let definition = from_toml(&text).unwrap();
+    (definition.id.clone(), definition)
+}
+
+fn ids(names: &[&str]) -> Vec<AgentId> {
+    names
+        .iter()
+        .map(|name| AgentId::new(name).unwrap())
+        .collect()
+}
+
+/// The plan has everything but `risks.json`.
+fn lacks(input: &InputRef) -> Option<String> {
+    (input.artifact == "risks.json").then(|| "the plan has no such file".to_owned())
+}
+
+fn named(agents: &[(AgentId, AgentDefinition)], asked: &[&str]) -> Result<Selection, Refused> {
+    let registered: BTreeMap<_, _> = agents.iter().cloned().collect();
+    select(&registered, &Wanted::Named(ids(asked)), None, &lacks)
+}
+
+fn by_default(agents: &[(AgentId, AgentDefinition)]) -> Result<Selection, Refused> {
+    let registered: BTreeMap<_, _> = agents.iter().cloned().collect();
+    let all = registered.keys().cloned().collect();
+    select(&registered, &Wanted::Default(all), None, &lacks)
+}
+
+fn steps(selection: &Selection) -> Vec<&str> {
+    selection
+        .steps
+        .iter()
+        .map(|step| step.id.as_str())
+        .collect()
+}
+
+#[test]
+fn the_chosen_bring_what_they_need_before_them() {
+    let agents = [
+        agent(
+            "readiness",
+            "dependencies = ['lint', { agent = 'paths', optional = true }]",
+        ),
+        agent("lint", "dependencies = ['inventory']"),
+        agent("paths", "dependencies = ['inventory']"),
+        agent("inventory", ""),
+        agent("other", ""),
+    ];
+    let selection = named(&agents, &["readiness", "lint", "readiness"]).unwrap();
+    assert_eq!(
+        steps(&selection),
+        ["inventory", "lint", "paths", "readiness"]
+    );
+    let definitions: Vec<_> = selection
+        .definitions
+        .iter()
+        .map(|agent| agent.id.as_str())
+        .collect();
+    assert_eq!(definitions, steps(&selection));
+}
+
+#[test]
+fn an_unknown_agent_is_named_with_the_nearest_that_there_is() {
+    let agents = [agent("plan-lint", ""), agent("critical-path", "")];
+    let refused = |asked| named(&agents, &[asked]).unwrap_err().to_string();
+    assert_eq!(
+        refused("plan-lnit"),
+        "there is no agent `plan-lnit`; did you mean `plan-lint`?"
+    );
+    assert_eq!(
+        refused("criticalpath"),
+        "there is no agent `criticalpath`; did you mean `critical-path`?"
+    );
+    assert_eq!(refused("weather"), "there is no agent `weather`");
+}
+
+#[test]
+fn an_unknown_dependency_is_named_with_who_needs_it() {
+    let agents = [
+        agent("a", "dependencies = ['gone']"),
+        agent("b", "dependencies = [{ agent = 'gone', optional = true }]"),
+    ];
+    let refused = named(&agents, &["a"]).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "`a` depends on `gone`, which is not among the agents"
+    );
+    let selection = named(&agents, &["b"]).unwrap();
+    assert!(
+        selection.steps[0].dependencies.is_empty(),
+        "an optional one may be absent"
+    );
+}
+
+#[test]
+fn a_cycle_is_named_whatever_its_members_lack() {
+    let agents = [
+        agent("a", "dependencies = ['c']"),
+        agent(
+            "b",
+            "dependencies = ['a']\ninputSchema = { fields = ['risks.json'] }",
+        ),
+        agent("c", "dependencies = ['b']"),
+        agent("d", "dependencies = ['c']"),
+    ];
+    for refused in [named(&agents, &["d"]), by_default(&agents)] {
+        let refused = refused.unwrap_err().to_string();
+        let (what, round) = refused.split_once(": ").unwrap();
+        assert_eq!(what, "these agents wait for each other");
+        let round: Vec<_> = round.split(" -> ").collect();
+        assert_eq!((round.len(), round[0]), (4, round[3]), "{round:?}");
+        assert!(
+            !round.contains(&"d"),
+            "`d` only waits for the cycle: {round:?}"
+        );
+    }
+}
+
+#[test]
+fn missing_inputs_skip_who_was_asked_for_and_exclude_who_was_not() {
+    let risks = "inputSchema = { fields = ['risks.json#/all', 'team.md', 'plan'], context = ['risks.json'] }";
+    let agents = [
+        agent("exposure", risks),
+        agent("score", "dependencies = ['exposure']"),
+        agent("lint", ""),
+    ];
+    let asked = named(&agents, &["exposure", "lint"]).unwrap();
+    assert_eq!(steps(&asked), ["exposure", "lint"]);
+    assert_eq!(
+        asked.steps[0].missing,
+        ["risks.json#/all: the plan has no such file"]
+    );
+    assert!(asked.steps[1].missing.is_empty() && asked.excluded.is_empty());
+
+    let default = by_default(&agents).unwrap();
+    assert_eq!(steps(&default), ["lint"]);
+    let told: Vec<_> = default
+        .excluded
+        .iter()
+        .map(|out| format!("{}: {}", out.agent, out.reason))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "exposure: risks.json#/all: the plan has no such file",
+            "score: it needs `exposure`, which is left out"
+        ]
+    );
+
+    // Who was asked for stays as a step that says why, though what it needs was only brought in.
+    let brought = named(&agents, &["score"]).unwrap();
+    assert_eq!(steps(&brought), ["score"]);
+    assert_eq!(
+        brought.steps[0].missing,
+        ["its dependency `exposure` is left out"]
+    );
+    assert_eq!(brought.excluded.len(), 1);
+}
+
+#[test]
+fn what_is_optional_keeps_nobody_out() {
+    let agents = [
+        agent("exposure", "inputSchema = { fields = ['risks.json'] }"),
+        agent(
+            "score",
+            "dependencies = [{ agent = 'exposure', optional = true }]\ninputSchema = { fields = ['risks.json?'] }",
+        ),
+    ];
+    let selection = by_default(&agents).unwrap();
+    assert_eq!(steps(&selection), ["score"]);
+    assert!(selection.steps[0].missing.is_empty());
+}
+
+#[test]
+fn nothing_left_is_refused_with_the_reasons() {
+    let agents = [agent(
+        "exposure",
+        "inputSchema = { fields = ['risks.json'] }",
+    )];
+    let refused = by_default(&agents).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "no agent is left to perform; `exposure`: risks.json: the plan has no such file"
+    );
+    assert_eq!(
+        named(&[], &[]).unwrap_err(),
+        Refused::NoStepLeft(Vec::new())
+    );
+}
+
+#[test]
+fn more_steps_than_max_steps_are_refused() {
+    let many: Vec<_> = (0..30).map(|at| agent(&format!("s{at}"), "")).collect();
+    let registered: BTreeMap<_, _> = many.iter().cloned().collect();
+    let all = Wanted::Default(registered.keys().cloned().collect());
+    let with = |max| select(&registered, &all, max, &lacks);
+    assert_eq!(
+        with(None).unwrap().steps.len(),
+        30,
+        "as many as are registered"
+    );
+    assert_eq!(
+        with(Some(29)).unwrap_err(),
+        Refused::TooManySteps { steps: 30, max: 29 }
+    );
+    assert!(with(Some(30)).is_ok());
+    assert_eq!(MAX_STEPS, 20);
+}
