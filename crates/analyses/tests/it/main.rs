@@ -7,6 +7,7 @@
     clippy::print_stderr
 )]
 
+mod numpy;
 mod plans;
 mod properties;
 mod real;
