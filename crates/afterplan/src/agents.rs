@@ -1,0 +1,79 @@
+//! `afterplan agents`: the definitions that this program knows, and checking one's own.
+
+use engine::registry::{Registry, parse};
+use serde_json::json;
+
+use crate::arguments::AgentsVerb;
+use crate::failure::{COMPLETE, Failure, REFUSED};
+use crate::screen::{complain, say, table};
+
+/// Performs the verb.
+pub fn perform(verb: AgentsVerb) -> Result<u8, Failure> {
+    let registry = Registry::built_in().map_err(Failure::failed)?;
+    match verb {
+        AgentsVerb::List { json } => list(&registry, json),
+        AgentsVerb::Show { id } => {
+            let definition = registry.all().get(&id);
+            let definition = definition.ok_or_else(|| {
+                Failure::refused(format!(
+                    "there is no agent `{id}`; `afterplan agents list` shows all"
+                ))
+            })?;
+            say(&format!("{:#}", json!(definition)));
+        }
+        AgentsVerb::Validate { files } => return Ok(validate(&files)),
+        AgentsVerb::Schema => say(&format!("{:#}", domain::agent::definition::json_schema())),
+    }
+    Ok(COMPLETE)
+}
+
+fn list(registry: &Registry, json: bool) {
+    if json {
+        return say(&format!(
+            "{:#}",
+            json!(registry.all().values().collect::<Vec<_>>())
+        ));
+    }
+    let mut rows = vec![
+        ["AGENT", "VERSION", "COST", "AFTER", "WHAT IT DOES"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for definition in registry.all().values() {
+        let after: Vec<_> = definition
+            .dependencies
+            .iter()
+            .map(|edge| edge.agent.to_string())
+            .collect();
+        rows.push(vec![
+            definition.id.to_string(),
+            definition.version.clone(),
+            definition.cost_per_run.to_string(),
+            after.join(", "),
+            definition.display_name.clone(),
+        ]);
+    }
+    say(&table(&rows));
+}
+
+/// Says of each file whether it is valid, and everything that is wrong with it.
+fn validate(files: &[std::path::PathBuf]) -> u8 {
+    let mut exit = COMPLETE;
+    for file in files {
+        let name = file.display().to_string();
+        let valid = std::fs::read_to_string(file)
+            .map_err(|error| format!("{name} cannot be read: {error}"))
+            .and_then(|text| parse(&name, &text).map_err(|error| error.to_string()));
+        match valid {
+            Ok(definition) => say(&format!(
+                "{name}: `{}` version {} is valid",
+                definition.id, definition.version
+            )),
+            Err(sentence) => {
+                complain(&sentence);
+                exit = REFUSED;
+            }
+        }
+    }
+    exit
+}

@@ -1,0 +1,37 @@
+//! `afterplan check`: proves the database.
+
+use store::url::DatabaseUrl;
+
+use crate::failure::{COMPLETE, FAILED, Failure};
+use crate::house;
+use crate::screen::{note, say};
+
+/// Checks everything; what is found goes to standard output, a line each.
+pub async fn check(database: &DatabaseUrl) -> Result<u8, Failure> {
+    if let DatabaseUrl::Sqlite(path) = database
+        && !path.exists()
+    {
+        return Err(Failure::refused(format!(
+            "there is no database at {}; give one with --database",
+            path.display()
+        )));
+    }
+    let engine = house::open(database).await?;
+    let checked = engine::check::check(&engine).await?;
+    for problem in &checked.problems {
+        say(problem);
+    }
+    let what = format!(
+        "{} orchestrations, {} events in {}",
+        checked.orchestrations,
+        checked.events,
+        engine.store.name()
+    );
+    engine.store.close().await;
+    if checked.problems.is_empty() {
+        say(&format!("clean: {what}"));
+        return Ok(COMPLETE);
+    }
+    note(&format!("{} problems: {what}", checked.problems.len()));
+    Ok(FAILED)
+}

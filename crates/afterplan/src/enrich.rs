@@ -1,0 +1,292 @@
+//! `afterplan enrich`: a plan in, an enriched plan out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use domain::orchestration::event::{Event, Recorded};
+use domain::orchestration::evolve::{evolve, fold};
+use domain::orchestration::select::Wanted;
+use domain::orchestration::state::{Orchestration, Status};
+use domain::values::ids::{AccountId, HolderId, OrchestrationId};
+use engine::artifact::{EnrichedPlan, enriched_plan, next_events, stored_events};
+use engine::error::SubmitError;
+use engine::handle::Engine;
+use engine::plans::LoadedPlan;
+use engine::replica::Replica;
+use engine::submit::{Submission, Submitted, submit};
+use serde_json::{Map, Value, json};
+use store::url::DatabaseUrl;
+use uuid::Uuid;
+
+use crate::arguments::EnrichRequest;
+use crate::failure::{CANCELLED, COMPLETE, FAILED, Failure, INTERRUPTED, PARTIAL};
+use crate::inspect::{Read, read, refuse_what_is_no_plan};
+use crate::output::place::Place;
+use crate::progress::Progress;
+use crate::screen::{note, plain, say, span};
+use crate::{choices, house, output};
+
+/// Enriches the plan that `request` names.
+pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8, Failure> {
+    let begun = std::time::Instant::now();
+    let Read {
+        named,
+        plan,
+        millis,
+    } = read(&request.path)?;
+    refuse_what_is_no_plan(&request.path, &planexe::completeness::completeness(&plan))?;
+    // Refused before anything is done, not after all the work.
+    let place = Place::prepare(
+        &choices::out(request.out.as_deref(), &named.name),
+        request.git,
+    )?;
+    let plan = Arc::new(LoadedPlan::of(plan).map_err(Failure::failed)?);
+    let engine = house::open(database).await?;
+    let replica = Replica::start(&engine, HolderId(Uuid::now_v7()), &house::label()).await?;
+    let outcome = follow(&engine, &request, &named.name, plan).await;
+    let stopped = replica.stop().await;
+    let Outcome { id, ended } = match outcome {
+        Ok(outcome) => outcome,
+        Err(failure) => {
+            engine.store.close().await;
+            return Err(failure);
+        }
+    };
+    if !ended {
+        engine.store.close().await;
+        note(&format!(
+            "interrupted; the same command goes on with orchestration {id} where it stopped"
+        ));
+        return Ok(INTERRUPTED);
+    }
+    stopped?;
+    let enriched = enriched_plan(&engine, id).await?;
+    engine.store.close().await;
+    let written = if enriched.data.is_empty() {
+        None
+    } else {
+        Some(output::write(place, &named, id, &enriched)?)
+    };
+    tell(
+        &request,
+        id,
+        &enriched,
+        written,
+        millis,
+        u64::try_from(begun.elapsed().as_millis()).unwrap_or(0),
+    );
+    Ok(exit_code(enriched.state.status()))
+}
+
+struct Outcome {
+    id: OrchestrationId,
+    ended: bool,
+}
+
+/// Submits, and shows how it goes on until it ends or a signal comes.
+async fn follow(
+    engine: &Engine,
+    request: &EnrichRequest,
+    name: &str,
+    plan: Arc<LoadedPlan>,
+) -> Result<Outcome, Failure> {
+    let id = OrchestrationId(Uuid::now_v7());
+    engine.take_on(id);
+    let wanted = if request.agents.is_empty() {
+        Wanted::Default(engine.registry.all().keys().cloned().collect())
+    } else {
+        Wanted::Named(request.agents.clone())
+    };
+    let submission = Submission {
+        account: AccountId::system(),
+        name: name.to_owned(),
+        plan,
+        wanted,
+        parameters: request
+            .seed
+            .map(|seed| Map::from_iter([("seed".to_owned(), Value::from(seed))]))
+            .unwrap_or_default(),
+        max_steps: None,
+        fresh: request.fresh,
+    };
+    let submitted = submit(engine, id, submission)
+        .await
+        .map_err(|error| match error {
+            SubmitError::Refused(refused) => Failure::refused(refused),
+            other => Failure::failed(other),
+        })?;
+    let Submitted {
+        id,
+        continued,
+        excluded,
+    } = submitted;
+    let log = stored_events(engine, id, 0).await?;
+    let mut state = fold(&log);
+    if continued {
+        engine.take_on(id);
+        engine.work.look();
+        let done = state.steps.len() - state.tally.unended as usize;
+        note(&format!(
+            "going on with orchestration {id}: {done} of {} steps are done",
+            state.steps.len()
+        ));
+    }
+    for excluded in excluded {
+        note(&format!(
+            "left out: {} ({})",
+            excluded.agent,
+            plain(&excluded.reason)
+        ));
+    }
+    let progress = Progress::of(&state);
+    if !continued {
+        log.iter()
+            .for_each(|recorded| progress.show(&state, recorded));
+    }
+    hint(&progress, id, &state);
+    let ended = tokio::select! {
+        ended = until_end(engine, id, &mut state, &progress) => ended?,
+        () = interrupted() => false,
+    };
+    progress.end();
+    Ok(Outcome { id, ended })
+}
+
+async fn until_end(
+    engine: &Engine,
+    id: OrchestrationId,
+    state: &mut Orchestration,
+    progress: &Progress,
+) -> Result<bool, Failure> {
+    while !state.status().ended() {
+        for recorded in next_events(engine, id, state.cursor()).await? {
+            evolve(state, &recorded);
+            progress.show(state, &recorded);
+            waits_for_a_person(progress, id, &recorded);
+        }
+    }
+    Ok(true)
+}
+
+/// What only a person can bring is asked for with the command that brings it.
+fn waits_for_a_person(progress: &Progress, id: OrchestrationId, recorded: &Recorded) {
+    match &recorded.event {
+        Event::StepParked { step, .. } => progress.say(&format!(
+            "to approve: afterplan orchestrations approve {id} {step}"
+        )),
+        Event::Paused { .. } => {
+            progress.say(&format!("to go on: afterplan orchestrations resume {id}"))
+        }
+        _ => {}
+    }
+}
+
+fn hint(progress: &Progress, id: OrchestrationId, state: &Orchestration) {
+    use domain::orchestration::state::StepState;
+    for (rules, step) in state.graph.all().iter().zip(&state.steps) {
+        if step.state == StepState::Parked {
+            progress.say(&format!(
+                "to approve: afterplan orchestrations approve {id} {}",
+                rules.id
+            ));
+        }
+    }
+    if state
+        .head
+        .as_ref()
+        .is_some_and(|head| head.paused_at.is_some())
+    {
+        progress.say(&format!(
+            "it is paused; to go on: afterplan orchestrations resume {id}"
+        ));
+    }
+}
+
+/// Returns at the first signal that asks the program to end.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+fn exit_code(status: Status) -> u8 {
+    match status {
+        Status::Complete => COMPLETE,
+        Status::Partial => PARTIAL,
+        Status::Cancelled => CANCELLED,
+        Status::Failed | Status::New | Status::Running => FAILED,
+    }
+}
+
+/// Says what came out.
+fn tell(
+    request: &EnrichRequest,
+    id: OrchestrationId,
+    enriched: &EnrichedPlan,
+    written: Option<PathBuf>,
+    read: u64,
+    total: u64,
+) {
+    let Some(head) = &enriched.state.head else {
+        return;
+    };
+    if request.json {
+        let steps: Vec<Value> = output::enriched::steps(enriched)
+            .iter()
+            .map(|step| json!({"step": step.step, "state": step.state, "cause": step.cause, "attempts": step.attempts, "durationMs": step.duration.map(|span| span.0), "cost": step.cost}))
+            .collect();
+        let outcome = json!({
+            "orchestration": id,
+            "status": head.status,
+            "plan": head.name,
+            "planHash": head.plan,
+            "artifactVersion": head.version,
+            "cost": head.cost,
+            "out": written,
+            "steps": steps,
+            "excluded": head.excluded,
+            "readMs": read,
+            "totalMs": total,
+        });
+        return say(&format!("{outcome:#}"));
+    }
+    let count = |state: &str| {
+        output::enriched::steps(enriched)
+            .iter()
+            .filter(|step| step.state == state)
+            .count()
+    };
+    say(&format!(
+        "{}: {} of {} steps completed in {}, artifact version {}, {} credits",
+        head.status.name(),
+        count("completed"),
+        enriched.state.steps.len(),
+        span(total),
+        head.version,
+        head.cost
+    ));
+    for summary in output::enriched::summaries(enriched) {
+        say(&format!("  {}", plain(&summary)));
+    }
+    match written {
+        Some(path) => {
+            say(&format!("written to {}", path.display()));
+            if path.is_dir() {
+                say(&format!(
+                    "read {}",
+                    path.join("enrichment_report.html").display()
+                ));
+            }
+        }
+        None => say("nothing was written, since no enrichment stands"),
+    }
+}

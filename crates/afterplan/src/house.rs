@@ -1,0 +1,46 @@
+//! Building the house in order: store, engine, replica.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use engine::clock::Clock;
+use engine::handle::{Engine, Parts};
+use engine::perform::Performer;
+use engine::registry::Registry;
+use store::db::Store;
+use store::url::DatabaseUrl;
+
+use crate::failure::Failure;
+
+/// An engine on the database, that performs nothing yet.
+pub async fn open(database: &DatabaseUrl) -> Result<Engine, Failure> {
+    let store = Store::open(database).await?;
+    let registry = Registry::built_in().map_err(Failure::failed)?;
+    let slots = std::thread::available_parallelism().map_or(2, usize::from);
+    let parts = Parts {
+        store,
+        clock: Clock::System,
+        registry,
+        performer: Performer::Analyses,
+        slots,
+        locks: locks(database),
+    };
+    Ok(Engine::new(parts))
+}
+
+/// The folder of lock files beside an embedded database; a server needs none.
+fn locks(database: &DatabaseUrl) -> Option<PathBuf> {
+    match database {
+        DatabaseUrl::Sqlite(path) => {
+            let mut name = OsString::from(path.as_os_str());
+            name.push(".replicas");
+            Some(PathBuf::from(name))
+        }
+        DatabaseUrl::Postgres(_) => None,
+    }
+}
+
+/// What to call this program in holder rows and manifests.
+pub fn label() -> String {
+    format!("afterplan {}", env!("CARGO_PKG_VERSION"))
+}

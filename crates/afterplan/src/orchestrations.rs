@@ -1,0 +1,252 @@
+//! `afterplan orchestrations`: looking at them and steering them, from any shell.
+
+use domain::orchestration::command::Command;
+use domain::orchestration::event::Recorded;
+use domain::orchestration::state::{Head, Orchestration};
+use domain::values::ids::{AccountId, OrchestrationId};
+use domain::values::time::Millis;
+use engine::artifact::stored_events;
+use engine::error::TransitionError;
+use engine::handle::Engine;
+use engine::transition::{load, transition};
+use serde_json::{Value, json};
+use store::orchestrations::OrchestrationFilter;
+use store::url::DatabaseUrl;
+
+use crate::arguments::OrchestrationsVerb;
+use crate::failure::{COMPLETE, Failure};
+use crate::house;
+use crate::progress::describe;
+use crate::screen::{plain, say, span, table};
+
+/// How often a follower looks for news.
+const FOLLOW_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// Performs the verb.
+pub async fn perform(database: &DatabaseUrl, verb: OrchestrationsVerb) -> Result<u8, Failure> {
+    let engine = house::open(database).await?;
+    let done = match verb {
+        OrchestrationsVerb::List { limit, json } => list(&engine, limit, json).await,
+        OrchestrationsVerb::Show { id, json } => show(&engine, id, json).await,
+        OrchestrationsVerb::Events {
+            id,
+            follow,
+            after,
+            json,
+        } => events(&engine, id, follow, after, json).await,
+        OrchestrationsVerb::Cancel {
+            id,
+            step,
+            reason,
+            grace,
+        } => {
+            steer(
+                &engine,
+                id,
+                Command::Cancel {
+                    step,
+                    reason,
+                    grace: Millis(grace),
+                },
+            )
+            .await
+        }
+        OrchestrationsVerb::Pause { id, step } => steer(&engine, id, Command::Pause { step }).await,
+        OrchestrationsVerb::Resume { id, step } => {
+            steer(&engine, id, Command::Resume { step }).await
+        }
+        OrchestrationsVerb::Approve { id, step } => {
+            let by = std::env::var("USER").unwrap_or_else(|_| "the command line".to_owned());
+            steer(&engine, id, Command::Approve { step, by }).await
+        }
+        OrchestrationsVerb::Prune { older_than } => prune(&engine, older_than).await,
+    };
+    engine.store.close().await;
+    done.map(|()| COMPLETE)
+}
+
+async fn list(engine: &Engine, limit: u32, json: bool) -> Result<(), Failure> {
+    let account = AccountId::system();
+    let rows = engine
+        .store
+        .list(
+            account.as_str(),
+            &OrchestrationFilter::default(),
+            None,
+            i64::from(limit),
+        )
+        .await?;
+    let mut lines = vec![
+        ["ORCHESTRATION", "STATUS", "VERSION", "CREATED", "PLAN"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let mut shown = Vec::new();
+    for row in rows {
+        let id = OrchestrationId(uuid::Uuid::from_bytes(row.id));
+        let head: Head = serde_json::from_str(&row.detail).map_err(|error| {
+            Failure::failed(format!(
+                "orchestration {id} cannot be read: {error}; run `afterplan check`"
+            ))
+        })?;
+        shown.push(json!({
+            "id": id, "plan": head.name, "status": status_word(&head), "version": head.version,
+            "createdAt": head.created_at.to_string(), "endedAt": head.ended_at.map(|at| at.to_string()), "cost": head.cost,
+        }));
+        lines.push(vec![
+            id.to_string(),
+            status_word(&head).to_owned(),
+            head.version.to_string(),
+            head.created_at.to_string(),
+            plain(&head.name),
+        ]);
+    }
+    if json {
+        say(&format!("{:#}", Value::from(shown)));
+    } else if lines.len() == 1 {
+        say("no orchestrations yet; `afterplan enrich PATH` makes one");
+    } else {
+        say(&table(&lines));
+    }
+    Ok(())
+}
+
+fn status_word(head: &Head) -> &'static str {
+    match (
+        head.status.ended(),
+        head.cancelling.is_some(),
+        head.paused_at.is_some(),
+    ) {
+        (false, true, _) => "cancelling",
+        (false, false, true) => "paused",
+        _ => head.status.name(),
+    }
+}
+
+async fn existing(engine: &Engine, id: OrchestrationId) -> Result<(Orchestration, Head), Failure> {
+    let state = load(engine, id).await?.state;
+    let head = state.head.clone().ok_or(TransitionError::Unknown(id))?;
+    Ok((state, head))
+}
+
+async fn show(engine: &Engine, id: OrchestrationId, json: bool) -> Result<(), Failure> {
+    let (state, head) = existing(engine, id).await?;
+    let now = engine.clock.now();
+    if json {
+        let steps: Vec<Value> = state
+            .graph
+            .all()
+            .iter()
+            .zip(&state.steps)
+            .map(|(rules, step)| json!({"step": rules.id, "agent": rules.agent, "agentVersion": rules.agent_version, "state": step.state.name(), "detail": step}))
+            .collect();
+        say(&format!(
+            "{:#}",
+            json!({"id": id, "orchestration": head, "steps": steps})
+        ));
+        return Ok(());
+    }
+    say(&format!("{}  {}", plain(&head.name), status_word(&head)));
+    say(&format!(
+        "orchestration {id}, created {}, artifact version {}, cost {}",
+        head.created_at, head.version, head.cost
+    ));
+    if let Some(reason) = &head.reason {
+        say(&format!("because {}", plain(reason)));
+    }
+    let mut rows = vec![
+        ["STEP", "STATE", "ATTEMPTS", "TIME", "WHY"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for (index, rules) in state.graph.all().iter().enumerate() {
+        let step = &state.steps[index];
+        let time = step
+            .started_at
+            .zip(step.ended_at)
+            .map(|(start, end)| span((end - start).0))
+            .unwrap_or_default();
+        rows.push(vec![
+            rules.id.to_string(),
+            step.state.name().to_owned(),
+            step.attempt.to_string(),
+            time,
+            plain(&describe::why(&state, index, now).unwrap_or_default()),
+        ]);
+    }
+    say(&table(&rows));
+    for excluded in &head.excluded {
+        say(&format!(
+            "left out: {} ({})",
+            excluded.agent,
+            plain(&excluded.reason)
+        ));
+    }
+    Ok(())
+}
+
+async fn events(
+    engine: &Engine,
+    id: OrchestrationId,
+    follow: bool,
+    after: u64,
+    json: bool,
+) -> Result<(), Failure> {
+    existing(engine, id).await?;
+    let mut cursor = after;
+    loop {
+        let news = stored_events(engine, id, cursor).await?;
+        for recorded in &news {
+            say(&line_of(recorded, json));
+            cursor = recorded.seq;
+        }
+        if !news.is_empty() {
+            continue;
+        }
+        if !follow
+            || existing(engine, id).await?.1.status.ended()
+                && stored_events(engine, id, cursor).await?.is_empty()
+        {
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(FOLLOW_EVERY) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        }
+    }
+}
+
+fn line_of(recorded: &Recorded, json: bool) -> String {
+    if json {
+        return json!({"seq": recorded.seq, "at": recorded.at.to_string(), "event": recorded.event}).to_string();
+    }
+    format!(
+        "{:>5}  {}  {}",
+        recorded.seq,
+        recorded.at,
+        plain(&describe::event(&recorded.event))
+    )
+}
+
+async fn steer(engine: &Engine, id: OrchestrationId, command: Command) -> Result<(), Failure> {
+    transition(engine, id, command, Vec::new()).await?;
+    let (_, head) = existing(engine, id).await?;
+    say(&format!("{id} {}", status_word(&head)));
+    Ok(())
+}
+
+async fn prune(engine: &Engine, days: u32) -> Result<(), Failure> {
+    const BATCH: u32 = 100;
+    let day = 24 * 3_600_000_000_i64;
+    let before = engine.clock.now().0 - i64::from(days) * day;
+    let mut orchestrations = 0;
+    loop {
+        let deleted = engine.store.delete_ended_before(before, i64::from(BATCH)).await?;
+        orchestrations += deleted.orchestrations;
+        if deleted.orchestrations < u64::from(BATCH) {
+            break;
+        }
+    }
+    say(&format!("{orchestrations} orchestrations deleted"));
+    Ok(())
+}

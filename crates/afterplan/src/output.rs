@@ -1,0 +1,35 @@
+//! Writing the enriched plan: aside first, then renamed into place, so that nothing half-written is ever seen.
+
+pub mod archive;
+pub mod enriched;
+pub mod folder;
+pub mod git;
+pub mod place;
+
+use std::path::PathBuf;
+
+use domain::values::ids::OrchestrationId;
+use engine::artifact::EnrichedPlan;
+use intake::named::Named;
+use report::files::files;
+
+use crate::failure::Failure;
+use crate::output::place::{Form, Place};
+
+/// Writes the original artifacts, untouched, and what the orchestration made of them. Returns where.
+pub fn write(
+    place: Place,
+    named: &Named,
+    id: OrchestrationId,
+    enriched: &EnrichedPlan,
+) -> Result<PathBuf, Failure> {
+    let outcome = enriched::outcome(&named.name, id, enriched);
+    let made = files(&outcome);
+    match place.form() {
+        Form::Zip => archive::write(place.aside(), &named.files, &made),
+        Form::Folder => folder::write(place.aside(), &named.files, &made),
+        Form::Repository => git::write(&place, &named.files, &made, &outcome),
+    }
+    .map_err(|error| Failure::failed(format!("the enriched plan cannot be written to {}: {error}; free some room or give another --out", place.target().display())))?;
+    place.reveal()
+}

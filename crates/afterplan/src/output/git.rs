@@ -1,0 +1,177 @@
+//! The enriched plan as a git repository: a commit for the plan, one for each enrichment, one for what sums them up.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use domain::values::time::Timestamp;
+use report::enriched::EnrichedPlan;
+use report::files::{OutputFile, path_of};
+
+use crate::failure::Failure;
+use crate::output::folder::write_file;
+use crate::output::place::Place;
+
+/// Whether there is a git to call.
+pub fn is_there() -> Result<(), Failure> {
+    let version = Command::new("git")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if version.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        "--git needs the program `git`, which is not in PATH: install it, or leave --git out",
+    ))
+}
+
+/// Writes everything below the place, committing as it goes; a repository that is there already goes on.
+pub fn write(
+    place: &Place,
+    originals: &[(String, Arc<[u8]>)],
+    made: &[OutputFile],
+    plan: &EnrichedPlan,
+) -> io::Result<()> {
+    let folder = place.aside();
+    let history = place.target().join(".git");
+    if history.is_dir() {
+        copy(&history, &folder.join(".git"))?;
+    } else {
+        git(
+            folder,
+            &[],
+            &["init", "--quiet", "--initial-branch", "main"],
+        )?;
+    }
+    for (path, bytes) in originals {
+        write_file(folder, path, bytes)?;
+    }
+    let author = ("PlanExe", "planexe");
+    commit(
+        folder,
+        author,
+        plan.orchestration.created,
+        &format!("Plan {}", plan.name),
+    )?;
+    let mut left: Vec<&OutputFile> = made.iter().collect();
+    for entry in &plan.enrichments {
+        let path = path_of(&entry.agent);
+        let Some(at) = left.iter().position(|file| file.path == path) else {
+            continue;
+        };
+        let file = left.remove(at);
+        write_file(folder, &file.path, &file.bytes)?;
+        let author = (
+            format!("{} {}", entry.agent, entry.version),
+            entry.agent.clone(),
+        );
+        let message = format!(
+            "Enrich {} with {}\n\nInput-Hash: {}",
+            plan.name, entry.display_name, entry.input
+        );
+        commit(
+            folder,
+            (&author.0, &author.1),
+            entry.ended.unwrap_or(plan.orchestration.created),
+            &message,
+        )?;
+    }
+    for file in left {
+        write_file(folder, &file.path, &file.bytes)?;
+    }
+    let message = format!(
+        "Sum up {}\n\nOrchestration: {}",
+        plan.name, plan.orchestration.id
+    );
+    commit(
+        folder,
+        (&plan.program, "afterplan"),
+        plan.orchestration
+            .ended
+            .unwrap_or(plan.orchestration.created),
+        &message,
+    )
+}
+
+/// Commits all that has changed, if anything has.
+fn commit(
+    folder: &Path,
+    (name, mailbox): (&str, &str),
+    at: Timestamp,
+    message: &str,
+) -> io::Result<()> {
+    git(folder, &[], &["add", "--all", "--force", "."])?;
+    let unchanged = Command::new("git")
+        .current_dir(folder)
+        .args(["diff", "--cached", "--quiet"])
+        .status()?
+        .success();
+    if unchanged {
+        return Ok(());
+    }
+    let mail = format!("{mailbox}@afterplan.invalid");
+    let date = format!("{} +0000", at.0 / 1_000_000);
+    let identity = [
+        ("GIT_AUTHOR_NAME", name),
+        ("GIT_AUTHOR_EMAIL", mail.as_str()),
+        ("GIT_AUTHOR_DATE", date.as_str()),
+        ("GIT_COMMITTER_NAME", "Afterplan"),
+        ("GIT_COMMITTER_EMAIL", "afterplan@afterplan.invalid"),
+        ("GIT_COMMITTER_DATE", date.as_str()),
+    ];
+    git(
+        folder,
+        &identity,
+        &[
+            "commit",
+            "--quiet",
+            "--no-verify",
+            "--no-gpg-sign",
+            "--message",
+            message,
+        ],
+    )
+}
+
+fn git(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> io::Result<()> {
+    let done = Command::new("git")
+        .current_dir(folder)
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_WORK_TREE")
+        .env_remove("GIT_INDEX_FILE")
+        .envs(environment.iter().copied())
+        .args([
+            "-c",
+            "core.autocrlf=false",
+            "-c",
+            "core.hooksPath=/dev/null",
+        ])
+        .args(arguments)
+        .output()?;
+    if done.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "git {}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&done.stderr).trim()
+    )))
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

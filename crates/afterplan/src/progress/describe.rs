@@ -1,0 +1,153 @@
+//! Events and causes in words.
+
+use domain::agent::gate::Verdict;
+use domain::orchestration::event::{Completion, Event, FailCause, SkipCause};
+use domain::orchestration::graph::StepIndex;
+use domain::orchestration::standing::Standing;
+use domain::orchestration::state::{Cause, Orchestration, StepState};
+use domain::values::time::Timestamp;
+
+/// An event as a line.
+pub fn event(event: &Event) -> String {
+    match event {
+        Event::OrchestrationCreated(created) => format!(
+            "created with {} steps for {}",
+            created.steps.len(),
+            created.name
+        ),
+        Event::StepReady {
+            step,
+            approved_by: Some(by),
+            ..
+        } => format!("{step}: approved by {by}"),
+        Event::StepReady { step, .. } => format!("{step}: ready"),
+        Event::StepGatedOff {
+            step,
+            gate: Some(verdict),
+            ..
+        } => format!("{step}: gated off, {}", gate(verdict)),
+        Event::StepGatedOff {
+            step, dependency, ..
+        } => {
+            format!(
+                "{step}: gated off with {}",
+                dependency
+                    .as_ref()
+                    .map_or("its dependency", |id| id.as_str())
+            )
+        }
+        Event::StepSkipped { step, cause } => format!("{step}: skipped, {}", skipped(cause)),
+        Event::StepParked { step, .. } => format!("{step}: waits for approval"),
+        Event::AttemptStarted { step, attempt, .. } => format!("{step}: attempt {attempt} started"),
+        Event::AttemptFailed {
+            step,
+            attempt,
+            message,
+            ..
+        } => format!("{step}: attempt {attempt} failed: {message}"),
+        Event::AttemptExpired { step, attempt, .. } => {
+            format!("{step}: attempt {attempt} expired, its holder lapsed")
+        }
+        Event::RetryScheduled { step, due_at, .. } => {
+            format!("{step}: in the queue again, due {due_at}")
+        }
+        Event::StepCompleted {
+            step,
+            enrichment,
+            version,
+            ..
+        } => match (&enrichment.reused_from, &enrichment.reason) {
+            (Some(from), _) => format!("{step}: taken over from {from}, version {version}"),
+            (None, Some(reason)) => format!("{step}: partial ({reason}), version {version}"),
+            (None, None) => format!("{step}: completed, version {version}"),
+        },
+        Event::StepFailed { step, cause, .. } => format!("{step}: {}", failed(cause)),
+        Event::StepCancelled { step, reason } => format!("{step}: cancelled, {reason}"),
+        Event::Paused { step } => format!("{}paused", of(step.as_ref())),
+        Event::Resumed { step } => format!("{}resumed", of(step.as_ref())),
+        Event::CancelRequested {
+            step,
+            reason,
+            deadline,
+        } => format!(
+            "{}asked to stop until {deadline}: {reason}",
+            of(step.as_ref())
+        ),
+        Event::OrchestrationCompleted {
+            status: Completion::Complete,
+            cost,
+        } => format!("complete, cost {cost}"),
+        Event::OrchestrationCompleted {
+            status: Completion::Partial,
+            cost,
+        } => format!("partial, cost {cost}"),
+        Event::OrchestrationFailed { reason, .. } => format!("failed: {reason}"),
+        Event::OrchestrationCancelled { reason, .. } => format!("cancelled: {reason}"),
+    }
+}
+
+fn of(step: Option<&domain::values::ids::StepId>) -> String {
+    step.map(|step| format!("{step}: ")).unwrap_or_default()
+}
+
+/// Why a step ended without a whole enrichment, or what it waits for; nothing when there is nothing to explain.
+pub fn why(state: &Orchestration, index: StepIndex, now: Timestamp) -> Option<String> {
+    let step = &state.steps[index];
+    match &step.cause {
+        Some(Cause::Gated {
+            gate: Some(verdict),
+            ..
+        }) => return Some(gate(verdict)),
+        Some(Cause::Gated { dependency, .. }) => {
+            return dependency
+                .as_ref()
+                .map(|id| format!("`{id}` was gated off"));
+        }
+        Some(Cause::Skipped(cause)) => return Some(skipped(cause)),
+        Some(Cause::Failed(cause)) => return Some(failed(cause)),
+        Some(Cause::Cancelled { reason }) => return Some(reason.clone()),
+        None => {}
+    }
+    if let Some(enrichment) = &step.enrichment {
+        let reused = enrichment
+            .reused_from
+            .map(|from| format!("taken over from {from}"));
+        return enrichment.reason.clone().or(reused);
+    }
+    match state.standing(index, now) {
+        Standing::Waits(_) if state.status().ended() => None,
+        Standing::Waits(wait) => Some(match (&step.last_error, step.state) {
+            (Some(error), StepState::Ready) => format!("{wait}; the last attempt: {error}"),
+            _ => wait.to_string(),
+        }),
+        Standing::Claimable | Standing::Held(_) | Standing::Ended(_) => None,
+    }
+}
+
+fn gate(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Open => "its gate is open".to_owned(),
+        Verdict::Closed => "its gate is closed".to_owned(),
+        Verdict::Error { message } => format!("its gate failed: {message}"),
+    }
+}
+
+fn skipped(cause: &SkipCause) -> String {
+    match cause {
+        SkipCause::MissingInput { names } => format!("missing input: {}", names.join("; ")),
+        SkipCause::Dependency { step, ended } => {
+            format!("`{step}` ended as {}", ended.name().replace('_', " "))
+        }
+    }
+}
+
+fn failed(cause: &FailCause) -> String {
+    match cause {
+        FailCause::Attempt { message, .. } => format!("failed: {message}"),
+        FailCause::Lapsed => "failed: its holders lapsed again and again".to_owned(),
+        FailCause::QueueTimeout => {
+            "timed out: it waited in the queue longer than its queueTimeout".to_owned()
+        }
+        FailCause::TotalTimeout => "timed out: it took longer than its totalTimeout".to_owned(),
+    }
+}
