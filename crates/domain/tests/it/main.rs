@@ -11,6 +11,7 @@ mod asked;
 mod attempts;
 mod chance;
 mod cost;
+mod golden;
 mod invariants;
 mod never_stuck;
 mod reference;
