@@ -43,6 +43,7 @@ impl Store {
     pub async fn check(&self) -> Result<Vec<Problem>, StoreError> {
         match &*self.database {
             Database::Sqlite(sqlite) => sqlite.read(|tx| at_once(check(tx))).await,
+            Database::Postgres(postgres) => postgres.read(async |tx| check(tx).await).await,
         }
     }
 }

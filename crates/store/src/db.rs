@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::errand::{Errand, Numbers};
 use crate::error::StoreError;
+use crate::postgres::Postgres;
 use crate::prepare::prepare;
 use crate::queue::{Request, Waiting};
 use crate::record::{Record, Value};
@@ -25,6 +26,7 @@ pub struct Store {
 /// The two databases: an enum, not a trait, since there are two and each call says which of them does what.
 pub(crate) enum Database {
     Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 /// Keys asked for at once: a text with so many parameters at most.
@@ -41,7 +43,9 @@ impl Store {
     pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
         let database = match url {
             DatabaseUrl::Sqlite(path) => Database::Sqlite(Sqlite::open(path.clone()).await?),
-            DatabaseUrl::Postgres(_) => return Err(StoreError::Closed),
+            DatabaseUrl::Postgres(server) => {
+                Database::Postgres(Postgres::open(server, url.to_string()).await?)
+            }
         };
         Ok(Self {
             database: Arc::new(database),
@@ -69,6 +73,10 @@ impl Store {
                 let writer = sqlite.writer()?;
                 writer.send(Request::Commit(request)).await.is_ok()
             }
+            Database::Postgres(postgres) => {
+                let writer = postgres.writer()?;
+                writer.send(Request::Commit(request)).await.is_ok()
+            }
         };
         if !sent {
             return Err(StoreError::Closed.into());
@@ -92,6 +100,7 @@ impl Store {
                 };
                 sqlite.on_writer(ask).await
             }
+            Database::Postgres(postgres) => Ok(*postgres.elsewhere().borrow()),
         }
     }
 
@@ -110,6 +119,7 @@ impl Store {
     pub async fn close(&self) {
         match &*self.database {
             Database::Sqlite(sqlite) => sqlite.close().await,
+            Database::Postgres(postgres) => postgres.close().await,
         }
     }
 
@@ -129,6 +139,7 @@ impl Store {
                     .on_reader(move |c, name| query(c, name, text, &parameters))
                     .await
             }
+            Database::Postgres(postgres) => postgres.query(text, &parameters).await,
         }
     }
 
@@ -152,6 +163,7 @@ impl Store {
                         .on_reader(move |c, name| query(c, name, &text, &parameters))
                         .await?
                 }
+                Database::Postgres(postgres) => postgres.query(&text, &parameters).await?,
             });
         }
         Ok(answer)
@@ -160,6 +172,7 @@ impl Store {
     pub(crate) async fn errand(&self, errand: Errand) -> Result<Numbers, StoreError> {
         match &*self.database {
             Database::Sqlite(sqlite) => sqlite.errand(errand).await,
+            Database::Postgres(postgres) => postgres.errand(errand).await,
         }
     }
 }
@@ -192,6 +205,12 @@ impl Woken {
                     Err(_) => return,
                 }
             },
+            Database::Postgres(postgres) => {
+                let mut elsewhere = postgres.elsewhere();
+                if let Ok(number) = elsewhere.wait_for(|n| *n != self.seen).await {
+                    self.seen = *number;
+                }
+            }
         }
     }
 }

@@ -89,6 +89,12 @@ pub enum StoreError {
         /// What failed.
         detail: String,
     },
+    /// The transaction collided with others, and did so when it was tried again. Nothing was written.
+    #[error("{database}: the transaction kept colliding with others: try again")]
+    Contended {
+        /// The database.
+        database: String,
+    },
     /// A text with a NUL character, which PostgreSQL cannot hold.
     #[error("{column} has a NUL character, which a text must not have")]
     Nul {

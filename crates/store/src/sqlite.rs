@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::errand::{Errand, Numbers, Tx, at_once, perform};
 use crate::error::StoreError;
 use crate::migrate::{self, missing};
+use crate::presence::Presence;
 use crate::queue::{Queue, Request, WAITING};
 use crate::record::{Record, Value};
 use crate::sqlite_write::{Errands, write_loop};
@@ -32,6 +33,7 @@ pub(crate) struct Sqlite {
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
     idle: Arc<Mutex<Vec<Connection>>>,
     places: Arc<Semaphore>,
+    pub(crate) presence: Presence,
 }
 
 impl Sqlite {
@@ -49,6 +51,7 @@ impl Sqlite {
                 detail: e.to_string(),
             })?;
         Ok(Self {
+            presence: Presence::beside(&path),
             path,
             name,
             writer: Mutex::new(Some(sender)),
@@ -56,11 +59,6 @@ impl Sqlite {
             idle: Arc::default(),
             places: Arc::new(Semaphore::new(READERS)),
         })
-    }
-
-    /// The file.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The way to the writer.
@@ -157,6 +155,7 @@ impl Sqlite {
         if let Ok(mut idle) = self.idle.lock() {
             idle.clear();
         }
+        self.presence.give_back_all();
     }
 }
 

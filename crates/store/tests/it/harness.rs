@@ -1,6 +1,8 @@
 //! Stores to test on, and rows to test with.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use store::chain::{START, content_hash};
 use store::db::Store;
@@ -8,14 +10,92 @@ use store::rows::{Hash, Id, OrchestrationRow, PlanRow, StepRow};
 use store::url::DatabaseUrl;
 use store::write::{Committed, NewBlob, NewEvent, NewPlan, RowSet};
 
-/// Runs a test on a fresh SQLite file.
+/// The URL of a PostgreSQL whose role may create schemas; tests on it are skipped without.
+const SERVER: &str = "AFTERPLAN_TEST_POSTGRES";
+
+/// A place for a database that is gone after the test.
+pub struct Place {
+    pub url: DatabaseUrl,
+    folder: Option<tempfile::TempDir>,
+    schema: Option<(String, String)>,
+}
+
+impl Place {
+    /// A file that is not there yet.
+    pub fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            url: DatabaseUrl::Sqlite(folder.path().join("new folder").join("test.db")),
+            folder: Some(folder),
+            schema: None,
+        }
+    }
+
+    /// An empty schema of the test server; `None`, said aloud, without a server.
+    pub async fn postgres() -> Option<Self> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let Ok(server) = std::env::var(SERVER) else {
+            println!("SKIPPED: PostgreSQL ({SERVER} is not set)");
+            return None;
+        };
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let schema = format!("store_{}_{number}", std::process::id());
+        let text = format!("drop schema if exists {schema} cascade; create schema {schema}");
+        administer(&server, &text).await;
+        let mark = if server.contains('?') { '&' } else { '?' };
+        let url = format!("{server}{mark}options=-csearch_path%3D{schema}");
+        Some(Self {
+            url: DatabaseUrl::parse(&url).unwrap(),
+            folder: None,
+            schema: Some((server, schema)),
+        })
+    }
+
+    /// SQLite, and PostgreSQL where there is one.
+    pub async fn both() -> Vec<Self> {
+        let mut places = vec![Self::sqlite()];
+        places.extend(Self::postgres().await);
+        places
+    }
+
+    pub async fn gone(self) {
+        if let Some((server, schema)) = &self.schema {
+            administer(server, &format!("drop schema {schema} cascade")).await;
+        }
+        drop(self.folder);
+    }
+}
+
+/// Statements beside the store, on the server's own schema.
+pub async fn administer(server: &str, text: &str) {
+    let (client, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(text).await.unwrap();
+}
+
+/// Changes rows behind the store's back, on either database.
+pub async fn meddle(url: &DatabaseUrl, text: &str) {
+    match url {
+        DatabaseUrl::Sqlite(path) => {
+            let connection = rusqlite::Connection::open(path).unwrap();
+            connection.busy_timeout(Duration::from_secs(5)).unwrap();
+            connection.execute_batch(text).unwrap();
+        }
+        DatabaseUrl::Postgres(server) => administer(server, text).await,
+    }
+}
+
+/// Runs a test on a fresh database of each kind; afterwards the check must find nothing.
 pub async fn on_both(test: impl AsyncFn(Store)) {
-    let folder = tempfile::tempdir().unwrap();
-    let url = DatabaseUrl::Sqlite(folder.path().join("test.db"));
-    let store = Store::open(&url).await.unwrap();
-    test(store.clone()).await;
-    assert_eq!(store.check().await.unwrap(), []);
-    store.close().await;
+    for place in Place::both().await {
+        let store = Store::open(&place.url).await.unwrap();
+        test(store.clone()).await;
+        assert_eq!(store.check().await.unwrap(), [], "on {}", place.url);
+        store.close().await;
+        place.gone().await;
+    }
 }
 
 /// The n-th id: ordered by n.

@@ -7,5 +7,11 @@
     clippy::print_stderr
 )]
 
+mod blobs;
+mod check;
+mod claims;
 mod commits;
+mod concurrency;
+mod differential;
 mod harness;
+mod opening;

@@ -1,0 +1,221 @@
+//! Row sets turned on their side: one array a column, as UNNEST wants them, borrowing from the rows.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Statement};
+
+use crate::prepare::Prepared;
+use crate::rows::Hash;
+
+/// The columns of one statement's rows, by kind of value.
+macro_rules! columns {
+    ($(#[$doc:meta])* $name:ident { $($column:ident: $kind:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Default)]
+        pub(crate) struct $name<'s> {
+            $($column: Vec<$kind>,)+
+        }
+
+        impl<'s> $name<'s> {
+            #[allow(clippy::too_many_arguments)]
+            fn push(&mut self, $($column: $kind),+) {
+                $(self.$column.push($column);)+
+            }
+
+            pub(crate) fn is_empty(&self) -> bool {
+                let lengths = [$(self.$column.len()),+];
+                lengths[0] == 0
+            }
+
+            pub(crate) async fn execute(&self, client: &Client, statement: &Statement) -> Result<u64, Error> {
+                let parameters: &[&(dyn ToSql + Sync)] = &[$(&self.$column),+];
+                client.execute(statement, parameters).await
+            }
+        }
+    };
+}
+
+columns! {
+    /// `INSERT_ORCHESTRATION`.
+    Insert {
+        id: &'s [u8], account: &'s str, plan_hash: &'s [u8], submission_key: Option<&'s [u8]>, pinned_hash: &'s [u8],
+        status: &'s str, claimable: i64, exclusive: i64, running: i64, artifact_version: i64, cursor: i64,
+        chain: &'s [u8], wake_at: Option<i64>, detail: &'s str, created_at: i64, updated_at: i64, ended_at: Option<i64>,
+    }
+}
+
+columns! {
+    /// `UPDATE_ORCHESTRATION`.
+    Update {
+        id: &'s [u8], status: &'s str, claimable: i64, exclusive: i64, running: i64, artifact_version: i64, cursor: i64,
+        chain: &'s [u8], wake_at: Option<i64>, detail: &'s str, updated_at: i64, ended_at: Option<i64>,
+    }
+}
+
+columns! {
+    /// `PUT_STEP`.
+    Steps {
+        orchestration: &'s [u8], step: i64, id: &'s str, agent: &'s str, state: &'s str, due_at: Option<i64>,
+        wake_at: Option<i64>, exclusive: i64, concurrency_key: Option<&'s str>, concurrency_max: Option<i64>,
+        holder: Option<&'s [u8]>, epoch: Option<i64>, attempt: i64, detail: &'s str,
+    }
+}
+
+columns! {
+    /// `APPEND_EVENT`.
+    Events {
+        orchestration: &'s [u8], seq: i64, account: &'s str, feed: i64, at: i64, kind: &'s str, step: Option<&'s str>,
+        data: &'s str, hash: &'s [u8],
+    }
+}
+
+columns! {
+    /// `ADD_ENRICHMENT`.
+    Enrichments {
+        orchestration: &'s [u8], version: i64, step: &'s str, agent: &'s str, agent_version: &'s str, account: &'s str,
+        status: &'s str, input_hash: &'s [u8], data_hash: Option<&'s [u8]>, reusable: i64, at: i64, cost: i64, detail: &'s str,
+    }
+}
+
+columns! {
+    /// `PUT_BLOB`.
+    Blobs { hash: &'s [u8], size: i64, encoding: i64, stored: &'s [u8], refs: i64 }
+}
+
+columns! {
+    /// `REFER_BLOB`.
+    Referred { hash: &'s [u8], refs: i64 }
+}
+
+/// All that a batch writes, but for the shared rows.
+#[derive(Default)]
+pub(crate) struct Columns<'s> {
+    pub(crate) insert: Insert<'s>,
+    pub(crate) update: Update<'s>,
+    pub(crate) steps: Steps<'s>,
+    pub(crate) events: Events<'s>,
+    pub(crate) enrichments: Enrichments<'s>,
+    pub(crate) blobs: Blobs<'s>,
+    pub(crate) referred: Referred<'s>,
+    new: BTreeMap<&'s Hash, (&'s crate::prepare::PackedBlob, i64)>,
+    gained: BTreeMap<&'s Hash, i64>,
+}
+
+impl<'s> Columns<'s> {
+    /// Whether no row set was admitted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.insert.is_empty() && self.update.is_empty()
+    }
+
+    /// An admitted row set.
+    pub(crate) fn put(&mut self, set: &'s Prepared, feed_before: i64) {
+        self.put_orchestration(set);
+        let o = &set.rows.orchestration;
+        for s in &set.rows.steps {
+            self.steps.push(
+                &o.id,
+                s.step,
+                &s.id,
+                &s.agent,
+                &s.state,
+                s.due_at,
+                s.wake_at,
+                i64::from(s.exclusive),
+                s.concurrency_key.as_deref(),
+                s.concurrency_max,
+                s.holder.as_ref().map(|h| h.as_slice()),
+                s.epoch,
+                s.attempt,
+                &s.detail,
+            );
+        }
+        for ((e, hash), feed) in set
+            .rows
+            .events
+            .iter()
+            .zip(&set.hashes)
+            .zip(feed_before + 1..)
+        {
+            let step = e.step.as_deref();
+            self.events.push(
+                &o.id, e.seq, &o.account, feed, e.at, &e.kind, step, &e.data, hash,
+            );
+        }
+        for e in &set.rows.enrichments {
+            self.enrichments.push(
+                &e.orchestration,
+                e.version,
+                &e.step,
+                &e.agent,
+                &e.agent_version,
+                &e.account,
+                &e.status,
+                &e.input_hash,
+                e.data_hash.as_ref().map(|h| h.as_slice()),
+                i64::from(e.reusable),
+                e.at,
+                e.cost,
+                &e.detail,
+            );
+        }
+        for b in &set.blobs {
+            self.new.entry(&b.hash).or_insert((b, 0)).1 += b.refs;
+        }
+        for (hash, refs) in &set.referred {
+            *self.gained.entry(hash).or_default() += refs;
+        }
+    }
+
+    fn put_orchestration(&mut self, set: &'s Prepared) {
+        let o = &set.rows.orchestration;
+        let (claimable, exclusive) = (i64::from(o.claimable), i64::from(o.exclusive));
+        if set.rows.expected_version.is_some() {
+            self.update.push(
+                &o.id,
+                &o.status,
+                claimable,
+                exclusive,
+                o.running,
+                o.artifact_version,
+                o.cursor,
+                &o.chain,
+                o.wake_at,
+                &o.detail,
+                o.updated_at,
+                o.ended_at,
+            );
+        } else {
+            self.insert.push(
+                &o.id,
+                &o.account,
+                &o.plan_hash,
+                o.submission_key.as_ref().map(|k| k.as_slice()),
+                &o.pinned_hash,
+                &o.status,
+                claimable,
+                exclusive,
+                o.running,
+                o.artifact_version,
+                o.cursor,
+                &o.chain,
+                o.wake_at,
+                &o.detail,
+                o.created_at,
+                o.updated_at,
+                o.ended_at,
+            );
+        }
+    }
+
+    /// A blob that several row sets bring is one row with all their references: a statement must not touch a row twice.
+    pub(crate) fn finish(&mut self) {
+        for (hash, (b, mut refs)) in std::mem::take(&mut self.new) {
+            refs += self.gained.remove(hash).unwrap_or(0);
+            self.blobs.push(hash, b.size, b.encoding, &b.stored, refs);
+        }
+        for (hash, refs) in std::mem::take(&mut self.gained) {
+            self.referred.push(hash, refs);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The same random history on both databases: equal answers, equal dumps; and after each history the check counts all references anew.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use store::db::Store;
+use store::rows::{EnrichmentRow, HolderRow, StepRow};
+use store::write::{CounterChange, RowSet};
+
+use crate::harness::{Place, blob, event, hash, id, new, plan, step};
+
+/// One move of a history, in small numbers that collide often.
+#[derive(Debug, Clone)]
+enum Move {
+    /// Submit orchestration `n`, with a submission key.
+    Submit {
+        n: u64,
+        key: u8,
+    },
+    /// Change it: with a stale version, a step, an enrichment, a counter, or its end.
+    Change {
+        n: u64,
+        stale: bool,
+        step: i64,
+        data: Option<u8>,
+        bring: bool,
+        counter: i64,
+        end: bool,
+    },
+    Plan {
+        n: u8,
+        at: i64,
+    },
+    Retain {
+        limit: i64,
+    },
+    Hold {
+        n: u64,
+        until: i64,
+    },
+    Beat {
+        n: u64,
+        epoch: i64,
+    },
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let one = prop_oneof![
+        3 => (1..8_u64, 0..4_u8).prop_map(|(n, key)| Move::Submit { n, key }),
+        6 => (1..8_u64, prop::bool::weighted(0.2), 0..4_i64, prop::option::of(0..4_u8), prop::bool::weighted(0.7),
+              -1..3_i64, prop::bool::weighted(0.2))
+            .prop_map(|(n, stale, step, data, bring, counter, end)| Move::Change { n, stale, step, data, bring, counter, end }),
+        1 => (0..3_u8, 0..300_i64).prop_map(|(n, at)| Move::Plan { n, at }),
+        1 => (1..4_i64).prop_map(|limit| Move::Retain { limit }),
+        1 => (90..93_u64, 0..300_i64).prop_map(|(n, until)| Move::Hold { n, until }),
+        1 => (90..93_u64, 1..3_i64).prop_map(|(n, epoch)| Move::Beat { n, epoch }),
+    ];
+    prop::collection::vec(one, 1..60)
+}
+
+async fn change(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
+    let Move::Change {
+        n,
+        stale,
+        step: place,
+        data,
+        bring,
+        counter,
+        end,
+    } = of
+    else {
+        return None;
+    };
+    let row = store.orchestration(id(*n)).await.unwrap()?;
+    let version = row.artifact_version + 1;
+    let mut set = RowSet {
+        expected_version: Some(row.version - i64::from(*stale)),
+        events: vec![
+            event(row.cursor + 1, "step_ready"),
+            event(row.cursor + 2, "step_completed"),
+        ],
+        steps: vec![StepRow {
+            due_at: (*counter > 0).then_some(now),
+            attempt: now,
+            ..step(*place)
+        }],
+        enrichments: Vec::new(),
+        blobs: Vec::new(),
+        counters: Vec::new(),
+        orchestration: row,
+    };
+    set.events[0].step = Some(format!("step-{place}"));
+    if *counter != 0 {
+        let key = format!("flight-{place}");
+        set.counters = vec![CounterChange {
+            key,
+            delta: *counter,
+            limit: Some(3),
+        }];
+    }
+    if let Some(data) = data {
+        set.orchestration.artifact_version = version;
+        set.enrichments = vec![EnrichmentRow {
+            orchestration: id(*n),
+            version,
+            step: format!("step-{place}"),
+            agent: "plan-lint".to_owned(),
+            agent_version: "1".to_owned(),
+            account: "ann".to_owned(),
+            status: "completed".to_owned(),
+            input_hash: hash(&format!("input {data}")),
+            data_hash: Some(hash(&format!("data {data}"))),
+            reusable: *place > 0,
+            at: now,
+            cost: 1,
+            detail: "{}".to_owned(),
+        }];
+        if *bring {
+            set.blobs = vec![blob(&format!("data {data}"))];
+        }
+    }
+    set.orchestration.ended_at = end.then_some(now);
+    Some(set)
+}
+
+/// Plays a history; answers what the store answered, a line a move, and at the end all that it holds.
+async fn play(store: &Store, history: &[Move]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (now, one) in (100..).zip(history) {
+        lines.push(match one {
+            Move::Submit { n, key } => {
+                let mut set = new(*n);
+                set.orchestration.submission_key = (*key > 0).then(|| hash(&key.to_string()));
+                set.orchestration.plan_hash = hash(&format!("plan {}", n % 3));
+                format!("{:?}", store.commit(set).await)
+            }
+            Move::Change { .. } => match change(store, now, one).await {
+                Some(set) => format!("{:?}", store.commit(set).await),
+                None => "absent".to_owned(),
+            },
+            Move::Plan { n, at } => {
+                let mut plan = plan();
+                plan.row.hash = hash(&format!("plan {n}"));
+                plan.row.created_at = *at;
+                plan.artifacts.push(blob(&format!("data {n}")));
+                format!("{:?}", store.put_plan(plan).await)
+            }
+            Move::Retain { limit } => format!("{:?}", store.delete_ended_before(now, *limit).await),
+            Move::Hold { n, until } => {
+                let row = HolderRow {
+                    id: id(*n),
+                    kind: "worker".to_owned(),
+                    epoch: 0,
+                    until: *until,
+                    label: "é \u{1F6A2} \\ ' \"".to_owned(),
+                    opened_at: now,
+                };
+                format!("{:?}", store.open_holder(row).await)
+            }
+            Move::Beat { n, epoch } => format!("{:?}", store.heartbeat(id(*n), *epoch, now).await),
+        });
+    }
+    lines.extend(dump(store).await);
+    lines
+}
+
+/// All that can be read.
+async fn dump(store: &Store) -> Vec<String> {
+    let mut lines = Vec::new();
+    for o in store.orchestrations_after(None, 1_000).await.unwrap() {
+        lines.push(format!("{:?}", store.steps(o.id).await.unwrap()));
+        lines.push(format!("{:?}", store.enrichments(o.id).await.unwrap()));
+        lines.push(format!("{o:?}"));
+    }
+    lines.push(format!("{:?}", store.feed("ann", 0, 10_000).await.unwrap()));
+    lines.push(format!("{:?}", store.holders().await.unwrap()));
+    lines.push(format!("{:?}", store.due_steps(150, 100).await.unwrap()));
+    lines.push(format!("{:?}", store.waking(150, 100).await.unwrap()));
+    let keys: Vec<String> = (0..4).map(|n| format!("flight-{n}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    lines.push(format!("{:?}", store.counters(&keys).await.unwrap()));
+    let hashes: Vec<_> = (0..4).map(|n| hash(&format!("data {n}"))).collect();
+    lines.push(format!("{:?}", store.blobs(&hashes).await.unwrap()));
+    for data in 0..4 {
+        let input = hash(&format!("input {data}"));
+        lines.push(format!("{:?}", store.reusable("ann", input).await.unwrap()));
+    }
+    // Among much else: every blob counts as many references as rows name it.
+    lines.push(format!("{:?}", store.check().await.unwrap()));
+    lines
+}
+
+async fn play_on(place: &Place, history: &[Move]) -> Vec<String> {
+    let store = Store::open(&place.url).await.unwrap();
+    let lines = play(&store, history).await;
+    assert_eq!(store.check().await.unwrap(), []);
+    store.close().await;
+    lines
+}
+
+#[test]
+fn both_databases_tell_the_same_story() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let server = runtime.block_on(Place::postgres());
+    let cases = if server.is_some() { 40 } else { 60 };
+    let mut runner = TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let told = runner.run(&moves(), |history| {
+        runtime.block_on(async {
+            let file = Place::sqlite();
+            let on_file = play_on(&file, &history).await;
+            file.gone().await;
+            if let Some(place) = Place::postgres().await {
+                let on_server = play_on(&place, &history).await;
+                place.gone().await;
+                for (one, other) in on_file.iter().zip(&on_server) {
+                    prop_assert_eq!(one, other);
+                }
+            }
+            Ok(())
+        })
+    });
+    if let Some(server) = server {
+        runtime.block_on(server.gone());
+    }
+    told.unwrap();
+}
