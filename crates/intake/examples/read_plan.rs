@@ -1,5 +1,6 @@
 //! Reads a plan as often as asked and prints how long it took: `cargo run --release -p intake --example read_plan -- PATH [TIMES]`.
 #![allow(clippy::print_stdout)]
+#![allow(clippy::disallowed_methods, reason = "a bench measures")]
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -55,9 +55,9 @@ pub enum IntakeError {
         /// What is wrong, and where.
         detail: String,
     },
-    /// An entry whose name would leave the plan.
+    /// A name that would lead out of the plan: `..`, an absolute path, a drive, a backslash.
     #[error(
-        "{path} has an entry that leads out of the plan: {entry:?}; pack the zip again with plain relative names"
+        "{path} has an entry whose name is not a plain relative path: {entry:?}; pack it again with plain names"
     )]
     Escapes {
         /// The archive or directory.
