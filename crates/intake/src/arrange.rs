@@ -1,6 +1,6 @@
 //! From what was found to a plan's files: the top folder off, our own output left out, nothing but a plan let through.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use planexe::known;
@@ -25,14 +25,23 @@ impl Found {
     }
 }
 
-pub(crate) fn arrange(shown: &str, name: String, mut found: Found) -> Result<Named, IntakeError> {
-    while let Some(top) = common_top(&found.files) {
-        for (path, _) in &mut found.files {
-            path.drain(..top);
-        }
+pub(crate) fn arrange(shown: &str, name: String, found: Found) -> Result<Named, IntakeError> {
+    if found.files.is_empty() {
+        return Err(IntakeError::Empty {
+            path: shown.to_owned(),
+        });
     }
+    let top = plan_folder(shown, &found.files)?;
     let (mut files, mut ignored) = (Vec::new(), found.ignored);
-    for (path, bytes) in found.files {
+    for (mut path, bytes) in found.files {
+        if !path.starts_with(&top) {
+            ignored.push(Ignored {
+                path,
+                reason: "beside the plan".to_owned(),
+            });
+            continue;
+        }
+        path.drain(..top.len());
         match names::own_output(&path) {
             Some(reason) => ignored.push(Ignored {
                 path,
@@ -43,17 +52,6 @@ pub(crate) fn arrange(shown: &str, name: String, mut found: Found) -> Result<Nam
     }
     files.sort_by(|(a, _), (b, _)| a.cmp(b));
     ignored.sort();
-    if files.is_empty() {
-        return Err(IntakeError::Empty {
-            path: shown.to_owned(),
-        });
-    }
-    if !known::is_plan(files.iter().map(|(path, bytes)| (path.as_str(), &**bytes))) {
-        return Err(IntakeError::NotAPlan {
-            path: shown.to_owned(),
-            found: in_short(&files),
-        });
-    }
     Ok(Named {
         name,
         files,
@@ -61,15 +59,37 @@ pub(crate) fn arrange(shown: &str, name: String, mut found: Found) -> Result<Nam
     })
 }
 
-/// The length of the folder (with its slash) in which all files stand.
-fn common_top(files: &[(String, Arc<[u8]>)]) -> Option<usize> {
-    let tops: BTreeSet<Option<&str>> = files
-        .iter()
-        .map(|(path, _)| path.split_once('/').map(|(top, _)| top))
-        .collect();
-    match (tops.len(), tops.first()) {
-        (1, Some(Some(top))) if names::own_output(top).is_none() => Some(top.len() + 1),
-        _ => None,
+/// The folder (with its slash; nothing for the top) in which the plan stands: the one that holds a plan and lies in no other that does.
+fn plan_folder(shown: &str, files: &[(String, Arc<[u8]>)]) -> Result<String, IntakeError> {
+    let mut folders: BTreeMap<&str, Vec<(&str, &[u8])>> = BTreeMap::new();
+    for (path, bytes) in files {
+        let (folder, name) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
+        if names::own_output(path).is_none() {
+            folders.entry(folder).or_default().push((name, bytes));
+        }
+    }
+    let mut plans: Vec<&str> = Vec::new();
+    for (folder, files) in &folders {
+        // A folder comes before those within it, so the outermost is found first.
+        let is_within = plans.iter().any(|plan| folder.starts_with(plan));
+        if !is_within && known::is_plan(files.iter().copied()) {
+            plans.push(folder);
+        }
+    }
+    let path = shown.to_owned();
+    match plans.as_slice() {
+        [] if folders.is_empty() => Err(IntakeError::Empty { path }),
+        [] => Err(IntakeError::NotAPlan {
+            path,
+            found: in_short(files),
+        }),
+        [folder] => Ok((*folder).to_owned()),
+        [first, second, ..] => Err(IntakeError::SeveralPlans {
+            path,
+            count: plans.len(),
+            first: first.trim_end_matches('/').to_owned(),
+            second: second.trim_end_matches('/').to_owned(),
+        }),
     }
 }
 

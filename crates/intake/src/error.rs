@@ -47,6 +47,18 @@ pub enum IntakeError {
         /// What is there instead.
         found: String,
     },
+    /// More than one plan.
+    #[error("{path} holds {count} plans ({first:?}, {second:?}{}); give one of them", if *count > 2 { ", ..." } else { "" })]
+    SeveralPlans {
+        /// The path.
+        path: String,
+        /// How many.
+        count: usize,
+        /// The first, by its folder.
+        first: String,
+        /// The second.
+        second: String,
+    },
     /// The archive is damaged.
     #[error("{path} is a damaged zip ({detail}); download or pack it again")]
     Corrupted {

@@ -258,3 +258,33 @@ fn bytes_that_are_no_zip_say_so_by_their_name() {
             .contains("holds no byte")
     );
 }
+
+#[test]
+fn the_plan_is_found_beside_other_files_and_in_deeper_folders() {
+    let beside = read(&archive(&[
+        Entry::new("README.md", "read me"),
+        Entry::new("runs/tram/001-2-plan.txt", PLAN.1),
+        Entry::new("runs/tram/drafts/001-2-plan.txt", PLAN.1),
+    ]))
+    .unwrap();
+    assert_eq!(paths(&beside), ["001-2-plan.txt", "drafts/001-2-plan.txt"]);
+    assert_eq!(
+        (
+            beside.ignored[0].path.as_str(),
+            beside.ignored[0].reason.as_str()
+        ),
+        ("README.md", "beside the plan")
+    );
+}
+
+#[test]
+fn several_plans_are_not_guessed_between() {
+    let two = [
+        Entry::new("a/001-2-plan.txt", PLAN.1),
+        Entry::new("b/001-2-plan.txt", PLAN.1),
+    ];
+    assert_eq!(
+        refusal(&archive(&two)),
+        "p.zip holds 2 plans (\"a\", \"b\"); give one of them"
+    );
+}

@@ -126,6 +126,7 @@ impl Deadlines {
 pub fn deadlines(plan: &Plan) -> View<Deadlines> {
     let smart = project_plan::project_plan(plan);
     let words = prompt(plan);
+    let first_day = start(plan).value.map(|start| start.date);
     let mut stated = Vec::new();
     if let Some(artifact) = &smart.source {
         let places = [
@@ -137,7 +138,10 @@ pub fn deadlines(plan: &Plan) -> View<Deadlines> {
             (Place::Goal, "/goal_statement", &smart.value.goal),
         ];
         for (place, pointer, text) in places {
-            for found in text.iter().flat_map(|text| phrases::find(text, place)) {
+            for found in text
+                .iter()
+                .flat_map(|text| phrases::find(text, place, first_day))
+            {
                 stated.push(found.into_deadline(artifact, pointer.to_owned(), place));
             }
         }
@@ -146,13 +150,12 @@ pub fn deadlines(plan: &Plan) -> View<Deadlines> {
         for (index, line) in prompt.text.lines().enumerate() {
             let pointer = format!("line {}", prompt.line + index);
             stated.extend(
-                phrases::find(line, Place::Prompt)
+                phrases::find(line, Place::Prompt, first_day)
                     .into_iter()
                     .map(|found| found.into_deadline(artifact, pointer.clone(), Place::Prompt)),
             );
         }
     }
-    let first_day = start(plan).value.map(|start| start.date);
     let primary = primary(&stated, first_day);
     let mut skipped = smart.skipped;
     skipped.retain(|note| {

@@ -148,6 +148,14 @@ fn days_months_quarters_and_years() {
         "By year-end 2027 => 2027-12-31..2027-12-31",
     );
     bound("By mid-2027.", "By mid-2027 => 2027-05-01..2027-08-31");
+    bound(
+        "By the end of the year.",
+        "By the end of the year => 2026-12-31..2026-12-31",
+    );
+    bound(
+        "By the end of next year.",
+        "By the end of next year => 2027-12-31..2027-12-31",
+    );
     bound("By late 2027.", "By late 2027 => 2027-09-01..2027-12-31");
     bound("By 2028.", "By 2028 => 2028-01-01..2028-12-31");
     bound("Before 2028.", "Before 2028 => 2027-12-31..2027-12-31");
@@ -188,6 +196,9 @@ fn a_beginning_a_rate_and_an_age_are_no_ends() {
     bound("Starting in May 2026.", "none");
     bound("Review every 3 months.", "none");
     bound("It serves 8 hours per day.", "none");
+    bound("Phase 1: 6 months; phase 2: 12 months.", "none");
+    bound("Evaluation within 6 months of project completion.", "none");
+    bound("A minimum of 6 months.", "none");
     bound("For people up to 30 years old.", "none");
     bound("Needs 5 years of experience.", "none");
     bound("It will take more than 3 years.", "none");

@@ -62,6 +62,27 @@ pub(super) fn calendar(cursor: &mut Cursor<'_>) -> Option<Range> {
     })
 }
 
+/// `the end of the year`, `end of this year`, `end of next year`, as seen from the start.
+pub(super) fn this_year(cursor: &mut Cursor<'_>, start: Date) -> Option<Range> {
+    let mut ahead = *cursor;
+    ahead.skip_word(&["the"]);
+    ahead.one_of(&["end"])?;
+    ahead.one_of(&["of"])?;
+    let years = if ahead.one_of(&["the", "this", "next"])? == "next" {
+        1
+    } else {
+        0
+    };
+    ahead.skip_word(&["calendar"]);
+    ahead.one_of(&["year"])?;
+    if ahead.year().is_some() || ahead.whole(4).is_some() {
+        return None;
+    }
+    let (_, last) = whole_year(start.year().checked_add(years)?)?;
+    *cursor = ahead;
+    Some((last, last))
+}
+
 /// A whole year.
 pub(super) fn whole_year(year: i16) -> Option<Range> {
     months(year, 1, 12)

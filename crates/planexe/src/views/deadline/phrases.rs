@@ -43,12 +43,12 @@ const UNTIL: [&str; 12] = [
 /// The same where users write freely: fewer.
 const UNTIL_STRICT: [&str; 7] = ["within", "by", "before", "until", "till", "than", "exceed"];
 /// Words that, just before a span, say that it is none of the plan's ends.
-const NOT_AN_END: [&str; 14] = [
-    "every", "each", "per", "for", "last", "lasting", "lasts", "past", "previous", "first",
-    "after", "minimum", "least", "ago",
+const NOT_AN_END: [&str; 12] = [
+    "every", "each", "per", "for", "last", "past", "previous", "first", "after", "minimum",
+    "least", "ago",
 ];
 /// What a plan is counted from.
-const STARTS: [&str; 24] = [
+const STARTS: [&str; 23] = [
     "start",
     "starts",
     "greenlight",
@@ -70,9 +70,22 @@ const STARTS: [&str; 24] = [
     "outset",
     "date",
     "contract",
-    "go",
     "authorization",
     "mandate",
+];
+/// What comes at a plan's end: a span counted from it is none of the plan's.
+const ENDS: [&str; 11] = [
+    "completion",
+    "launch",
+    "opening",
+    "delivery",
+    "release",
+    "end",
+    "operation",
+    "operations",
+    "deployment",
+    "handover",
+    "premiere",
 ];
 /// What a span with a hyphen may describe to be the plan's own.
 const WHOLE: [&str; 18] = [
@@ -128,12 +141,13 @@ const UNRELATED: [&str; 9] = [
     "earlier",
 ];
 
-pub(super) fn find(text: &str, place: Place) -> Vec<Found> {
+/// All statements of a text, in its order. `start` is needed for words like `by the end of the year`.
+pub(super) fn find(text: &str, place: Place, start: Option<Date>) -> Vec<Found> {
     let tokens = tokens(text);
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        match statement(&tokens, at, place) {
+        match statement(&tokens, at, place, start) {
             Some((end, when)) => {
                 let (first, strength) = weigh(&tokens, at, end, when, place);
                 let phrase = text[tokens[first].start..tokens[end - 1].end].to_owned();
@@ -152,9 +166,16 @@ pub(super) fn find(text: &str, place: Place) -> Vec<Found> {
 }
 
 /// The time that begins at this token, and the token behind it.
-fn statement(tokens: &[Token], at: usize, place: Place) -> Option<(usize, When)> {
+fn statement(
+    tokens: &[Token],
+    at: usize,
+    place: Place,
+    start: Option<Date>,
+) -> Option<(usize, When)> {
     let mut cursor = Cursor { tokens, at };
-    if let Some((low, high)) = dates::calendar(&mut cursor) {
+    if let Some((low, high)) =
+        dates::calendar(&mut cursor).or_else(|| dates::this_year(&mut cursor, start?))
+    {
         return Some((cursor.at, When::Dates { low, high }));
     }
     if let Some((low_days, high_days)) = spans::span(&mut cursor) {
@@ -214,48 +235,29 @@ fn bare_year(cursor: &mut Cursor<'_>) -> Option<dates::Range> {
 /// Where the phrase begins (with the words that make it a deadline), and what it claims.
 fn weigh(tokens: &[Token], at: usize, end: usize, when: When, place: Place) -> (usize, Strength) {
     let first = lead(tokens, at);
-    let word = |index: usize| Cursor { tokens, at: index }.back(0);
-    let after = word(end);
     let is_span = matches!(when, When::Span { .. });
-    let anchored =
-        after.is_some_and(|after| ["of", "from", "after", "following", "post"].contains(&after));
-    let from_start = anchored
-        && (end + 1..end + 6).map_while(|index| tokens.get(index)).any(
-            |token| matches!(&token.kind, Kind::Word(word) if STARTS.contains(&word.as_str())),
-        );
-    let described = hyphenated(tokens, at, end)
-        && (end..end + 3).any(|index| word(index).is_some_and(|word| WHOLE.contains(&word)));
-    let says_until = |words: &[&str]| {
-        (first..at).any(|index| word(index).is_some_and(|word| words.contains(&word)))
-    };
-    let excluded = is_span
-        && (1..=3).any(|steps| {
-            at.checked_sub(steps)
-                .and_then(word)
-                .is_some_and(|word| NOT_AN_END.contains(&word))
-        })
-        || after.is_some_and(|after| UNRELATED.contains(&after))
+    let from_start = anchor(tokens, end);
+    let unrelated = word(tokens, end).is_some_and(|after| UNRELATED.contains(&after));
+    let excluded = is_span && (not_an_end(tokens, first, at) || from_start == Some(false))
+        || unrelated
         || more_than(tokens, at)
-        || (anchored && is_span && !from_start)
-        || clause_says(tokens, first, &BEGINNINGS)
-            && !clause_says(
-                tokens,
-                first,
-                &["complete", "completed", "finish", "finished", "delivered"],
-            )
+        || begins(tokens, first)
+        || is_part(tokens, first)
         || clause_says(tokens, first, &SEQUELS);
+    let described =
+        hyphenated(tokens, at, end) && (end..end + 3).any(|index| is_one(tokens, index, &WHOLE));
+    let says_until = |words: &[&str]| (first..at).any(|index| is_one(tokens, index, words));
+    let counted = is_span && from_start == Some(true);
     let stated = match place {
         Place::TimeBound => true,
-        Place::Goal => says_until(&UNTIL) || described || (from_start && is_span),
+        Place::Goal => says_until(&UNTIL) || described || counted,
         Place::Prompt => {
-            says_until(&UNTIL_STRICT)
-                || described
-                || (from_start && is_span)
-                || clause_says(
-                    tokens,
-                    first,
-                    &["deadline", "timeline", "timeframe", "duration"],
-                )
+            let announced = clause_says(
+                tokens,
+                first,
+                &["deadline", "timeline", "timeframe", "duration"],
+            );
+            says_until(&UNTIL_STRICT) || described || counted || announced
         }
     };
     (
@@ -266,6 +268,74 @@ fn weigh(tokens: &[Token], at: usize, end: usize, when: When, place: Place) -> (
             Strength::Mention
         },
     )
+}
+
+fn word(tokens: &[Token], index: usize) -> Option<&str> {
+    Cursor { tokens, at: index }.back(0)
+}
+
+fn is_one(tokens: &[Token], index: usize, words: &[&str]) -> bool {
+    word(tokens, index).is_some_and(|word| words.contains(&word))
+}
+
+/// What a span is counted from, where words like `from` say so behind it: the plan's start (true) or something else (false).
+fn anchor(tokens: &[Token], end: usize) -> Option<bool> {
+    if !is_one(tokens, end, &["of", "from", "after", "following", "post"]) {
+        return None;
+    }
+    let behind = || end + 1..(end + 6).min(tokens.len());
+    let is_start = behind().any(|index| is_one(tokens, index, &STARTS));
+    Some(is_start && !behind().any(|index| is_one(tokens, index, &ENDS)))
+}
+
+/// Whether the words just before a span make it a rate, a part or a minimum.
+fn not_an_end(tokens: &[Token], first: usize, at: usize) -> bool {
+    let before = first.saturating_sub(1)..at;
+    let minimum =
+        at >= 2 && word(tokens, at - 1) == Some("of") && word(tokens, at - 2) == Some("minimum");
+    minimum
+        || before
+            .into_iter()
+            .any(|index| is_one(tokens, index, &NOT_AN_END))
+}
+
+/// Whether the clause says that something begins then.
+fn begins(tokens: &[Token], first: usize) -> bool {
+    clause_says(tokens, first, &BEGINNINGS)
+        && !clause_says(
+            tokens,
+            first,
+            &["complete", "completed", "finish", "finished", "delivered"],
+        )
+}
+
+/// Whether the clause speaks of a part of the plan only.
+fn is_part(tokens: &[Token], first: usize) -> bool {
+    let whole = [
+        "all",
+        "entire",
+        "whole",
+        "full",
+        "total",
+        "overall",
+        "complete",
+        "completed",
+        "completion",
+        "project",
+        "final",
+    ];
+    clause_says(
+        tokens,
+        first,
+        &[
+            "phase",
+            "phases",
+            "stage",
+            "stages",
+            "milestone",
+            "milestones",
+        ],
+    ) && !clause_says(tokens, first, &whole)
 }
 
 /// `more than 3 years`, unless `no` or `not` stands before it.

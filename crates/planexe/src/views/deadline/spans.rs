@@ -74,7 +74,7 @@ fn measured(cursor: &mut Cursor<'_>) -> Option<Days> {
 fn numbered(cursor: &mut Cursor<'_>) -> Option<Days> {
     cursor
         .back(1)
-        .filter(|word| ["by", "until", "before", "through", "than", "of"].contains(word))?;
+        .filter(|word| ["by", "until", "before", "through", "than", "of", "in"].contains(word))?;
     let days = cursor
         .one_of(&["day", "week", "month", "year", "quarter"])
         .and_then(unit)?;
