@@ -25,3 +25,4 @@ pub mod schedule_monte_carlo;
 pub mod simulate;
 pub mod statistics;
 pub mod terms;
+pub mod tree;

@@ -44,77 +44,79 @@ type Outputs = BTreeMap<String, Value>;
 
 /// The components, in order. Their weights sum to 100.
 pub fn components(outputs: &Outputs, decision: Option<(&str, &Decision)>) -> Vec<Component> {
-    let component = |id, title, of, judged: Judged| match judged {
-        Ok((share, explanation, evidence)) => Component {
-            id,
-            title,
-            of,
-            points: Ok(of * share.clamp(0.0, 1.0)),
-            explanation,
-            evidence,
-        },
-        Err(reason) => {
-            let explanation = format!("Not judged: {reason}.");
-            Component {
-                id,
-                title,
-                of,
-                points: Err(reason),
-                explanation,
-                evidence: vec![],
-            }
-        }
-    };
-    vec![
-        component(
+    let judge: [(&'static str, &'static str, f64, Judged); 8] = [
+        (
             "completeness",
             "The plan is whole",
             15.0,
             completeness(outputs),
         ),
-        component(
+        (
             "consistency",
             "The plan does not contradict itself",
             20.0,
             consistency(outputs),
         ),
-        component(
+        (
             "schedule-fit",
             "The deadline can be met",
             20.0,
             schedule_fit(outputs),
         ),
-        component(
+        (
             "schedule-structure",
             "The schedule hangs together",
             10.0,
             schedule_structure(outputs),
         ),
-        component(
+        (
             "risk-exposure",
             "Risks are bearable",
             10.0,
             risk_exposure(outputs),
         ),
-        component(
+        (
             "risk-response",
             "Risks have an answer",
             10.0,
             risk_response(outputs),
         ),
-        component(
+        (
             "capacity",
             "People and documents are named",
             5.0,
             capacity(outputs),
         ),
-        component(
+        (
             "decision",
             "The plan's own assessment says go",
             10.0,
             go_or_not(decision),
         ),
-    ]
+    ];
+    judge
+        .map(|(id, title, of, judged)| component(id, title, of, judged))
+        .into()
+}
+
+fn component(id: &'static str, title: &'static str, of: f64, judged: Judged) -> Component {
+    let (points, explanation, evidence) = match judged {
+        Ok((share, explanation, evidence)) => {
+            (Ok(of * share.clamp(0.0, 1.0)), explanation, evidence)
+        }
+        Err(reason) => {
+            let explanation = format!("Not judged: {reason}.");
+            (Err(reason), explanation, Vec::new())
+        }
+    };
+    Component {
+        id,
+        title,
+        of,
+        points,
+        explanation,
+        evidence,
+    }
 }
 
 /// Reads figures of one output and keeps them as evidence.

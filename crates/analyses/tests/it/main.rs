@@ -1,15 +1,12 @@
 //! The analyses over whole plans: the sample plan, the real ones, and properties over random networks.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    clippy::print_stderr
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
+mod bakery;
 mod numpy;
 mod plans;
 mod properties;
 mod real;
+mod rules;
 mod sample;
 mod small;
