@@ -149,32 +149,8 @@ fn counts(plan: &Plan, completeness: &Completeness) -> BTreeMap<&'static str, Op
             .filter(|item| item.level == Level::High)
             .count()
     };
-    let state = |wanted: fn(&Presence) -> bool| {
-        Some(
-            completeness
-                .artifacts
-                .values()
-                .filter(|presence| wanted(presence))
-                .count(),
-        )
-    };
-    BTreeMap::from([
-        ("artifacts", Some(plan.artifacts.len())),
-        (
-            "bytes",
-            Some(
-                plan.artifacts
-                    .values()
-                    .map(|artifact| artifact.bytes.len())
-                    .sum(),
-            ),
-        ),
-        ("missing", state(|presence| *presence == Presence::Missing)),
-        ("empty", state(|presence| *presence == Presence::Empty)),
-        (
-            "truncated",
-            state(|presence| matches!(presence, Presence::Truncated { .. })),
-        ),
+    let mut counts = states(plan, completeness);
+    counts.extend([
         ("phases", level(1)),
         ("activities", level(2)),
         ("workPackages", level(3)),
@@ -204,6 +180,38 @@ fn counts(plan: &Plan, completeness: &Completeness) -> BTreeMap<&'static str, Op
         ("governanceBodies", length(&governance::bodies(plan))),
         ("auditItems", length(&audit)),
         ("auditBlockers", audit.source.as_ref().map(|_| blockers())),
+    ]);
+    counts
+}
+
+/// How many artifacts there are, and in which state.
+fn states(plan: &Plan, completeness: &Completeness) -> BTreeMap<&'static str, Option<usize>> {
+    let count = |wanted: fn(&Presence) -> bool| {
+        Some(
+            completeness
+                .artifacts
+                .values()
+                .filter(|presence| wanted(presence))
+                .count(),
+        )
+    };
+    BTreeMap::from([
+        ("artifacts", Some(plan.artifacts.len())),
+        (
+            "bytes",
+            Some(
+                plan.artifacts
+                    .values()
+                    .map(|artifact| artifact.bytes.len())
+                    .sum(),
+            ),
+        ),
+        ("missing", count(|presence| *presence == Presence::Missing)),
+        ("empty", count(|presence| *presence == Presence::Empty)),
+        (
+            "truncated",
+            count(|presence| matches!(presence, Presence::Truncated { .. })),
+        ),
     ])
 }
 

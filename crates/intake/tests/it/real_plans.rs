@@ -201,6 +201,11 @@ fn check(counted: &Counted, plan: &Plan) {
         "{name}"
     );
     assert_eq!(risks::risks(plan).value.len(), counted.risks, "{name}");
+    check_prose(counted, plan);
+}
+
+fn check_prose(counted: &Counted, plan: &Plan) {
+    let name = counted.plan;
     let death = premortem::premortem(plan).value;
     assert_eq!(
         (death.assumptions.len(), death.failure_modes.len()),
@@ -258,5 +263,32 @@ fn a_directory_and_a_zip_of_one_plan_are_the_same_plan() {
         }
         let read = read(&run, &Limits::default()).unwrap();
         assert_eq!((&read.name, &read.files), (&zipped.name, &zipped.files));
+    }
+}
+
+#[test]
+fn a_plan_whose_files_lost_their_numbers_is_the_same_plan() {
+    let Some(folder) = plans() else { return };
+    for counted in &COUNTED {
+        let named = read(
+            &folder.join(format!("{}.zip", counted.plan)),
+            &Limits::default(),
+        )
+        .unwrap();
+        let whole = named.plan();
+        let renamed = whole.artifacts.iter().map(|(name, artifact)| {
+            let path = match name.split_once('#') {
+                Some((base, chunk)) => base.replace(".json", &format!("_{chunk}.json")),
+                None => name.clone(),
+            };
+            (path, artifact.bytes.clone())
+        });
+        let stripped = Plan::from_named_bytes(renamed);
+        assert!(
+            stripped.artifacts.keys().eq(whole.artifacts.keys()),
+            "{}",
+            counted.plan
+        );
+        check(counted, &stripped);
     }
 }

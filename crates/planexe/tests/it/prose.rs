@@ -136,81 +136,40 @@ fn the_audit_as_text_and_raw() {
 }
 
 #[test]
-fn the_smaller_views_read_their_artifacts() {
+fn experts_and_their_criticism() {
+    let list = r#"[{"id": "e1", "title": "Lawyer", "skills": "law"}, {"id": "e2"}]"#;
+    let points = r#"{"negative_feedback_list": [{"feedback_title": "Weak", "feedback_problem_tags": ["a", "b"]}]}"#;
     let plan = plan(&[
-        (
-            "015-2-experts.json",
-            r#"[{"id": "e1", "title": "Lawyer", "skills": "law"}, {"id": "e2"}]"#,
-        ),
-        (
-            "016-1-2-expert_criticism_raw.json",
-            r#"{"negative_feedback_list": [{"feedback_title": "Weak", "feedback_problem_tags": ["a", "b"]}]}"#,
-        ),
-        (
-            "017-5-identified_documents_to_find.json",
-            r#"[{"id": "d1", "document_name": "Map", "steps_to_find": ["Ask"], "access_difficulty": "Easy"}]"#,
-        ),
-        (
-            "017-6-identified_documents_to_create.json",
-            r#"[{"id": "d2", "document_name": "Charter", "steps_to_create": ["Write", "Sign"], "approval_authorities": "Board"}]"#,
-        ),
-        ("017-8-filter_documents_to_find_clean.json", "[]"),
-        (
-            "006-3-governance_phase2_bodies_raw.json",
-            r#"{"internal_governance_bodies": [{"name": "Board", "membership": ["A", "B"]}]}"#,
-        ),
-        (
-            "006-5-governance_phase3_impl_plan_raw.json",
-            r#"{"governance_implementation_plan": [{"step_description": "Found it", "dependencies": []}]}"#,
-        ),
-        (
-            "006-7-governance_phase4_decision_escalation_matrix_raw.json",
-            r#"{"decision_escalation_matrix": [{"issue_type": "Money", "escalation_level": "Board"}]}"#,
-        ),
-        (
-            "006-9-governance_phase5_monitoring_progress_raw.json",
-            r#"{"monitoring_progress": [{"approach": "Count", "responsible_role": "PMO"}]}"#,
-        ),
-        (
-            "017-1-data_collection_raw.json",
-            r#"{"data_collection_list": [{"title": "Riders", "data_to_collect": ["n"]}], "summary": "s"}"#,
-        ),
-        (
-            "002-18-selected_scenario.json",
-            r#"{"final_choice": {"chosen_scenario_name": "Steady", "justification": "fits"}}"#,
-        ),
-        (
-            "002-5-identify_purpose_raw.json",
-            r#"{"topic": "Tram", "purpose": "business", "purpose_detailed": "d"}"#,
-        ),
+        ("015-2-experts.json", list),
+        ("016-1-2-expert_criticism_raw.json", points),
     ]);
+    let experts = experts::experts(&plan);
+    assert_eq!((experts.value.len(), experts.skipped.len()), (1, 1));
+    let point = &experts::criticism(&plan).value[0];
     assert_eq!(
-        (
-            experts::experts(&plan).value.len(),
-            experts::experts(&plan).skipped.len()
-        ),
-        (1, 1)
-    );
-    let criticism = experts::criticism(&plan).value;
-    assert_eq!(
-        (
-            criticism[0].expert,
-            criticism[0].artifact.as_str(),
-            criticism[0].tags.len()
-        ),
+        (point.expert, point.artifact.as_str(), point.tags.len()),
         (2, "expert_criticism_raw.json#2", 2)
     );
+}
+
+#[test]
+fn documents_to_find_and_to_write() {
+    let find = r#"[{"id": "d1", "document_name": "Map", "steps_to_find": ["Ask"], "access_difficulty": "Easy"}]"#;
+    let create = r#"[{"id": "d2", "document_name": "Charter", "steps_to_create": ["Write", "Sign"], "approval_authorities": "Board"}]"#;
+    let plan = plan(&[
+        ("017-5-identified_documents_to_find.json", find),
+        ("017-6-identified_documents_to_create.json", create),
+        ("017-8-filter_documents_to_find_clean.json", "[]"),
+    ]);
     assert_eq!(
         documents::to_find(&plan).value[0]
             .access_difficulty
             .as_deref(),
         Some("Easy")
     );
+    let charter = &documents::to_create(&plan).value[0];
     assert_eq!(
-        (
-            documents::to_create(&plan).value[0].steps.len(),
-            documents::to_create(&plan).value[0].approval.as_deref()
-        ),
+        (charter.steps.len(), charter.approval.as_deref()),
         (2, Some("Board"))
     );
     let kept = documents::to_find_kept(&plan);
@@ -219,6 +178,28 @@ fn the_smaller_views_read_their_artifacts() {
         (0, true, 0),
         "an empty list is not an absent one"
     );
+}
+
+#[test]
+fn governance_in_its_four_parts() {
+    let bodies = r#"{"internal_governance_bodies": [{"name": "Board", "membership": ["A", "B"]}]}"#;
+    let steps = r#"{"governance_implementation_plan": [{"step_description": "Found it", "dependencies": []}]}"#;
+    let matrix =
+        r#"{"decision_escalation_matrix": [{"issue_type": "Money", "escalation_level": "Board"}]}"#;
+    let monitoring =
+        r#"{"monitoring_progress": [{"approach": "Count", "responsible_role": "PMO"}]}"#;
+    let plan = plan(&[
+        ("006-3-governance_phase2_bodies_raw.json", bodies),
+        ("006-5-governance_phase3_impl_plan_raw.json", steps),
+        (
+            "006-7-governance_phase4_decision_escalation_matrix_raw.json",
+            matrix,
+        ),
+        (
+            "006-9-governance_phase5_monitoring_progress_raw.json",
+            monitoring,
+        ),
+    ]);
     assert_eq!(governance::bodies(&plan).value[0].membership, ["A", "B"]);
     assert_eq!(governance::steps(&plan).value[0].description, "Found it");
     assert_eq!(
@@ -231,16 +212,36 @@ fn the_smaller_views_read_their_artifacts() {
             .as_deref(),
         Some("PMO")
     );
+}
+
+#[test]
+fn purpose_scenario_and_what_to_find_out() {
+    let data = one(
+        "017-1-data_collection_raw.json",
+        r#"{"data_collection_list": [{"title": "Riders", "data_to_collect": ["n"]}]}"#,
+    );
     assert_eq!(
-        data_collection::data_collection(&plan).value[0].title,
+        data_collection::data_collection(&data).value[0].title,
         "Riders"
     );
-    assert_eq!(
-        scenario::scenario(&plan).value.name.as_deref(),
-        Some("Steady")
-    );
-    assert_eq!(
-        purpose::purpose(&plan).value.purpose.as_deref(),
-        Some("business")
-    );
+    let choice = r#"{"final_choice": {"chosen_scenario_name": "Steady", "justification": "fits"}}"#;
+    let raw = format!(r#"{{"response": {choice}}}"#);
+    for (name, content) in [
+        ("002-18-selected_scenario.json", choice),
+        ("002-17-selected_scenario_raw.json", raw.as_str()),
+    ] {
+        assert_eq!(
+            scenario::scenario(&one(name, content))
+                .value
+                .name
+                .as_deref(),
+            Some("Steady"),
+            "{name}"
+        );
+    }
+    let purpose = purpose::purpose(&one(
+        "002-5-identify_purpose_raw.json",
+        r#"{"topic": "Tram", "purpose": "business"}"#,
+    ));
+    assert_eq!(purpose.value.purpose.as_deref(), Some("business"));
 }
