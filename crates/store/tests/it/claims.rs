@@ -117,7 +117,7 @@ async fn the_sweep_finds_what_time_has_touched_once_each() {
         put(&store, 2, |s| s.orchestration.wake_at = Some(1_500)).await;
         put(&store, 3, |s| s.orchestration.wake_at = Some(9_000)).await;
         assert_eq!(store.waking(4_000, 10).await.unwrap(), [id(2), id(1)]);
-        assert_eq!(store.waking(1_000, 10).await.unwrap(), []);
+        assert!(store.waking(1_000, 10).await.unwrap().is_empty());
     })
     .await;
 }

@@ -1,5 +1,6 @@
 //! Stores to test on, and rows to test with.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,7 +24,13 @@ pub struct Place {
 impl Place {
     /// A file that is not there yet.
     pub fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // In memory where there is such a folder: these tests are about rows, not about the disk.
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() {
+            tempfile::tempdir_in(memory).unwrap()
+        } else {
+            tempfile::tempdir().unwrap()
+        };
         Self {
             url: DatabaseUrl::Sqlite(folder.path().join("new folder").join("test.db")),
             folder: Some(folder),
