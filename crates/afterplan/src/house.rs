@@ -1,8 +1,5 @@
 //! Building the house in order: store, engine, replica.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-
 use engine::clock::Clock;
 use engine::handle::{Engine, Parts};
 use engine::perform::Performer;
@@ -23,21 +20,9 @@ pub async fn open(database: &DatabaseUrl) -> Result<Engine, Failure> {
         registry,
         performer: Performer::Analyses,
         slots,
-        locks: locks(database),
+        locks: None,
     };
     Ok(Engine::new(parts))
-}
-
-/// The folder of lock files beside an embedded database; a server needs none.
-fn locks(database: &DatabaseUrl) -> Option<PathBuf> {
-    match database {
-        DatabaseUrl::Sqlite(path) => {
-            let mut name = OsString::from(path.as_os_str());
-            name.push(".replicas");
-            Some(PathBuf::from(name))
-        }
-        DatabaseUrl::Postgres(_) => None,
-    }
 }
 
 /// What to call this program in holder rows and manifests.

@@ -128,6 +128,8 @@ pub async fn close(engine: &Engine) -> Result<(), StoreError> {
 /// # Errors
 /// When the database fails.
 pub async fn bury_dead(engine: &Engine) -> Result<(), StoreError> {
+    // The store keeps a lock beside an embedded file for each replica, and knows whose is free.
+    engine.store.close_dead_holders().await?;
     let Some(folder) = &engine.locks else {
         return Ok(());
     };
