@@ -148,7 +148,7 @@ pub fn deadlines(plan: &Plan) -> View<Deadlines> {
     }
     if let (Some(artifact), Some(prompt)) = (&words.source, &words.value) {
         for (index, line) in prompt.text.lines().enumerate() {
-            let pointer = format!("line {}", prompt.line + index);
+            let pointer = prompt.pointer(index);
             stated.extend(
                 phrases::find(line, Place::Prompt, first_day)
                     .into_iter()

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::plan::{Plan, UnreadableReason};
+use crate::read;
 use crate::view::View;
 
 /// The user's own words and the frame that PlanExe puts around them.
@@ -11,6 +12,8 @@ use crate::view::View;
 pub struct Prompt {
     /// The words, without the frame.
     pub text: String,
+    /// The JSON pointer of the words, where the artifact is JSON and not text.
+    pub field: Option<String>,
     /// The line (from 1) on which the words begin.
     pub line: usize,
     /// What stands after `Today's date:`.
@@ -19,9 +22,20 @@ pub struct Prompt {
     pub today_line: Option<usize>,
 }
 
+impl Prompt {
+    /// Where a line of `text` (from 0) stands in the artifact: `line N`, or the pointer of the field that holds all of it.
+    pub fn pointer(&self, line: usize) -> String {
+        match &self.field {
+            Some(field) => field.clone(),
+            None => format!("line {}", self.line + line),
+        }
+    }
+}
+
 /// The prompt of `plan.txt`: `Plan:`, the words, `Today's date:`, a date. Without that frame all of it is the user's words.
+/// Where there is no such text, the newest numbering's `plan_raw.json`.
 pub fn prompt(plan: &Plan) -> View<Option<Prompt>> {
-    let mut view = View::default();
+    let mut view = View::<Option<Prompt>>::default();
     for name in ["plan.txt", "initial_plan.txt", "prompt.txt"] {
         match plan.text(name) {
             Ok(text) if text.trim().is_empty() => view.skip(name, "", "the artifact is empty"),
@@ -34,7 +48,20 @@ pub fn prompt(plan: &Plan) -> View<Option<Prompt>> {
             Err(unreadable) => view.skip(name, "", unreadable.reason.to_string()),
         }
     }
-    view
+    let mut raw = read::first(plan, &["plan_raw.json"], |value, reader| {
+        let root = reader.root(value)?;
+        let words = reader.text(root, "", "plan_prompt")?;
+        Some(Prompt {
+            field: Some("/plan_prompt".to_owned()),
+            ..unframe(&words)
+        })
+    });
+    view.skipped.append(&mut raw.skipped);
+    View {
+        value: raw.value,
+        source: raw.source,
+        skipped: view.skipped,
+    }
 }
 
 fn unframe(text: &str) -> Prompt {
@@ -63,6 +90,7 @@ fn unframe(text: &str) -> Prompt {
             .join("\n")
             .trim()
             .to_owned(),
+        field: None,
         line: start + 1,
         today: date.map(|at| lines[at].trim().to_owned()),
         today_line: date.map(|at| at + 1),

@@ -49,13 +49,15 @@ pub fn start(plan: &Plan) -> View<Option<Start>> {
             .value
             .zip(words.source)
             .and_then(|(prompt, artifact)| {
-                let stated = prompt.today?;
+                let stated = prompt.today.clone()?;
                 let date = dates::lone_date(&stated)?;
                 Some(Start {
                     date,
                     stated,
                     artifact,
-                    pointer: format!("line {}", prompt.today_line?),
+                    pointer: prompt
+                        .field
+                        .or(prompt.today_line.map(|line| format!("line {line}")))?,
                 })
             });
         view.source = found.as_ref().map(|start| start.artifact.clone());

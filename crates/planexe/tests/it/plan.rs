@@ -120,6 +120,8 @@ fn the_prompt_is_what_stands_in_the_frame() {
         Some("Just build it.")
     );
     assert_eq!(plan(&[("plan.txt", "  \n")]).prompt(), None);
+    let raw = ("plan_raw.json", r#"{"plan_prompt": "A tram by 2031."}"#);
+    assert_eq!(plan(&[raw]).prompt().as_deref(), Some("A tram by 2031."));
     assert_eq!(
         plan(&[("plan.txt", "Plan:\nToday's date:")])
             .prompt()
