@@ -141,7 +141,7 @@ fn default_retries() -> u32 {
 }
 
 /// What an agent reads. `fields` are required unless they end in `?`; `context` is read where it is there.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InputSchema {
     /// Logical names of artifacts, with JSON pointers if wanted: `project_plan_raw.json#/smart_criteria?`.
@@ -153,7 +153,7 @@ pub struct InputSchema {
 }
 
 /// What an agent gives.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutputSchema {
     /// A name for the kind of enrichment, for filters.
@@ -168,7 +168,7 @@ pub struct OutputSchema {
 }
 
 /// An edge of the graph. A bare agent id means `{ agent = id }`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Dependency {
     /// Who ends first.

@@ -16,6 +16,7 @@ mod invariants;
 mod never_stuck;
 mod reference;
 mod scheduling;
+mod schema;
 mod script;
 mod selection;
 mod told;
