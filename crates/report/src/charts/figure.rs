@@ -155,8 +155,8 @@ pub fn text_width(text: &str, size: f64) -> f64 {
             _ => 0.55,
         })
         .sum();
-    // A tenth more than most faces need, for the wider ones.
-    em * size * 1.1
+    // A little more than most faces need, for the wider ones.
+    em * size * 1.05
 }
 
 /// `text` shortened so that it is at most `width` wide at `size`.

@@ -72,7 +72,10 @@ pub const ROWS_MOST: usize = 24;
 const LABELS: f64 = 246.0;
 const ROW: f64 = 19.0;
 const BAR: f64 = 9.0;
-const TOP: f64 = 42.0;
+/// The axis and its labels.
+const TOP: f64 = 26.0;
+/// What a mark's label takes above the axis.
+const MARK: f64 = 16.0;
 const RIGHT: f64 = WIDTH - 40.0;
 
 /// Splits rows into pages, where possible before a phase, so that no phase's heading stands alone at the foot.
@@ -109,6 +112,7 @@ pub fn scale(to: f64) -> Scale {
 /// Where the rows of one slice stand.
 #[derive(Clone, Copy)]
 struct Ladder {
+    top: f64,
     first: usize,
     count: usize,
 }
@@ -116,11 +120,11 @@ struct Ladder {
 impl Ladder {
     /// The middle of a row; above or below the slice for rows that are not in it.
     fn middle(self, row: usize) -> f64 {
-        TOP + (row as f64 - self.first as f64 + 0.5) * ROW
+        self.top + (row as f64 - self.first as f64 + 0.5) * ROW
     }
 
     fn bottom(self) -> f64 {
-        TOP + self.count as f64 * ROW
+        self.top + self.count as f64 * ROW
     }
 }
 
@@ -129,6 +133,11 @@ pub fn draw(html: &mut Html, gantt: &Gantt<'_>) {
     let scale = scale(gantt.to);
     let rows = gantt.rows.get(gantt.page.clone()).unwrap_or_default();
     let ladder = Ladder {
+        top: if gantt.marks.is_empty() {
+            TOP
+        } else {
+            TOP + MARK
+        },
         first: gantt.page.start,
         count: rows.len(),
     };
@@ -155,7 +164,7 @@ pub fn draw(html: &mut Html, gantt: &Gantt<'_>) {
                 html,
                 scale,
                 &axis::ticks(scale, gantt.start, 7),
-                TOP - 6.0,
+                ladder.top - 6.0,
                 ladder.bottom(),
             );
             for mark in gantt.marks.iter().filter(|mark| scale.holds(mark.day)) {
@@ -184,24 +193,35 @@ fn spoken(rows: &[Row], to: f64) -> String {
 
 fn draw_mark(html: &mut Html, scale: Scale, ladder: Ladder, mark: &Mark) {
     let x = scale.x(mark.day);
-    figure::line(html, "deadline", (x, TOP - 22.0), (x, ladder.bottom()));
+    figure::line(
+        html,
+        "deadline",
+        (x, ladder.top - 22.0),
+        (x, ladder.bottom()),
+    );
     let right = x > (scale.left + scale.right) / 2.0;
     let (anchor, x) = if right {
         ("end", x + 4.0)
     } else {
         ("start", x - 4.0)
     };
-    figure::label(html, "deadline-text", (x, TOP - 28.0), anchor, &mark.label);
+    figure::label(
+        html,
+        "deadline-text",
+        (x, ladder.top - 28.0),
+        anchor,
+        &mark.label,
+    );
 }
 
 /// The arrows, cut off where they lead out of the slice.
 fn links(html: &mut Html, scale: Scale, ladder: Ladder, gantt: &Gantt<'_>) {
     let page = &gantt.page;
-    let height = ladder.bottom() - TOP;
-    let view = format!("0 {} {} {}", Px(TOP), Px(WIDTH), Px(height));
+    let height = ladder.bottom() - ladder.top;
+    let view = format!("0 {} {} {}", Px(ladder.top), Px(WIDTH), Px(height));
     let attrs: [crate::html::Attr<'_>; 5] = [
         ("x", &0),
-        ("y", &Px(TOP)),
+        ("y", &Px(ladder.top)),
         ("width", &Px(WIDTH)),
         ("height", &Px(height)),
         ("viewBox", &view),

@@ -164,25 +164,30 @@ fn subject(agent: &str) -> Option<&'static str> {
 }
 
 fn settle_first(html: &mut Html, plan: &EnrichedPlan) {
-    let errors = data(plan, "plan-lint").map_or(&[][..], |data| read::list(data, "/findings"));
-    let errors = errors
-        .iter()
-        .filter(|finding| read::text(finding, "/severity") == Some("error"))
-        .take(4);
+    let findings = data(plan, "plan-lint").map_or(&[][..], |data| read::list(data, "/findings"));
+    let of = |severity: &'static str| {
+        findings
+            .iter()
+            .filter(move |finding| read::text(finding, "/severity") == Some(severity))
+    };
+    // The deadline is what a client asks for first, even where it is only a warning.
+    let deadline = of("warning")
+        .filter(|finding| read::text(finding, "/rule") == Some("deadline-vs-schedule"));
+    let findings = of("error").take(4).chain(deadline.take(1));
     let risks = data(plan, "risk-exposure").map_or(&[][..], |data| read::list(data, "/items"));
     let risks = risks
         .iter()
         .filter(|item| read::text(item, "/band") == Some("severe"))
         .take(3);
-    let (errors, risks): (Vec<_>, Vec<_>) = (errors.collect(), risks.collect());
-    if errors.is_empty() && risks.is_empty() {
+    let (findings, risks): (Vec<_>, Vec<_>) = (findings.collect(), risks.collect());
+    if findings.is_empty() && risks.is_empty() {
         return;
     }
     html.leaf("h3", &[], "To settle first");
     html.element("ol", &[("class", &"first")], |html| {
-        for finding in errors {
+        for finding in findings {
             html.element("li", &[], |html| {
-                badge(html, "error");
+                badge(html, read::text(finding, "/severity").unwrap_or("error"));
                 html.text(" ")
                     .text(format::prose(
                         read::text(finding, "/message").unwrap_or("a finding without words"),

@@ -18,7 +18,7 @@ pub fn draw(html: &mut Html, plan: &EnrichedPlan, heading: Heading<'_>) {
             let findings = read::list(&entry.data, "/findings");
             if !findings.is_empty() {
                 html.leaf("h3", &[], "Quality signals");
-                findings_table(html, "Quality signals", findings);
+                findings_table(html, "Quality signals", findings, "plan-inventory");
             }
             artifacts(html, &entry.data);
         });

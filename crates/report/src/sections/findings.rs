@@ -1,5 +1,7 @@
 //! Where the plan contradicts itself, with the place and the numbers.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::enriched::EnrichedPlan;
@@ -8,6 +10,8 @@ use crate::html::Html;
 use crate::read;
 use crate::sections::frame::{Heading, badge, from_agent, place, row, section, shown_of, table};
 
+/// Findings of one rule at most: the rest say the same of other places.
+const OF_ONE_RULE_MOST: usize = 6;
 /// Findings in one table at most.
 const FINDINGS_MOST: usize = 60;
 
@@ -19,37 +23,54 @@ pub fn draw(html: &mut Html, plan: &EnrichedPlan, heading: Heading<'_>) {
             if findings.is_empty() {
                 html.p("None of the rules that could be applied found a contradiction.");
             } else {
-                findings_table(html, "Findings, the gravest first", findings);
-                shown_of(
-                    html,
-                    findings.len().min(FINDINGS_MOST),
-                    findings.len(),
-                    "findings",
-                    "plan-lint",
-                );
+                findings_table(html, "Findings, the gravest first", findings, "plan-lint");
             }
             rules(html, &entry.data);
         });
     });
 }
 
-/// A table of findings: severity, message, place, numbers.
-pub fn findings_table(html: &mut Html, caption: &str, findings: &[Value]) {
-    table(
-        html,
-        caption,
-        &[
-            ("", false),
-            ("Finding", false),
-            ("Where", false),
-            ("Numbers", false),
-        ],
-        |html| {
-            for finding in findings.iter().take(FINDINGS_MOST) {
-                row(html, |html| finding_row(html, finding));
-            }
-        },
-    );
+/// A table of findings: severity, message with its rule and place, numbers. Of one rule only the first few are shown.
+pub fn findings_table(html: &mut Html, caption: &str, findings: &[Value], agent: &str) {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut shown: Vec<&Value> = findings
+        .iter()
+        .filter(|finding| {
+            let of_rule = seen
+                .entry(read::text(finding, "/rule").unwrap_or(""))
+                .or_default();
+            *of_rule += 1;
+            *of_rule <= OF_ONE_RULE_MOST
+        })
+        .take(FINDINGS_MOST)
+        .collect();
+    // Of equally grave ones the deadline comes first: it is what a client asks for.
+    let gravity = |finding: &Value| match read::text(finding, "/severity") {
+        Some("error") => 0,
+        Some("warning") => 1,
+        _ => 2,
+    };
+    shown.sort_by_key(|finding| {
+        (
+            gravity(finding),
+            read::text(finding, "/rule") != Some("deadline-vs-schedule"),
+        )
+    });
+    let columns = [("", false), ("Finding", false), ("Numbers", false)];
+    table(html, caption, &columns, |html| {
+        for finding in &shown {
+            row(html, |html| finding_row(html, finding));
+        }
+    });
+    shown_of(html, shown.len(), findings.len(), "findings", agent);
+    let more: Vec<String> = seen
+        .iter()
+        .filter(|(_, count)| **count > OF_ONE_RULE_MOST)
+        .map(|(rule, count)| format!("{} more of {rule}", count - OF_ONE_RULE_MOST))
+        .collect();
+    if !more.is_empty() {
+        html.note("small", format!("Not shown: {}.", more.join(", ")));
+    }
 }
 
 fn finding_row(html: &mut Html, finding: &Value) {
@@ -59,13 +80,13 @@ fn finding_row(html: &mut Html, finding: &Value) {
     html.element("td", &[("class", &"wide")], |html| {
         let message = format::prose(read::text(finding, "/message").unwrap_or("–"));
         html.text(format::shortened(&message, 600));
-        if let Some(rule) = read::text(finding, "/rule") {
-            html.element("div", &[("class", &"detail")], |html| {
-                html.leaf("code", &[], rule);
-            });
-        }
+        html.element("div", &[("class", &"detail")], |html| {
+            if let Some(rule) = read::text(finding, "/rule") {
+                html.leaf("code", &[], rule).raw(" · ");
+            }
+            place(html, finding);
+        });
     });
-    html.element("td", &[("class", &"where")], |html| place(html, finding));
     html.element("td", &[("class", &"numbers")], |html| {
         let numbers = read::at(finding, "/numbers").and_then(Value::as_object);
         let shown = numbers

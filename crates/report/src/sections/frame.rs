@@ -113,7 +113,7 @@ pub fn place(html: &mut Html, item: &Value) {
 }
 
 /// Rows up to which a table is kept on one page.
-const KEPT_ROWS: usize = 14;
+const KEPT_ROWS: usize = 7;
 
 /// A table's head: each column's name, and whether it holds numbers.
 pub fn table(

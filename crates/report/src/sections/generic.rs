@@ -44,7 +44,7 @@ pub fn draw(html: &mut Html, entry: &EnrichmentEntry, heading: Heading<'_>) {
                 .all(|finding| read::text(finding, "/message").is_some());
         if known_findings {
             html.leaf("h3", &[], "Findings");
-            findings_table(html, "Findings", findings);
+            findings_table(html, "Findings", findings, &entry.agent);
         }
         let mut writer = Writer {
             end: html.len() + BYTES_MOST,

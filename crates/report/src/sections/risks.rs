@@ -237,7 +237,7 @@ fn assumptions(html: &mut Html, data: &Value) {
         ("", false),
         ("Assumption", false),
         ("Test now", false),
-        ("If wrong", false),
+        ("Leads to", false),
         ("Score", true),
     ];
     table(

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use serde_json::Value;
 
 use crate::charts::gantt::{self, Gantt, Mark, Row, RowKind};
+use crate::charts::histogram::when;
 use crate::enriched::EnrichedPlan;
 use crate::format;
 use crate::html::Html;
@@ -15,6 +16,9 @@ use crate::sections::frame::{Heading, from_agent, head, num, row, section, shown
 
 /// Activities in one drawing's pages at most: beyond, a Gantt chart is no longer read.
 const ACTIVITIES_MOST: usize = 150;
+
+/// A deadline beyond this many times the bars' length is told, not drawn: it would squeeze the bars.
+const DEADLINE_STRETCH: f64 = 1.6;
 
 /// Draws the section.
 pub fn draw(html: &mut Html, plan: &EnrichedPlan, heading: Heading<'_>) {
@@ -187,8 +191,6 @@ fn chart(html: &mut Html, data: &Value, view: View, deadline: Option<f64>) {
         ),
         View::Waterfall => ("One after another", "gantt-waterfall"),
     };
-    html.leaf("h3", &[], title);
-    legend(html, view);
     let links = if view == View::Network {
         links(data, &picture)
     } else {
@@ -199,19 +201,19 @@ fn chart(html: &mut Html, data: &Value, view: View, deadline: Option<f64>) {
         .iter()
         .map(|row| row.finish)
         .fold(0.0, f64::max);
-    // A deadline far beyond the bars would squeeze them.
-    let deadline = deadline.filter(|day| *day > 0.0 && *day < last * 1.5);
-    let to = deadline.map_or(last, |day| last.max(day * 1.01));
-    let marks: Vec<Mark> = deadline
+    let stated = deadline.filter(|day| *day > 0.0);
+    let near = stated.filter(|day| *day < last * DEADLINE_STRETCH);
+    let to = near.map_or(last, |day| last.max(day * 1.01));
+    let label = |day| format!("Deadline {}", when(day, start(data)));
+    let marks: Vec<Mark> = near
         .map(|day| Mark {
             day,
-            label: format!(
-                "Deadline {}",
-                crate::charts::histogram::when(day, start(data))
-            ),
+            label: label(day),
         })
         .into_iter()
         .collect();
+    html.leaf("h3", &[], title);
+    legend(html, view, near.is_some());
     let pages = gantt::pages(&picture.rows);
     for (number, page) in pages.iter().enumerate() {
         let gantt = Gantt {
@@ -228,9 +230,16 @@ fn chart(html: &mut Html, data: &Value, view: View, deadline: Option<f64>) {
     }
     let all = read::list(data, "/activities").len();
     shown_of(html, picture.shown, all, "activities", "critical-path");
+    if let Some(day) = stated.filter(|_| near.is_none()) {
+        let (date, later) = (when(day, start(data)), format::span(day - last));
+        html.note(
+            "small",
+            format!("The stated deadline, {date}, lies {later} after the last bar."),
+        );
+    }
 }
 
-fn legend(html: &mut Html, view: View) {
+fn legend(html: &mut Html, view: View, deadline: bool) {
     html.element("p", &[("class", &"legend")], |html| {
         let mut key = |class: &'static str, word: &'static str| {
             html.element("span", &[("class", &"key")], |html| {
@@ -245,7 +254,9 @@ fn legend(html: &mut Html, view: View) {
             key("k-critical", "critical by the stated dependencies");
             key("k-bar", "has slack by the stated dependencies");
         }
-        key("k-deadline", "stated deadline");
+        if deadline {
+            key("k-deadline", "stated deadline");
+        }
     });
 }
 
