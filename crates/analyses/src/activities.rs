@@ -109,6 +109,9 @@ pub struct Project {
     pub network: Network,
 }
 
+/// A task is not taken to last longer than this many days (2,737 years): sums stay exact, and dates exist.
+pub const DAYS_MAX: f64 = 1_000_000.0;
+
 /// A dependency between two phases stands for one between each two of their activities; beyond this many edges a plan is not
 /// taken at its word (real ones state some thirty).
 pub const LINKS_MAX: usize = 200_000;

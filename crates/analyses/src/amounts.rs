@@ -38,6 +38,10 @@ fn unit_days(word: &str) -> Option<f64> {
     }
 }
 
+/// Figures beyond these are no delay and no sum.
+const DELAY_DAYS_MAX: f64 = 1e6;
+const SUM_MAX: f64 = 1e18;
+
 /// Words that make a span of time a delay. Without one of them in the same sentence a span is not taken for a delay.
 const DELAY_WORDS: [&str; 14] = [
     "delay",
@@ -91,12 +95,14 @@ fn spans(text: &str, sentence: &[Token<'_>]) -> Vec<Delay> {
         {
             let first = &sentence[range.first];
             let quote = text[first.at..sentence[unit_at].end()].to_owned();
-            let low = range.low * range.low_unit.unwrap_or(unit);
-            found.push(Delay {
-                low: low.min(range.high * unit),
-                high: low.max(range.high * unit),
-                quote,
-            });
+            let (low, high) = (
+                range.low * range.low_unit.unwrap_or(unit),
+                range.high * unit,
+            );
+            let (low, high) = (low.min(high), low.max(high));
+            if high <= DELAY_DAYS_MAX {
+                found.push(Delay { low, high, quote });
+            }
             at = unit_at + 1;
         }
     }
@@ -278,7 +284,7 @@ fn sum(text: &str, tokens: &[Token<'_>], at: usize) -> Option<(Money, usize)> {
         currency: known.to_owned(),
         quote,
     };
-    Some((money, next))
+    (money.high <= SUM_MAX).then_some((money, next))
 }
 
 #[cfg(test)]
@@ -356,5 +362,6 @@ mod tests {
             []
         );
         assert_eq!(sums("The USD is strong. EUR too."), []);
+        assert_eq!(sums(&format!("EUR 1{}", "0".repeat(400))), []);
     }
 }

@@ -1,5 +1,7 @@
 //! The critical path method: when each activity may start, when it must, and what lies between.
 
+use std::collections::BTreeSet;
+
 use crate::network::Network;
 
 /// Differences up to this many days are rounding errors.
@@ -124,29 +126,42 @@ pub fn critical_chains(
         .map(|&i| chains[i])
         .fold(0, u64::saturating_add)
         .min(CHAINS_MAX);
-    let mut found = Vec::new();
-    let mut open: Vec<Vec<usize>> = starts.iter().rev().map(|&i| vec![i]).collect();
-    while let Some(chain) = open.pop() {
-        if found.len() == listed {
-            break;
-        }
-        let Some(&last) = chain.last() else { continue };
-        let on: Vec<usize> = network.successors[last]
+    let (follows, chains) = (&follows, &chains);
+    let next = |i: usize| {
+        network.successors[i]
             .iter()
             .copied()
-            .filter(|&s| follows(last, s) && chains[s] > 0)
-            .collect();
-        if on.is_empty() {
-            found.push(chain);
-            continue;
+            .filter(move |&s| follows(i, s) && chains[s] > 0)
+    };
+    (first_chains(&starts, next, listed), total)
+}
+
+/// The first `listed` walks from the starts to where there is no next, in order. One path is kept, not one for each branch.
+fn first_chains<I>(starts: &[usize], next: impl Fn(usize) -> I, listed: usize) -> Vec<Vec<usize>>
+where
+    I: Iterator<Item = usize>,
+{
+    let mut found = Vec::new();
+    for &start in starts {
+        let (mut path, mut open) = (vec![start], vec![next(start)]);
+        let mut at_end = true;
+        while found.len() < listed {
+            let Some(last) = open.last_mut() else { break };
+            if let Some(child) = last.next() {
+                path.push(child);
+                open.push(next(child));
+                at_end = true;
+                continue;
+            }
+            // Nothing follows: the end of a chain, unless we came back to it from one.
+            if std::mem::take(&mut at_end) {
+                found.push(path.clone());
+            }
+            path.pop();
+            open.pop();
         }
-        open.extend(
-            on.into_iter()
-                .rev()
-                .map(|s| [chain.as_slice(), &[s]].concat()),
-        );
     }
-    (found, total)
+    found
 }
 
 /// Counting stops here: a plan with a million equal chains has said enough.
@@ -158,40 +173,56 @@ pub fn lanes(schedule: &Schedule) -> Vec<usize> {
     let times = &schedule.times;
     let mut by_start: Vec<usize> = (0..times.len()).collect();
     by_start.sort_by(|&a, &b| times[a].es.total_cmp(&times[b].es).then(a.cmp(&b)));
-    let mut lane_of = vec![0; times.len()];
-    let mut free_from: Vec<f64> = Vec::new();
+    let mut by_end = by_start.clone();
+    let end = |i: usize| (times[i].ef, times[i].es);
+    by_end.sort_by(|&a, &b| {
+        let ((a_end, a_start), (b_end, b_start)) = (end(a), end(b));
+        a_end
+            .total_cmp(&b_end)
+            .then(a_start.total_cmp(&b_start))
+            .then(a.cmp(&b))
+    });
+    let mut lane_of = vec![usize::MAX; times.len()];
+    let (mut free, mut lanes) = (BTreeSet::new(), 0);
+    let mut ended = by_end.into_iter().peekable();
     for i in by_start {
-        let free = free_from
-            .iter()
-            .position(|&end| end <= times[i].es + TOLERANCE);
-        let lane = free.unwrap_or_else(|| {
-            free_from.push(0.0);
-            free_from.len() - 1
+        // One that has a lane and has ended gives it back. One of no duration may end before it has been given a lane.
+        while let Some(done) =
+            ended.next_if(|&e| times[e].ef <= times[i].es + TOLERANCE && lane_of[e] != usize::MAX)
+        {
+            free.insert(lane_of[done]);
+        }
+        lane_of[i] = free.pop_first().unwrap_or_else(|| {
+            lanes += 1;
+            lanes - 1
         });
-        free_from[lane] = times[i].ef;
-        lane_of[i] = lane;
     }
     lane_of
 }
 
 /// The greatest number of activities at work at one time, those of no duration not counted.
 pub fn most_at_once(schedule: &Schedule) -> usize {
-    let at_work = |t: &&Times| t.ef - t.es > TOLERANCE;
-    let begun = |now: f64| {
+    let at_work = || {
         schedule
             .times
             .iter()
-            .filter(at_work)
-            .filter(|t| t.es <= now + TOLERANCE && t.ef > now + TOLERANCE)
-            .count()
+            .filter(|times| times.ef - times.es > TOLERANCE)
     };
-    schedule
-        .times
-        .iter()
-        .filter(at_work)
-        .map(|t| begun(t.es))
-        .max()
-        .unwrap_or(0)
+    // At one moment ends come before starts.
+    let mut changes: Vec<(f64, bool)> = at_work()
+        .flat_map(|times| [(times.es + TOLERANCE, true), (times.ef, false)])
+        .collect();
+    changes.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let (mut now, mut most) = (0_usize, 0);
+    for (_, starts) in changes {
+        now = if starts {
+            now + 1
+        } else {
+            now.saturating_sub(1)
+        };
+        most = most.max(now);
+    }
+    most
 }
 
 #[cfg(test)]

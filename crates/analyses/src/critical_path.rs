@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 use planexe::plan::Plan;
-use planexe::view::Skipped;
+use planexe::view::{Skipped, View};
+use planexe::views::durations::TaskDuration;
 use planexe::views::{dependencies, durations, start, wbs};
 use serde_json::{Value, json};
 
-use crate::activities::{Activity, DurationSource, Phase, Project, project};
+use crate::activities::{Activity, DAYS_MAX, DurationSource, Phase, Project, project};
 use crate::calendar::{finish_date, start_date};
 use crate::catalog::{AnalysisError, Input};
 use crate::cpm::{Schedule, critical_chains, lanes, most_at_once, schedule};
@@ -41,7 +42,8 @@ impl Basis {
     /// # Errors
     /// When no task of the plan has a duration, names what was looked for.
     pub fn of(plan: &Plan) -> Result<Self, AnalysisError> {
-        let (tasks, estimates) = (wbs::wbs(plan), durations::durations(plan));
+        let (tasks, mut estimates) = (wbs::wbs(plan), durations::durations(plan));
+        drop_endless(&mut estimates);
         let (stated, start) = (dependencies::dependencies(plan), start::start(plan));
         let mut missing = Vec::new();
         if tasks.value.tasks.is_empty() {
@@ -100,6 +102,36 @@ impl Basis {
         });
         ends.collect()
     }
+}
+
+/// Passes over durations beyond [`DAYS_MAX`], and says so.
+fn drop_endless(view: &mut View<Vec<TaskDuration>>) {
+    let source = view.source.clone().unwrap_or_default();
+    let mut passed = Vec::new();
+    for estimate in &mut view.value {
+        let TaskDuration {
+            min,
+            realistic,
+            max,
+            ..
+        } = estimate;
+        for (key, days) in [
+            ("days_min", min),
+            ("days_realistic", realistic),
+            ("days_max", max),
+        ] {
+            if let Some(endless) = days.filter(|days| *days > DAYS_MAX) {
+                let reason = format!("{endless} days is longer than any task is taken to last");
+                passed.push(Skipped::new(
+                    &source,
+                    format!("{}/{key}", estimate.pointer),
+                    reason,
+                ));
+                *days = None;
+            }
+        }
+    }
+    view.skipped.extend(passed);
 }
 
 /// The analysis.

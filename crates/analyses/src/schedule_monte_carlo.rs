@@ -20,6 +20,9 @@ pub const ID: &str = "schedule-monte-carlo";
 /// Beyond this a trial more says nothing more, and both columns of finishes stay below 4 MB.
 pub const TRIALS_MAX: u64 = 200_000;
 
+/// Draws, at most: a few seconds. A plan of thousands of activities gets fewer trials, and is told so.
+const DRAWS_MAX: u64 = 50_000_000;
+
 /// Bins of a histogram, at most.
 const BINS_MAX: usize = 40;
 
@@ -41,11 +44,14 @@ struct Settings {
 /// When no task of the plan has a duration, or a parameter is out of its range.
 pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
     let Settings {
-        trials,
+        trials: wanted,
         seed,
         lambda,
     } = settings(input.parameters)?;
     let mut basis = Basis::of(input.plan)?;
+    let trials = wanted
+        .min(DRAWS_MAX / basis.project.activities.len().max(1) as u64)
+        .max(1);
     let perts: Vec<Pert> = basis
         .project
         .activities
@@ -76,6 +82,10 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
     let mut skipped = std::mem::take(&mut basis.skipped);
     skipped.extend(deadlines.skipped);
     skipped.extend(assumed_ranges(&basis));
+    if trials < wanted {
+        let reason = format!("so many activities that {trials} trials were made and not {wanted}");
+        skipped.push(Skipped::new(&basis.durations, "", reason));
+    }
     skipped.sort();
     skipped.dedup();
     Ok(json!({

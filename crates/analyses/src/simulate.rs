@@ -9,6 +9,9 @@ use crate::statistics::{correlation, ranks};
 /// all activities must be kept for them.
 pub const SENSITIVITY_TRIALS_MAX: usize = 20_000;
 
+/// Durations kept for them, at most: 40 MB. A plan of very many activities is correlated over fewer trials.
+const KEPT_MAX: usize = 5_000_000;
+
 /// What the trials showed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trials {
@@ -27,7 +30,9 @@ pub struct Trials {
 /// Draws every activity `trials` times, independently of each other, and reckons both finishes.
 pub fn simulate(network: &Network, durations: &[Pert], trials: usize, seed: u64) -> Trials {
     let samplers: Vec<Sampler> = durations.iter().map(Pert::sampler).collect();
-    let kept = trials.min(SENSITIVITY_TRIALS_MAX);
+    let kept = trials
+        .min(SENSITIVITY_TRIALS_MAX)
+        .min(KEPT_MAX / samplers.len().max(1));
     let mut columns: Vec<Vec<f64>> = samplers.iter().map(|_| Vec::with_capacity(kept)).collect();
     let (mut by_network, mut by_waterfall) =
         (Vec::with_capacity(trials), Vec::with_capacity(trials));

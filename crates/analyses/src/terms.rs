@@ -143,8 +143,8 @@ const COMMON_SHARE: f64 = 0.15;
 
 /// The terms of the activities, how many activities have each, and which are too common in the texts to tell anything.
 pub struct Index {
-    of_activity: Vec<BTreeSet<String>>,
-    frequency: BTreeMap<String, usize>,
+    activities: BTreeMap<String, Vec<usize>>,
+    rare: usize,
     common: BTreeSet<String>,
 }
 
@@ -165,70 +165,47 @@ impl Index {
         activities: impl IntoIterator<Item = &'t str>,
         texts: impl IntoIterator<Item = &'t str>,
     ) -> Self {
-        let (of_activity, frequency) = counted(activities);
-        let (of_text, in_texts) = counted(texts);
-        let most = (of_text.len() as f64 * COMMON_SHARE).max(2.0) as usize;
+        let (activities, count) = places_of_terms(activities);
+        let (in_texts, texts) = places_of_terms(texts);
+        let most = (texts as f64 * COMMON_SHARE).max(2.0) as usize;
         let common = in_texts
             .into_iter()
-            .filter(|(_, count)| *count > most)
-            .map(|(term, _)| term)
-            .collect();
+            .filter(|(_, texts)| texts.len() > most)
+            .map(|(term, _)| term);
+        let rare = (count as f64 * RARE_SHARE).max(1.0) as usize;
         Self {
-            of_activity,
-            frequency,
-            common,
+            activities,
+            rare,
+            common: common.collect(),
         }
     }
 
     /// The activities that a text speaks of, most shared terms first, at most `most`. Evidence is a shared rare pair of words, or
     /// three shared rare long words.
     pub fn mentions(&self, text: &str, most: usize) -> Vec<Mention> {
-        let rare = (self.of_activity.len() as f64 * RARE_SHARE).max(1.0) as usize;
-        let mut places: Vec<Place> = terms(text);
-        places.retain(|place| {
-            let count = self.frequency.get(&place.term);
-            count.is_some_and(|&count| count <= rare) && !self.common.contains(&place.term)
-        });
-        let mut found: Vec<(usize, Mention)> = Vec::new();
-        for (activity, own) in self.of_activity.iter().enumerate() {
-            let mut told = BTreeSet::new();
-            let shared: Vec<&Place> = places
-                .iter()
-                .filter(|p| own.contains(&p.term) && told.insert(p.term.as_str()))
-                .collect();
-            let pairs = shared.iter().filter(|place| place.pair).count();
-            let words = shared.len() - pairs;
-            if pairs == 0 && words < 3 {
-                continue;
+        let places = terms(text);
+        let mut told = BTreeSet::new();
+        let mut shared: BTreeMap<usize, Vec<&Place>> = BTreeMap::new();
+        for place in places
+            .iter()
+            .filter(|place| told.insert(place.term.as_str()))
+        {
+            let activities = self
+                .activities
+                .get(&place.term)
+                .filter(|found| found.len() <= self.rare);
+            for &activity in activities
+                .filter(|_| !self.common.contains(&place.term))
+                .into_iter()
+                .flatten()
+            {
+                shared.entry(activity).or_default().push(place);
             }
-            // A pair says what its words say: they are not told again beside it.
-            let evidence: Vec<&Place> = shared
-                .iter()
-                .copied()
-                .filter(|p| {
-                    p.pair
-                        || !shared
-                            .iter()
-                            .any(|q| q.pair && q.from <= p.from && p.to <= q.to)
-                })
-                .collect();
-            let Some(first) = evidence.first() else {
-                continue;
-            };
-            let quote = around(text, first.from, first.to);
-            let terms = evidence
-                .iter()
-                .map(|p| text[p.from..p.to].to_lowercase())
-                .collect();
-            found.push((
-                pairs * 2 + words,
-                Mention {
-                    activity,
-                    terms,
-                    quote,
-                },
-            ));
         }
+        let mut found: Vec<(usize, Mention)> = shared
+            .into_iter()
+            .filter_map(|(activity, shared)| mention(text, activity, &shared))
+            .collect();
         found.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.activity.cmp(&b.1.activity)));
         found
             .into_iter()
@@ -238,17 +215,54 @@ impl Index {
     }
 }
 
-/// The terms of each text, and how many texts have each term.
-fn counted<'t>(
-    texts: impl IntoIterator<Item = &'t str>,
-) -> (Vec<BTreeSet<String>>, BTreeMap<String, usize>) {
-    let collect = |text: &str| terms(text).into_iter().map(|place| place.term).collect();
-    let of_text: Vec<BTreeSet<String>> = texts.into_iter().map(collect).collect();
-    let mut frequency = BTreeMap::new();
-    for term in of_text.iter().flatten() {
-        *frequency.entry(term.clone()).or_insert(0) += 1;
+/// What the shared terms prove, and how much: nothing when they are too few.
+fn mention(text: &str, activity: usize, shared: &[&Place]) -> Option<(usize, Mention)> {
+    let pairs = shared.iter().filter(|place| place.pair).count();
+    let words = shared.len() - pairs;
+    if pairs == 0 && words < 3 {
+        return None;
     }
-    (of_text, frequency)
+    // A pair says what its words say: they are not told again beside it.
+    let within = |p: &Place| {
+        shared
+            .iter()
+            .any(|q| q.pair && q.from <= p.from && p.to <= q.to)
+    };
+    let evidence: Vec<&Place> = shared
+        .iter()
+        .copied()
+        .filter(|p| p.pair || !within(p))
+        .collect();
+    let first = evidence.first()?;
+    let quote = around(text, first.from, first.to);
+    let terms = evidence
+        .iter()
+        .map(|p| text[p.from..p.to].to_lowercase())
+        .collect();
+    Some((
+        pairs * 2 + words,
+        Mention {
+            activity,
+            terms,
+            quote,
+        },
+    ))
+}
+
+/// Of each term the texts that have it, and how many texts there are.
+fn places_of_terms<'t>(
+    texts: impl IntoIterator<Item = &'t str>,
+) -> (BTreeMap<String, Vec<usize>>, usize) {
+    let mut found: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut count = 0;
+    for (at, text) in texts.into_iter().enumerate() {
+        let own: BTreeSet<String> = terms(text).into_iter().map(|place| place.term).collect();
+        for term in own {
+            found.entry(term).or_default().push(at);
+        }
+        count = at + 1;
+    }
+    (found, count)
 }
 
 /// Some words before and after a place in a text, with ellipses where it is cut.

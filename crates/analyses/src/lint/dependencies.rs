@@ -1,5 +1,7 @@
 //! Rules over the stated dependencies.
 
+use std::collections::BTreeMap;
+
 use planexe::views::dependencies::Dependency;
 use serde_json::Value;
 
@@ -18,12 +20,12 @@ fn project<'f>(facts: &'f Facts<'_>) -> Result<&'f Project, String> {
 
 /// A dependency names an id that the work breakdown structure does not know.
 pub fn unknown(facts: &Facts<'_>) -> Answer {
-    let ((stated, source), (wbs, _)) = (facts.stated()?, facts.tasks()?);
-    let known = |id: &str| wbs.task(id).is_some() || wbs.root.as_deref() == Some(id);
+    let (stated, source) = facts.stated()?;
+    facts.tasks()?;
     let mut found = Vec::new();
     for edge in stated {
         for id in [&edge.dependent, &edge.depends_on] {
-            if !known(id) {
+            if !facts.knows(id) {
                 let message = format!(
                     "A dependency names {id}, which is no task of the work breakdown structure."
                 );
@@ -63,12 +65,12 @@ pub fn to_itself(facts: &Facts<'_>) -> Answer {
 /// The same dependency stated again.
 pub fn duplicate(facts: &Facts<'_>) -> Answer {
     let (stated, source) = facts.stated()?;
-    let same =
-        |a: &Dependency, b: &Dependency| a.dependent == b.dependent && a.depends_on == b.depends_on;
+    let mut first: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     let mut found = Vec::new();
-    for (at, edge) in stated.iter().enumerate() {
-        if let Some(first) = stated[..at].iter().find(|before| same(before, edge)) {
-            let (one, other) = (facts.name(&edge.dependent), facts.name(&edge.depends_on));
+    for edge in stated {
+        let (one, other) = (edge.dependent.as_str(), edge.depends_on.as_str());
+        if let Some(before) = first.get(&(one, other)) {
+            let (one, other) = (facts.name(one), facts.name(other));
             let message = format!("That {one} waits for {other} is stated twice.");
             let finding = Finding::new(
                 "dependency-duplicate",
@@ -76,7 +78,9 @@ pub fn duplicate(facts: &Facts<'_>) -> Answer {
                 (source, &edge.pointer),
                 message,
             );
-            found.push(finding.with("firstAt", first.pointer.as_str()));
+            found.push(finding.with("firstAt", *before));
+        } else {
+            first.insert((one, other), &edge.pointer);
         }
     }
     Ok(found)

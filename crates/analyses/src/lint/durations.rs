@@ -38,16 +38,23 @@ fn parents<'f>(facts: &'f Facts<'_>) -> Result<(Vec<Parent<'f>>, &'f str), Strin
             .filter(|(_, s)| *s == DurationSource::Stated)
             .map(|(d, _)| d)
     };
+    let mut parts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for task in &wbs.tasks {
+        if let Some(parent) = &task.parent {
+            parts.entry(parent).or_default().push(&task.id);
+        }
+    }
     let mut found = Vec::new();
     for task in &wbs.tasks {
         let (Some(estimate), Some(own)) = (by_task.get(task.id.as_str()), known(&task.id)) else {
             continue;
         };
-        let children: Vec<(&str, f64)> = wbs
-            .children(&task.id)
-            .filter_map(|c| Some((c.id.as_str(), known(&c.id)?)))
+        let parts = parts.get(task.id.as_str()).map_or(&[][..], Vec::as_slice);
+        let children: Vec<(&str, f64)> = parts
+            .iter()
+            .filter_map(|part| Some((*part, known(part)?)))
             .collect();
-        let all = wbs.children(&task.id).count();
+        let all = parts.len();
         let longest = children.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
         // With a child unknown nothing can be said of the sum.
         if let Some(longest) = longest.filter(|_| children.len() == all) {
@@ -183,10 +190,9 @@ pub fn duration_missing(facts: &Facts<'_>) -> Answer {
 
 /// An estimate of a task that the work breakdown structure does not know.
 pub fn duration_without_task(facts: &Facts<'_>) -> Answer {
-    let ((wbs, _), (estimates, source)) = (facts.tasks()?, facts.estimates()?);
-    let root = wbs.root.as_deref();
-    let unknown =
-        |e: &&TaskDuration| wbs.task(&e.task_id).is_none() && root != Some(e.task_id.as_str());
+    facts.tasks()?;
+    let (estimates, source) = facts.estimates()?;
+    let unknown = |e: &&TaskDuration| !facts.knows(&e.task_id);
     let finding = |e: &TaskDuration| {
         let message = format!(
             "An estimate of {}, which is no task of the work breakdown structure.",

@@ -1,5 +1,7 @@
 //! What the rules look at, read once.
 
+use std::collections::BTreeMap;
+
 use planexe::plan::Plan;
 use planexe::view::{Skipped, View};
 use planexe::views::currency::{self, Currency};
@@ -11,7 +13,7 @@ use planexe::views::project_plan::{self, ProjectPlan};
 use planexe::views::risks::{self, Risk};
 use planexe::views::self_audit::{self, AuditItem};
 use planexe::views::start::{self, Start};
-use planexe::views::wbs::{self, Wbs};
+use planexe::views::wbs::{self, Wbs, WbsTask};
 
 use crate::critical_path::Basis;
 
@@ -41,14 +43,18 @@ pub struct Facts<'p> {
     pub project_plan: View<ProjectPlan>,
     /// The network; `None` when no task has a duration.
     pub basis: Option<Basis>,
+    places: BTreeMap<String, usize>,
 }
 
 impl<'p> Facts<'p> {
     /// Reads a plan.
     pub fn of(plan: &'p Plan) -> Self {
+        let wbs = wbs::wbs(plan);
+        let tasks = wbs.value.tasks.iter().enumerate();
         Self {
             plan,
-            wbs: wbs::wbs(plan),
+            places: tasks.map(|(at, task)| (task.id.clone(), at)).collect(),
+            wbs,
             durations: durations::durations(plan),
             dependencies: dependencies::dependencies(plan),
             start: start::start(plan),
@@ -105,9 +111,21 @@ impl<'p> Facts<'p> {
         })
     }
 
+    /// The task of this id.
+    pub fn task(&self, id: &str) -> Option<&WbsTask> {
+        self.places
+            .get(id)
+            .and_then(|&at| self.wbs.value.tasks.get(at))
+    }
+
+    /// Whether the id is a task's or the project's own.
+    pub fn knows(&self, id: &str) -> bool {
+        self.places.contains_key(id) || self.wbs.value.root.as_deref() == Some(id)
+    }
+
     /// A task's name in quotation marks, or its id.
     pub fn name(&self, id: &str) -> String {
-        let named = self.wbs.value.task(id).map(|task| task.name.as_str());
+        let named = self.task(id).map(|task| task.name.as_str());
         format!("\u{201c}{}\u{201d}", named.unwrap_or(id))
     }
 }

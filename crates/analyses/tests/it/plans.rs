@@ -99,6 +99,11 @@ pub fn perform_with(
 
 /// Performs all six, each with the outputs of those before it.
 pub fn perform_all(plan: &Plan) -> Outputs {
+    perform_all_with(plan, &Map::new())
+}
+
+/// The same with parameters for whoever knows them.
+pub fn perform_all_with(plan: &Plan, parameters: &Map<String, Value>) -> Outputs {
     let order = [
         "plan-inventory",
         "plan-lint",
@@ -109,7 +114,7 @@ pub fn perform_all(plan: &Plan) -> Outputs {
     ];
     let mut outputs = Outputs::new();
     for id in order {
-        let output = perform(id, plan, &outputs);
+        let output = perform_with(id, plan, &outputs, parameters);
         outputs.insert(id.to_owned(), output);
     }
     outputs

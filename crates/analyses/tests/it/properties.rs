@@ -11,7 +11,7 @@ use analyses::statistics::quantile;
 use planexe::plan::Plan;
 use proptest::prelude::*;
 
-use crate::plans::{perform_all, read, root};
+use crate::plans::{perform_all_with, read, root};
 
 /// Days of up to eight activities, and edges that only lead forward.
 fn network() -> impl Strategy<Value = (Vec<f64>, Network)> {
@@ -177,11 +177,12 @@ fn harmed(which: &[(usize, Harm)]) -> Plan {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn a_harmed_plan_is_analysed_or_refused_by_name(which in prop::collection::vec((0_usize..9, harm()), 1..4)) {
-        for (id, output) in perform_all(&harmed(&which)) {
+        let few = [("trials".to_owned(), 50.into())].into_iter().collect();
+        for (id, output) in perform_all_with(&harmed(&which), &few) {
             match output {
                 Ok(_) | Err(AnalysisError::MissingInput(_)) => {}
                 Err(error) => prop_assert!(false, "{id}: {error}"),

@@ -4,8 +4,10 @@ use analyses::catalog::{self, AnalysisError};
 use domain::agent::definition::AgentDefinition;
 use serde_json::{Map, Value, json};
 
-use crate::bakery::{DURATIONS, TREE, clean, made, rules, with};
-use crate::plans::{Outputs, definition, perform, perform_all, perform_with, plan};
+use crate::bakery::{DEPENDENCIES, DURATIONS, TREE, clean, made, rules, with};
+use crate::plans::{
+    Outputs, definition, perform, perform_all, perform_all_with, perform_with, plan,
+};
 
 #[test]
 fn the_critical_path_of_the_small_plan_is_the_hand_reckoned_one() {
@@ -221,4 +223,45 @@ fn definitions_are_agent_definitions_whose_defaults_are_those_of_the_code() {
         with,
         perform("schedule-monte-carlo", &made(&clean()), &Outputs::new())
     );
+}
+
+#[test]
+fn a_duration_without_an_end_is_passed_over_and_said() {
+    let files = with(DURATIONS, "/1/days_max", json!(1e300));
+    let output = perform("schedule-monte-carlo", &made(&files), &Outputs::new()).unwrap();
+    assert_eq!(output["activities"][0]["max"], 10.0);
+    let told = output["skipped"].as_array().unwrap();
+    assert!(
+        told.iter().any(|s| s["pointer"] == "/1/days_max"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_plan_of_thousands_of_tasks_is_analysed_too() {
+    const TASKS: usize = 3_000;
+    let ids: Vec<String> = (0..TASKS).map(|i| format!("t{i}")).collect();
+    let tasks = ids
+        .iter()
+        .map(|id| json!({ "id": id, "description": id, "task_children": [] }));
+    let rows = ids
+        .iter()
+        .map(|id| json!({ "task_id": id, "days_min": 0, "days_realistic": 0, "days_max": 1 }));
+    let waits = ids.windows(2).map(|pair| {
+        json!({ "dependent_task_id": pair[1], "depends_on_task_id_list": [pair[0], ids[0]] })
+    });
+    let mut files = clean();
+    files.insert(
+        TREE,
+        json!({ "wbs_project": { "id": "r", "task_children": tasks.collect::<Vec<_>>() } }),
+    );
+    files.insert(DURATIONS, rows.collect());
+    files.insert(
+        DEPENDENCIES,
+        json!({ "task_dependency_details": waits.collect::<Vec<_>>() }),
+    );
+    let few = [("trials".to_owned(), json!(20))].into_iter().collect();
+    for (id, output) in perform_all_with(&made(&files), &few) {
+        output.unwrap_or_else(|error| panic!("{id}: {error}"));
+    }
 }
