@@ -3,6 +3,7 @@
 //! [`decide`] says what a command makes happen; [`evolve`] says what that does to the state. Neither reads a clock, a
 //! database or chance: whatever an answer depends on is a parameter.
 
+mod asked;
 pub mod command;
 pub mod decide;
 pub mod ending;
@@ -10,6 +11,7 @@ pub mod event;
 pub mod evolve;
 pub mod graph;
 pub mod needs;
+mod report;
 pub mod select;
 pub mod standing;
 pub mod state;

@@ -1,17 +1,18 @@
 //! What a command makes happen: a function of the state, the command and the facts.
 
-use crate::agent::retry::{self, ErrorClass};
 use crate::artifact::{Enrichment, EnrichmentStatus};
-use crate::orchestration::command::{Command, Facts, Holder, Output, Rejected, Report};
+use crate::orchestration::asked::{approve, cancel_all, cancel_step, pause, resume};
+use crate::orchestration::command::{Command, Facts, Holder, Rejected};
 use crate::orchestration::ending::Ending;
 use crate::orchestration::event::{Created, EndedAs, Event, FailCause, SkipCause};
 use crate::orchestration::graph::{Graph, StepIndex};
+use crate::orchestration::report::{expire, finish};
 use crate::orchestration::standing::{Standing, Wait};
-use crate::orchestration::state::{Head, Orchestration, Status, StepState};
+use crate::orchestration::state::{Head, Orchestration, Status};
 use crate::orchestration::tick;
 use crate::values::hash::ContentHash;
 use crate::values::ids::StepId;
-use crate::values::time::{Millis, Timestamp};
+use crate::values::time::Timestamp;
 
 /// A step whose holders lapse this often fails: it may be what kills them.
 pub const LAPSES_MAX: u32 = 3;
@@ -219,7 +220,8 @@ fn start(
     }])
 }
 
-fn complete<'a>(
+/// The step ends with an enrichment, which makes the next version.
+pub(super) fn complete<'a>(
     state: &'a Orchestration,
     head: &Head,
     index: StepIndex,
@@ -247,160 +249,8 @@ fn complete<'a>(
     ending
 }
 
-/// The step at `id`, if `attempt` is the one in flight.
-fn current(state: &Orchestration, id: &StepId, attempt: u32) -> Result<StepIndex, Rejected> {
-    let (index, step) = state
-        .step(id)
-        .ok_or_else(|| Rejected::UnknownStep(id.clone()))?;
-    if step.state == StepState::Running && step.attempt == attempt {
-        Ok(index)
-    } else {
-        Err(Rejected::Stale {
-            step: id.clone(),
-            attempt,
-        })
-    }
-}
-
-fn finish(
-    state: &Orchestration,
-    id: &StepId,
-    attempt: u32,
-    holder: Holder,
-    report: &Report,
-    now: Timestamp,
-) -> Result<Vec<Event>, Rejected> {
-    let index = current(state, id, attempt)?;
-    let (Some(head), true) = (&state.head, state.steps[index].holder == Some(holder)) else {
-        return Err(Rejected::Stale {
-            step: id.clone(),
-            attempt,
-        });
-    };
-    let keep = |output: &Output, status, reason: Option<String>| {
-        let rules = state.graph.rules(index);
-        let input = state.steps[index].input.unwrap_or_default();
-        let enrichment = Enrichment {
-            status,
-            input,
-            data: output.data,
-            reason,
-            cost: rules.cost,
-            reused_from: None,
-        };
-        complete(
-            state,
-            head,
-            index,
-            state.steps[index].number.unwrap_or(0),
-            Some(attempt),
-            enrichment,
-        )
-        .settle()
-    };
-    let asked = cancel_reason(state, index);
-    match report {
-        Report::Completed(output) => Ok(keep(output, EnrichmentStatus::Completed, None)),
-        Report::Partial { output, reason } => Ok(keep(
-            output,
-            EnrichmentStatus::Partial,
-            Some(reason.clone()),
-        )),
-        Report::Cancelled { kept } => match (asked, kept) {
-            (Some(reason), Some(output)) => {
-                Ok(keep(output, EnrichmentStatus::Partial, Some(reason)))
-            }
-            (Some(reason), None) => Ok(cancelled(state, index, reason)),
-            (None, _) => Ok(vec![
-                failed_event(id, attempt, ErrorClass::Transient, "its holder stopped"),
-                Event::RetryScheduled {
-                    step: id.clone(),
-                    retries: state.steps[index].retries,
-                    due_at: now,
-                },
-            ]),
-        },
-        Report::Failed {
-            class,
-            message,
-            retry_after,
-            kept,
-        } => {
-            let mut events = vec![failed_event(id, attempt, *class, message)];
-            let retry = || retry_event(state, index, attempt, *class, *retry_after, now);
-            events.extend(match (asked, kept) {
-                (Some(reason), None) => cancelled(state, index, reason),
-                (None, _) if retry().is_some() => retry().into_iter().collect(),
-                (_, Some(output)) => keep(output, EnrichmentStatus::Partial, Some(message.clone())),
-                (None, None) => {
-                    let ended = if *class == ErrorClass::Timeout {
-                        EndedAs::Timeout
-                    } else {
-                        EndedAs::Failed
-                    };
-                    fail(
-                        state,
-                        index,
-                        ended,
-                        FailCause::Attempt {
-                            class: *class,
-                            message: message.clone(),
-                        },
-                    )
-                }
-            });
-            Ok(events)
-        }
-    }
-}
-
-fn failed_event(id: &StepId, attempt: u32, class: ErrorClass, message: &str) -> Event {
-    Event::AttemptFailed {
-        step: id.clone(),
-        attempt,
-        class,
-        message: message.to_owned(),
-    }
-}
-
-/// Why the step was asked to stop, if it was.
-fn cancel_reason(state: &Orchestration, index: StepIndex) -> Option<String> {
-    let whole = state.head.as_ref()?.cancelling.as_ref();
-    let asked = whole.or(state.steps[index].cancelling.as_ref());
-    asked.map(|cancelling| cancelling.reason.clone())
-}
-
-/// The retry that the limits allow, if any. A rate limit uses no retry.
-fn retry_event(
-    state: &Orchestration,
-    index: StepIndex,
-    attempt: u32,
-    class: ErrorClass,
-    retry_after: Option<Millis>,
-    now: Timestamp,
-) -> Option<Event> {
-    let (rules, step) = (state.graph.rules(index), &state.steps[index]);
-    let counts = class != ErrorClass::RateLimited;
-    if !class.retryable() || (counts && step.retries >= rules.max_retries) {
-        return None;
-    }
-    // The jitter hashes the orchestration's pinned graph and place: derived, so that one log gives the same times.
-    let name = format!(
-        "{}/{}/{}",
-        state.head.as_ref()?.pinned,
-        state.head.as_ref()?.created_at.0,
-        rules.id
-    );
-    let wait = retry::delay(&name, attempt, step.retries, retry_after);
-    Some(Event::RetryScheduled {
-        step: rules.id.clone(),
-        retries: step.retries + u32::from(counts),
-        due_at: now + wait,
-    })
-}
-
 /// The step ends without an enrichment; the whole too when it aborts.
-pub fn fail(
+pub(super) fn fail(
     state: &Orchestration,
     index: StepIndex,
     ended: EndedAs,
@@ -426,7 +276,8 @@ pub fn fail(
     ending.settle()
 }
 
-fn cancelled(state: &Orchestration, index: StepIndex, reason: String) -> Vec<Event> {
+/// The step is stopped, as asked.
+pub(super) fn cancelled(state: &Orchestration, index: StepIndex, reason: String) -> Vec<Event> {
     let mut ending = Ending::of(state);
     ending.end(
         index,
@@ -437,154 +288,4 @@ fn cancelled(state: &Orchestration, index: StepIndex, reason: String) -> Vec<Eve
         },
     );
     ending.settle()
-}
-
-fn expire(
-    state: &Orchestration,
-    id: &StepId,
-    attempt: u32,
-    now: Timestamp,
-) -> Result<Vec<Event>, Rejected> {
-    let index = current(state, id, attempt)?;
-    let lapses = state.steps[index].lapses + 1;
-    let mut events = vec![Event::AttemptExpired {
-        step: id.clone(),
-        attempt,
-        lapses,
-    }];
-    events.extend(if let Some(reason) = cancel_reason(state, index) {
-        cancelled(state, index, reason)
-    } else if lapses >= LAPSES_MAX {
-        fail(state, index, EndedAs::Failed, FailCause::Lapsed)
-    } else {
-        vec![Event::RetryScheduled {
-            step: id.clone(),
-            retries: state.steps[index].retries,
-            due_at: now,
-        }]
-    });
-    Ok(events)
-}
-
-/// The unended step at `id`.
-fn unended(state: &Orchestration, id: &StepId) -> Result<StepIndex, Rejected> {
-    let (index, step) = state
-        .step(id)
-        .ok_or_else(|| Rejected::UnknownStep(id.clone()))?;
-    match step.state.ended() {
-        Some(ended) => Err(Rejected::StepEnded {
-            step: id.clone(),
-            ended: ended.name(),
-        }),
-        None => Ok(index),
-    }
-}
-
-fn pause(
-    state: &Orchestration,
-    head: &Head,
-    step: Option<&StepId>,
-) -> Result<Vec<Event>, Rejected> {
-    let paused_at = match step {
-        Some(id) => state.steps[unended(state, id)?].paused_at,
-        None => head.paused_at,
-    };
-    Ok(if paused_at.is_some() {
-        Vec::new()
-    } else {
-        vec![Event::Paused {
-            step: step.cloned(),
-        }]
-    })
-}
-
-fn resume(
-    state: &Orchestration,
-    head: &Head,
-    step: Option<&StepId>,
-) -> Result<Vec<Event>, Rejected> {
-    let paused_at = match step {
-        Some(id) => state.steps[unended(state, id)?].paused_at,
-        None => head.paused_at,
-    };
-    Ok(if paused_at.is_none() {
-        Vec::new()
-    } else {
-        vec![Event::Resumed {
-            step: step.cloned(),
-        }]
-    })
-}
-
-fn cancel_all(
-    state: &Orchestration,
-    head: &Head,
-    reason: &str,
-    deadline: Timestamp,
-    now: Timestamp,
-) -> Vec<Event> {
-    if head
-        .cancelling
-        .as_ref()
-        .is_some_and(|cancelling| cancelling.deadline <= deadline)
-    {
-        return Vec::new();
-    }
-    let mut ending = Ending::of(state);
-    ending.cancel(reason);
-    ending.note(Event::CancelRequested {
-        step: None,
-        reason: reason.to_owned(),
-        deadline,
-    });
-    for (index, step) in state.steps.iter().enumerate() {
-        let spared = step.state == StepState::Running && deadline > now;
-        if step.state.ended().is_none() && !spared {
-            let event = Event::StepCancelled {
-                step: state.graph.rules(index).id.clone(),
-                reason: reason.to_owned(),
-            };
-            ending.end(index, EndedAs::Cancelled, event);
-        }
-    }
-    ending.settle()
-}
-
-fn cancel_step(
-    state: &Orchestration,
-    id: &StepId,
-    reason: &str,
-    deadline: Timestamp,
-    now: Timestamp,
-) -> Result<Vec<Event>, Rejected> {
-    let index = unended(state, id)?;
-    let step = &state.steps[index];
-    if step
-        .cancelling
-        .as_ref()
-        .is_some_and(|earlier| earlier.deadline <= deadline)
-    {
-        return Ok(Vec::new());
-    }
-    let mut events = vec![Event::CancelRequested {
-        step: Some(id.clone()),
-        reason: reason.to_owned(),
-        deadline,
-    }];
-    if step.state != StepState::Running || deadline <= now {
-        events.extend(cancelled(state, index, reason.to_owned()));
-    }
-    Ok(events)
-}
-
-fn approve(state: &Orchestration, id: &StepId, by: &str) -> Result<Vec<Event>, Rejected> {
-    let index = unended(state, id)?;
-    if state.steps[index].state != StepState::Parked {
-        return Err(Rejected::NotParked(id.clone()));
-    }
-    Ok(vec![Event::StepReady {
-        step: id.clone(),
-        gate: None,
-        approved_by: Some(by.to_owned()),
-    }])
 }

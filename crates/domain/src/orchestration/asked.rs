@@ -1,0 +1,137 @@
+//! What people ask of an orchestration on its way: pause, resume, cancel and approve.
+
+use crate::orchestration::command::Rejected;
+use crate::orchestration::decide::cancelled;
+use crate::orchestration::ending::Ending;
+use crate::orchestration::event::{EndedAs, Event};
+use crate::orchestration::graph::StepIndex;
+use crate::orchestration::state::{Head, Orchestration, StepState};
+use crate::values::ids::StepId;
+use crate::values::time::Timestamp;
+
+/// The unended step at `id`.
+fn unended(state: &Orchestration, id: &StepId) -> Result<StepIndex, Rejected> {
+    let (index, step) = state
+        .step(id)
+        .ok_or_else(|| Rejected::UnknownStep(id.clone()))?;
+    match step.state.ended() {
+        Some(ended) => Err(Rejected::StepEnded {
+            step: id.clone(),
+            ended: ended.name(),
+        }),
+        None => Ok(index),
+    }
+}
+
+pub(super) fn pause(
+    state: &Orchestration,
+    head: &Head,
+    step: Option<&StepId>,
+) -> Result<Vec<Event>, Rejected> {
+    let paused_at = match step {
+        Some(id) => state.steps[unended(state, id)?].paused_at,
+        None => head.paused_at,
+    };
+    Ok(if paused_at.is_some() {
+        Vec::new()
+    } else {
+        vec![Event::Paused {
+            step: step.cloned(),
+        }]
+    })
+}
+
+pub(super) fn resume(
+    state: &Orchestration,
+    head: &Head,
+    step: Option<&StepId>,
+) -> Result<Vec<Event>, Rejected> {
+    let paused_at = match step {
+        Some(id) => state.steps[unended(state, id)?].paused_at,
+        None => head.paused_at,
+    };
+    Ok(if paused_at.is_none() {
+        Vec::new()
+    } else {
+        vec![Event::Resumed {
+            step: step.cloned(),
+        }]
+    })
+}
+
+pub(super) fn cancel_all(
+    state: &Orchestration,
+    head: &Head,
+    reason: &str,
+    deadline: Timestamp,
+    now: Timestamp,
+) -> Vec<Event> {
+    if head
+        .cancelling
+        .as_ref()
+        .is_some_and(|cancelling| cancelling.deadline <= deadline)
+    {
+        return Vec::new();
+    }
+    let mut ending = Ending::of(state);
+    ending.cancel(reason);
+    ending.note(Event::CancelRequested {
+        step: None,
+        reason: reason.to_owned(),
+        deadline,
+    });
+    for (index, step) in state.steps.iter().enumerate() {
+        let spared = step.state == StepState::Running && deadline > now;
+        if step.state.ended().is_none() && !spared {
+            let event = Event::StepCancelled {
+                step: state.graph.rules(index).id.clone(),
+                reason: reason.to_owned(),
+            };
+            ending.end(index, EndedAs::Cancelled, event);
+        }
+    }
+    ending.settle()
+}
+
+pub(super) fn cancel_step(
+    state: &Orchestration,
+    id: &StepId,
+    reason: &str,
+    deadline: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<Event>, Rejected> {
+    let index = unended(state, id)?;
+    let step = &state.steps[index];
+    if step
+        .cancelling
+        .as_ref()
+        .is_some_and(|earlier| earlier.deadline <= deadline)
+    {
+        return Ok(Vec::new());
+    }
+    let mut events = vec![Event::CancelRequested {
+        step: Some(id.clone()),
+        reason: reason.to_owned(),
+        deadline,
+    }];
+    if step.state != StepState::Running || deadline <= now {
+        events.extend(cancelled(state, index, reason.to_owned()));
+    }
+    Ok(events)
+}
+
+pub(super) fn approve(
+    state: &Orchestration,
+    id: &StepId,
+    by: &str,
+) -> Result<Vec<Event>, Rejected> {
+    let index = unended(state, id)?;
+    if state.steps[index].state != StepState::Parked {
+        return Err(Rejected::NotParked(id.clone()));
+    }
+    Ok(vec![Event::StepReady {
+        step: id.clone(),
+        gate: None,
+        approved_by: Some(by.to_owned()),
+    }])
+}
