@@ -118,6 +118,15 @@ impl Html {
         self.out.matches(markup).count()
     }
 
+    /// The length of the text that a reader sees, in bytes.
+    pub fn visible(&self) -> usize {
+        let texts = self
+            .out
+            .split('<')
+            .filter_map(|piece| piece.split_once('>'));
+        texts.map(|(_, text)| text.len()).sum()
+    }
+
     /// The markup's length in bytes.
     pub fn len(&self) -> usize {
         self.out.len()

@@ -1,4 +1,8 @@
 //! The manifest: what stands in an enriched plan, from what it was made, by whom and at what cost.
+//!
+//! Hashes are SHA-256 as 64 hex digits, times RFC 3339 in UTC, costs exact decimal strings of credits. `plan` has every original
+//! artifact by logical name; `enrichments` every file under `enrichments/` with its lineage: the artifacts and the enrichments that it
+//! was made from; `notCompleted` and `excluded` say what is not there, and why.
 
 use std::collections::BTreeMap;
 

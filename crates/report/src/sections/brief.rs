@@ -212,15 +212,13 @@ fn settle_first(html: &mut Html, plan: &EnrichedPlan) {
             });
         }
     });
-    if let Some(deadline) =
-        cover::deadline(plan).and_then(|deadline| read::text(deadline, "/quote"))
-    {
+    let quote = cover::deadline(plan).and_then(|deadline| read::text(deadline, "/quote"));
+    if let Some(quote) = quote {
+        let quote = format::shortened(quote, 200);
+        let quote = quote.trim_end_matches('.');
         html.note(
             "small",
-            format!(
-                "The deadline as the plan states it: “{}”.",
-                format::shortened(deadline, 200)
-            ),
+            format!("The deadline as the plan states it: “{quote}”."),
         );
     }
 }

@@ -112,8 +112,8 @@ pub fn place(html: &mut Html, item: &Value) {
     });
 }
 
-/// Rows up to which a table is kept on one page.
-const KEPT_ROWS: usize = 7;
+/// Rows and characters up to which a table is kept on one page.
+const KEPT: (usize, usize) = (12, 1_500);
 
 /// A table's head: each column's name, and whether it holds numbers.
 pub fn table(
@@ -124,11 +124,8 @@ pub fn table(
 ) {
     let mut rows = Html::new();
     body(&mut rows);
-    let class = if rows.count("<tr") <= KEPT_ROWS {
-        "table keep"
-    } else {
-        "table"
-    };
+    let short = rows.count("<tr") <= KEPT.0 && rows.visible() <= KEPT.1;
+    let class = if short { "table keep" } else { "table" };
     html.div(class, |html| {
         html.element("table", &[], |html| {
             html.leaf("caption", &[], caption);
