@@ -286,9 +286,11 @@ pub struct Orchestration {
 }
 
 impl Orchestration {
-    /// The state as rows hold it: the head and the steps, with the graph of the first event.
-    pub fn assemble(created: &Created, head: Head, steps: Vec<Step>) -> Self {
+    /// The state as rows hold it: the head and the steps, with the graph of the first event. A row too few or too many
+    /// must not end in a panic: who refolds the log sees the difference.
+    pub fn assemble(created: &Created, head: Head, mut steps: Vec<Step>) -> Self {
         let graph = Arc::new(Graph::build(created.steps.clone()).unwrap_or_default());
+        steps.resize_with(graph.len(), Step::default);
         let mut orchestration = Self {
             head: Some(head),
             steps,

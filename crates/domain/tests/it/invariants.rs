@@ -5,6 +5,7 @@ use domain::agent::gate::Verdict;
 use domain::orchestration::command::{Command, Rejected};
 use domain::orchestration::decide::counters;
 use domain::orchestration::event::Event;
+use domain::orchestration::evolve::fold;
 use domain::orchestration::graph::StepRules;
 use domain::orchestration::state::{Orchestration, StepState};
 use domain::values::credits::Credits;
@@ -198,6 +199,31 @@ fn assert_over(world: &World) {
     assert_eq!(copy.state, world.state);
 }
 
+/// A damaged log or a lost row gives a state that differs, never a panic: `check` has to be able to say so.
+fn assert_survives_damage(world: &World, chance: &mut Chance) {
+    let mut log = world.log.clone();
+    for _ in 0..6 {
+        let (at, other) = (chance.below(log.len()), chance.below(log.len()));
+        match chance.below(3) {
+            0 => log.swap(at, other),
+            1 => log.insert(at, log[other].clone()),
+            _ => drop(log.remove(at)),
+        }
+        if log.is_empty() {
+            return;
+        }
+    }
+    fold(&log);
+    let Event::OrchestrationCreated(created) = &world.log[0].event else {
+        panic!("a log must begin with its creation");
+    };
+    let mut steps = world.state.steps.clone();
+    steps.pop();
+    let head = world.state.head.clone().unwrap();
+    let poorer = Orchestration::assemble(created, head, steps);
+    assert_eq!(poorer.steps.len(), world.state.steps.len());
+}
+
 /// What the store would count from the steps in flight.
 fn count_held(world: &mut World) {
     world.held.clear();
@@ -256,6 +282,7 @@ fn after_every_command_log_rows_and_counts_agree_and_nothing_is_stuck() {
             world.assert_never_stuck();
         }
         assert_log_counts(&world);
+        assert_survives_damage(&world, &mut chance);
         world.assert_can_end();
         if world.state.status().ended() {
             ended += 1;

@@ -8,6 +8,7 @@ use domain::orchestration::decide::decide;
 use domain::orchestration::event::{Created, Event, Recorded};
 use domain::orchestration::evolve::{evolve, fold};
 use domain::orchestration::graph::{Edge, StepRules};
+use domain::orchestration::needs::{Needs, needs};
 use domain::orchestration::state::{Head, Orchestration, Step};
 use domain::values::credits::Credits;
 use domain::values::hash::ContentHash;
@@ -59,23 +60,17 @@ impl World {
             now: self.now,
             ..Facts::default()
         };
-        match command {
-            Command::OpenGates => {
-                for &index in &self.state.tally.gates_due {
-                    let id = self.state.graph.rules(index).id.clone();
-                    let verdict = self.verdicts.get(&id).cloned().unwrap_or(Verdict::Open);
-                    facts.verdicts.insert(id, verdict);
-                }
-            }
-            Command::Start { step, .. } => {
-                facts.start = Some(StartFacts {
-                    input: input_of(step),
-                    reusable: self.reusable.get(step).copied(),
-                    held: self.held.clone(),
-                });
-            }
-            _ => {}
+        let Needs { gates, start } = needs(&self.state, command);
+        for index in gates {
+            let id = self.id(index);
+            let verdict = self.verdicts.get(&id).cloned().unwrap_or(Verdict::Open);
+            facts.verdicts.insert(id, verdict);
         }
+        facts.start = start.map(|index| StartFacts {
+            input: input_of(&self.id(index)),
+            reusable: self.reusable.get(&self.id(index)).copied(),
+            held: self.held.clone(),
+        });
         facts
     }
 
