@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use super::line::{self, Figure};
 use crate::{postgres, shell};
 
-/// `crates/<crate>/examples/bench_<name>.rs`.
+/// `crates/<crate>/examples/bench_<name>.rs`, or a folder of that name with a `main.rs`.
 pub(crate) struct Program {
     pub(crate) name: String,
     needs_postgres: bool,
@@ -23,25 +23,35 @@ pub(crate) fn find() -> Result<Vec<Program>> {
         };
         for example in examples {
             let path = example?.path();
-            let file = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            let name = file
-                .strip_prefix("bench_")
-                .and_then(|rest| rest.strip_suffix(".rs"));
-            if let Some(name) = name {
-                let needs_postgres = fs::read_to_string(&path)?.contains("AFTERPLAN_TEST_POSTGRES");
-                programs.push(Program {
-                    name: name.to_owned(),
-                    needs_postgres,
-                });
-            }
+            let Some(name) = name(&path) else { continue };
+            programs.push(Program {
+                name,
+                needs_postgres: text(&path)?.contains("AFTERPLAN_TEST_POSTGRES"),
+            });
         }
     }
     programs.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(programs)
+}
+
+/// `store` of `bench_store.rs` and of `bench_store/` with a `main.rs`.
+fn name(path: &Path) -> Option<String> {
+    let file = path.file_name()?.to_str()?.strip_prefix("bench_")?;
+    let name = if path.join("main.rs").is_file() {
+        file
+    } else {
+        file.strip_suffix(".rs")?
+    };
+    Some(name.to_owned())
+}
+
+/// A program's source, of all its files.
+fn text(path: &Path) -> Result<String> {
+    if path.is_file() {
+        return Ok(fs::read_to_string(path)?);
+    }
+    let files = fs::read_dir(path)?;
+    files.map(|file| text(&file?.path())).collect()
 }
 
 /// Builds the released program and these in one go, and answers where they are.
