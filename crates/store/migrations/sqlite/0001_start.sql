@@ -18,7 +18,7 @@ create table plan (
   primary key (account, hash)
 ) strict, without rowid;
 
--- used in retention: plans that nobody put for long
+-- used in errand::delete_plans: plans that nobody put for long
 create index plan_old on plan (created_at, account, hash);
 
 -- Which blobs a plan's artifacts are: each row is one reference.
@@ -66,9 +66,9 @@ create unique index orchestration_submission on orchestration (account, submissi
 create index orchestration_list on orchestration (account, id);
 -- used in steps::waking
 create index orchestration_wake on orchestration (wake_at) where wake_at is not null;
--- used in retention: the oldest ended
+-- used in errand::delete_ended: the oldest ended
 create index orchestration_ended on orchestration (ended_at, id) where ended_at is not null;
--- used in retention: is a plan still used
+-- used in errand::delete_plans: is a plan still used
 create index orchestration_plan on orchestration (account, plan_hash);
 
 create table step (
