@@ -112,8 +112,19 @@ impl Postgres {
         self.elsewhere.clone()
     }
 
-    /// Asks.
+    /// Asks; once more when the connection turns out to have been cut, since a server that was restarted cuts all of the pool.
     pub(crate) async fn query(
+        &self,
+        text: &str,
+        parameters: &[Value],
+    ) -> Result<Vec<Record>, StoreError> {
+        match self.query_once(text, parameters).await {
+            Err(StoreError::Lost { .. }) => self.query_once(text, parameters).await,
+            answer => answer,
+        }
+    }
+
+    async fn query_once(
         &self,
         text: &str,
         parameters: &[Value],
@@ -127,12 +138,15 @@ impl Postgres {
         records(&self.shared.name, &rows)
     }
 
-    /// Does an errand in a transaction of its own, again when it collided with another.
+    /// Does an errand in a transaction of its own, again when it collided with another or its connection was cut: each errand may be
+    /// done twice (at most an epoch is skipped, or a second answer says that nothing was left to do).
     pub(crate) async fn errand(&self, errand: Errand) -> Result<Numbers, StoreError> {
         let mut tries = 0;
         loop {
             match self.try_errand(&errand).await {
-                Err(StoreError::Contended { .. }) if tries < 3 => tries += 1,
+                Err(StoreError::Contended { .. } | StoreError::Lost { .. }) if tries < 3 => {
+                    tries += 1
+                }
                 done => return done,
             }
         }

@@ -344,3 +344,35 @@ pub(crate) fn failed(name: &str, error: &rusqlite::Error) -> StoreError {
         _ => StoreError::Other { database, detail },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn table() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("create table t (x blob)").unwrap();
+        connection
+    }
+
+    #[test]
+    fn a_full_disk_and_a_read_only_file_are_called_that() {
+        let full = table();
+        full.pragma_update(None, "max_page_count", 2).unwrap();
+        let error = full.execute("insert into t values (zeroblob(100000))", []);
+        let said = failed("plans.db", &error.unwrap_err());
+        assert!(
+            said.to_string().starts_with("plans.db: the disk is full"),
+            "{said}"
+        );
+        let closed = table();
+        closed.pragma_update(None, "query_only", 1).unwrap();
+        let error = closed.execute("insert into t values (null)", []);
+        let said = failed("plans.db", &error.unwrap_err());
+        assert!(
+            said.to_string().starts_with("plans.db is read-only"),
+            "{said}"
+        );
+    }
+}

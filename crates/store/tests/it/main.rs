@@ -14,4 +14,5 @@ mod commits;
 mod concurrency;
 mod differential;
 mod harness;
+mod losses;
 mod opening;
