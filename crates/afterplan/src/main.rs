@@ -9,6 +9,7 @@ mod failure;
 mod house;
 mod inspect;
 mod orchestrations;
+mod outcome;
 mod output;
 mod progress;
 mod screen;
