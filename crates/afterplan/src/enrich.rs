@@ -1,6 +1,5 @@
 //! `afterplan enrich`: a plan in, an enriched plan out.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use domain::orchestration::event::{Event, Recorded};
@@ -8,13 +7,13 @@ use domain::orchestration::evolve::{evolve, fold};
 use domain::orchestration::select::Wanted;
 use domain::orchestration::state::{Orchestration, Status};
 use domain::values::ids::{AccountId, HolderId, OrchestrationId};
-use engine::artifact::{EnrichedPlan, enriched_plan, next_events, stored_events};
+use engine::artifact::{enriched_plan, next_events, stored_events};
 use engine::error::SubmitError;
 use engine::handle::Engine;
 use engine::plans::LoadedPlan;
 use engine::replica::Replica;
 use engine::submit::{Submission, Submitted, submit};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use store::url::DatabaseUrl;
 use uuid::Uuid;
 
@@ -23,8 +22,8 @@ use crate::failure::{CANCELLED, COMPLETE, FAILED, Failure, INTERRUPTED, PARTIAL}
 use crate::inspect::{Read, read, refuse_what_is_no_plan};
 use crate::output::place::Place;
 use crate::progress::Progress;
-use crate::screen::{note, plain, say, span};
-use crate::{choices, house, output};
+use crate::screen::{note, plain, say};
+use crate::{choices, house, outcome, output};
 
 /// Enriches the plan that `request` names.
 pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8, Failure> {
@@ -39,14 +38,15 @@ pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8
     let place = Place::prepare(
         &choices::out(request.out.as_deref(), &named.name),
         request.git,
+        &named.files,
     )?;
     let plan = Arc::new(LoadedPlan::of(plan).map_err(Failure::failed)?);
     let engine = house::open(database).await?;
     let replica = Replica::start(&engine, HolderId(Uuid::now_v7()), &house::label()).await?;
-    let outcome = follow(&engine, &request, &named.name, plan).await;
+    let followed = follow(&engine, &request, &named.name, plan).await;
     let stopped = replica.stop().await;
-    let Outcome { id, ended } = match outcome {
-        Ok(outcome) => outcome,
+    let Followed { id, ended } = match followed {
+        Ok(followed) => followed,
         Err(failure) => {
             engine.store.close().await;
             return Err(failure);
@@ -67,18 +67,22 @@ pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8
     } else {
         Some(output::write(place, &named, id, &enriched)?)
     };
-    tell(
-        &request,
+    let outcome = outcome::Outcome {
         id,
-        &enriched,
+        enriched: &enriched,
         written,
-        millis,
-        u64::try_from(begun.elapsed().as_millis()).unwrap_or(0),
-    );
+        read: millis,
+        total: u64::try_from(begun.elapsed().as_millis()).unwrap_or(0),
+    };
+    if request.json {
+        say(&format!("{:#}", outcome.json()));
+    } else {
+        outcome.tell();
+    }
     Ok(exit_code(enriched.state.status()))
 }
 
-struct Outcome {
+struct Followed {
     id: OrchestrationId,
     ended: bool,
 }
@@ -89,7 +93,7 @@ async fn follow(
     request: &EnrichRequest,
     name: &str,
     plan: Arc<LoadedPlan>,
-) -> Result<Outcome, Failure> {
+) -> Result<Followed, Failure> {
     let id = OrchestrationId(Uuid::now_v7());
     engine.take_on(id);
     let wanted = if request.agents.is_empty() {
@@ -149,7 +153,7 @@ async fn follow(
         () = interrupted() => false,
     };
     progress.end();
-    Ok(Outcome { id, ended })
+    Ok(Followed { id, ended })
 }
 
 async fn until_end(
@@ -224,69 +228,5 @@ fn exit_code(status: Status) -> u8 {
         Status::Partial => PARTIAL,
         Status::Cancelled => CANCELLED,
         Status::Failed | Status::New | Status::Running => FAILED,
-    }
-}
-
-/// Says what came out.
-fn tell(
-    request: &EnrichRequest,
-    id: OrchestrationId,
-    enriched: &EnrichedPlan,
-    written: Option<PathBuf>,
-    read: u64,
-    total: u64,
-) {
-    let Some(head) = &enriched.state.head else {
-        return;
-    };
-    if request.json {
-        let steps: Vec<Value> = output::enriched::steps(enriched)
-            .iter()
-            .map(|step| json!({"step": step.step, "state": step.state, "cause": step.cause, "attempts": step.attempts, "durationMs": step.duration.map(|span| span.0), "cost": step.cost}))
-            .collect();
-        let outcome = json!({
-            "orchestration": id,
-            "status": head.status,
-            "plan": head.name,
-            "planHash": head.plan,
-            "artifactVersion": head.version,
-            "cost": head.cost,
-            "out": written,
-            "steps": steps,
-            "excluded": head.excluded,
-            "readMs": read,
-            "totalMs": total,
-        });
-        return say(&format!("{outcome:#}"));
-    }
-    let count = |state: &str| {
-        output::enriched::steps(enriched)
-            .iter()
-            .filter(|step| step.state == state)
-            .count()
-    };
-    say(&format!(
-        "{}: {} of {} steps completed in {}, artifact version {}, {} credits",
-        head.status.name(),
-        count("completed"),
-        enriched.state.steps.len(),
-        span(total),
-        head.version,
-        head.cost
-    ));
-    for summary in output::enriched::summaries(enriched) {
-        say(&format!("  {}", plain(&summary)));
-    }
-    match written {
-        Some(path) => {
-            say(&format!("written to {}", path.display()));
-            if path.is_dir() {
-                say(&format!(
-                    "read {}",
-                    path.join("enrichment_report.html").display()
-                ));
-            }
-        }
-        None => say("nothing was written, since no enrichment stands"),
     }
 }

@@ -241,7 +241,10 @@ async fn prune(engine: &Engine, days: u32) -> Result<(), Failure> {
     let before = engine.clock.now().0 - i64::from(days) * day;
     let mut orchestrations = 0;
     loop {
-        let deleted = engine.store.delete_ended_before(before, i64::from(BATCH)).await?;
+        let deleted = engine
+            .store
+            .delete_ended_before(before, i64::from(BATCH))
+            .await?;
         orchestrations += deleted.orchestrations;
         if deleted.orchestrations < u64::from(BATCH) {
             break;

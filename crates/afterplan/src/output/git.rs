@@ -1,5 +1,6 @@
 //! The enriched plan as a git repository: a commit for the plan, one for each enrichment, one for what sums them up.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -29,6 +30,28 @@ pub fn is_there() -> Result<(), Failure> {
     ))
 }
 
+/// Refuses a repository in which something would be lost: what is not committed does not come along.
+pub fn refuse_uncommitted(target: &Path) -> Result<(), Failure> {
+    if !target.join(".git").is_dir() {
+        return Ok(());
+    }
+    let status = ["status", "--porcelain", "--ignored"];
+    let lines = git(target, &[], &status).map_err(|error| {
+        Failure::refused(format!(
+            "{} cannot be gone on in: {error}",
+            target.display()
+        ))
+    })?;
+    let Some(first) = lines.lines().next() else {
+        return Ok(());
+    };
+    Err(Failure::refused(format!(
+        "{} has changes that are not committed ({}): commit them or put them away",
+        target.display(),
+        first.get(3..).unwrap_or(first)
+    )))
+}
+
 /// Writes everything below the place, committing as it goes; a repository that is there already goes on.
 pub fn write(
     place: &Place,
@@ -40,6 +63,8 @@ pub fn write(
     let history = place.target().join(".git");
     if history.is_dir() {
         copy(&history, &folder.join(".git"))?;
+        git(folder, &[], &["reset", "--quiet", "--hard"])?;
+        remove_outdated(folder, originals, made)?;
     } else {
         git(
             folder,
@@ -97,6 +122,26 @@ pub fn write(
     )
 }
 
+/// Removes what an earlier call wrote and this one does not. Other people's files stay.
+fn remove_outdated(
+    folder: &Path,
+    originals: &[(String, Arc<[u8]>)],
+    made: &[OutputFile],
+) -> io::Result<()> {
+    let now: BTreeSet<&str> = originals
+        .iter()
+        .map(|(path, _)| path.as_str())
+        .chain(made.iter().map(|file| file.path.as_str()))
+        .collect();
+    let outdated = super::place::written_earlier(folder)
+        .into_iter()
+        .filter(|path| !now.contains(path.as_str()) && folder.join(path).is_file());
+    for path in outdated {
+        fs::remove_file(folder.join(path))?;
+    }
+    Ok(())
+}
+
 /// Commits all that has changed, if anything has.
 fn commit(
     folder: &Path,
@@ -134,10 +179,12 @@ fn commit(
             "--message",
             message,
         ],
-    )
+    )?;
+    Ok(())
 }
 
-fn git(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> io::Result<()> {
+/// Calls git, and answers what it wrote.
+fn git(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> io::Result<String> {
     let done = Command::new("git")
         .current_dir(folder)
         .env_remove("GIT_DIR")
@@ -153,7 +200,7 @@ fn git(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> io::R
         .args(arguments)
         .output()?;
     if done.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
     }
     Err(io::Error::other(format!(
         "git {}: {}",

@@ -1,10 +1,15 @@
 //! Where the output goes: checked before the work, filled aside, revealed by a rename.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::screen::plain;
 
 /// What the output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +31,15 @@ pub struct Place {
 }
 
 impl Place {
-    /// Finds out whether the output can go to `target`.
+    /// Finds out whether the output of a plan with these files can go to `target`.
     ///
     /// # Errors
     /// A sentence that names what stands in the way.
-    pub fn prepare(target: &Path, git: bool) -> Result<Self, Failure> {
+    pub fn prepare(
+        target: &Path,
+        git: bool,
+        originals: &[(String, Arc<[u8]>)],
+    ) -> Result<Self, Failure> {
         let zip = target
             .extension()
             .is_some_and(|ending| ending.eq_ignore_ascii_case("zip"));
@@ -47,7 +56,7 @@ impl Place {
         if form == Form::Repository {
             super::git::is_there()?;
         }
-        refuse_strangers(target, form)?;
+        refuse_strangers(target, form, originals)?;
         let target = std::path::absolute(target).map_err(|error| unwritable(target, &error))?;
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
             return Err(Failure::refused(format!(
@@ -132,8 +141,12 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
     ))
 }
 
-/// Only what an earlier call wrote is replaced.
-fn refuse_strangers(target: &Path, form: Form) -> Result<(), Failure> {
+/// Only what an earlier call wrote is replaced, and only when nothing else lies among it.
+fn refuse_strangers(
+    target: &Path,
+    form: Form,
+    originals: &[(String, Arc<[u8]>)],
+) -> Result<(), Failure> {
     let Ok(metadata) = fs::symlink_metadata(target) else {
         return Ok(());
     };
@@ -143,25 +156,80 @@ fn refuse_strangers(target: &Path, form: Form) -> Result<(), Failure> {
             "{shown} {what}; give another --out, or remove it"
         )))
     };
-    match form {
-        Form::Zip if !metadata.is_file() => refuse("is not a file"),
-        Form::Zip if !super::archive::is_ours(target) => {
-            refuse("exists and is not an enriched plan")
+    if form == Form::Zip {
+        if !metadata.is_file() {
+            return refuse("is not a file");
         }
-        Form::Zip => Ok(()),
-        Form::Folder | Form::Repository => {
-            let is_empty =
-                || fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none());
-            if !metadata.is_dir() {
-                return refuse("is not a directory");
-            }
-            if form == Form::Folder && target.join(".git").exists() {
-                return refuse("is a git repository: add --git to go on in it");
-            }
-            if target.join(report::manifest::PATH).is_file() || is_empty() {
-                return Ok(());
-            }
-            refuse("exists and is not an enriched plan")
+        if !super::archive::is_ours(target) {
+            return refuse("exists and is not an enriched plan");
         }
+        return Ok(());
     }
+    if !metadata.is_dir() {
+        return refuse("exists and is not a directory");
+    }
+    if fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none()) {
+        return Ok(());
+    }
+    if !target.join(report::manifest::PATH).is_file() {
+        return refuse("exists and is not an enriched plan");
+    }
+    if form == Form::Repository {
+        return super::git::refuse_uncommitted(target);
+    }
+    if target.join(".git").exists() {
+        return refuse("is a git repository: add --git to go on in it");
+    }
+    let mut known = written_earlier(target);
+    known.extend(originals.iter().map(|(path, _)| path.clone()));
+    match stranger(target, "", &known) {
+        Some(path) => Err(Failure::refused(format!(
+            "{shown} holds {}, which is no part of the enriched plan and would be lost; move it elsewhere, or give another --out",
+            plain(&path)
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The paths that the manifest in `folder` knows, and those that every enriched plan has.
+pub fn written_earlier(folder: &Path) -> BTreeSet<String> {
+    let manifest: Value = fs::read(folder.join(report::manifest::PATH))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
+    let listed = |list: &Value, key: &str| -> Vec<String> {
+        let entries = list.as_array().map(Vec::as_slice).unwrap_or_default();
+        let paths = entries.iter().filter_map(|entry| entry[key].as_str());
+        // The manifest is a file like any other: it must not name what lies outside.
+        let within = |path: &&str| {
+            Path::new(path)
+                .components()
+                .all(|part| matches!(part, Component::Normal(_)))
+        };
+        paths.filter(within).map(str::to_owned).collect()
+    };
+    let mut paths: BTreeSet<String> = [
+        report::manifest::PATH,
+        "enrichment_report.html",
+        "plan_summary.json",
+    ]
+    .map(str::to_owned)
+    .into();
+    paths.extend(listed(&manifest["plan"]["artifacts"], "path"));
+    paths.extend(listed(&manifest["enrichments"], "file"));
+    paths
+}
+
+/// The first file below `folder` that is not `known`.
+fn stranger(folder: &Path, prefix: &str, known: &BTreeSet<String>) -> Option<String> {
+    let mut entries: Vec<_> = fs::read_dir(folder).ok()?.flatten().collect();
+    entries.sort_by_key(fs::DirEntry::file_name);
+    entries.iter().find_map(|entry| {
+        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => stranger(&entry.path(), &format!("{path}/"), known),
+            _ if known.contains(&path) => None,
+            _ => Some(path),
+        }
+    })
 }
