@@ -1,0 +1,173 @@
+//! A plan goes in, an enriched plan comes out.
+
+use serde_json::{Value, json};
+
+use crate::plan::{AGENTS, assert_whole, enrichments, files, json, sample, sample_path};
+use crate::shell::Shell;
+
+const OUT: &str = "harbour-ferry-solveig.enriched";
+
+#[test]
+fn a_directory_becomes_an_enriched_directory_beside_nothing_else() {
+    let shell = Shell::new();
+    let answer = shell.call(&["enrich", sample_path()]);
+    assert_eq!(answer.exit, 0, "{answer}");
+    assert_eq!(shell.names(), [OUT]);
+    assert_whole(&files(&shell.at(OUT)), &files(&sample()), &AGENTS);
+    for said in [
+        "complete: 6 of 6 steps completed",
+        "written to",
+        "enrichment_report.html",
+    ] {
+        assert!(answer.out.contains(said), "{said} is not in {answer}");
+    }
+    for agent in AGENTS {
+        assert!(
+            answer.err.contains(&format!("{agent}: completed")),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn the_outcome_as_json_says_what_scripts_want_to_know() {
+    let shell = Shell::new();
+    let outcome = shell.json(&["enrich", sample_path(), "--json", "--out", "enriched"]);
+    assert_eq!(outcome["status"], "complete");
+    assert_eq!(outcome["plan"], "harbour-ferry-solveig");
+    assert_eq!(outcome["artifactVersion"], 7);
+    assert_eq!(outcome["cost"], "0");
+    assert_eq!(outcome["excluded"], json!([]));
+    assert_eq!(outcome["out"], shell.at("enriched").display().to_string());
+    let steps = outcome["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 6);
+    for step in steps {
+        assert_eq!(step["state"], "completed");
+        assert_eq!(step["attempts"], 1);
+        assert!(step["durationMs"].is_u64());
+    }
+    let manifest = json(&files(&shell.at("enriched")), "enrichment_manifest.json");
+    assert_eq!(manifest["orchestration"]["id"], outcome["orchestration"]);
+    assert_eq!(manifest["plan"]["hash"], outcome["planHash"]);
+}
+
+#[test]
+fn chosen_agents_bring_what_they_depend_on() {
+    let shell = Shell::new();
+    let outcome = shell.json(&[
+        "enrich",
+        sample_path(),
+        "--json",
+        "--agents",
+        "plan-lint",
+        "--out",
+        "lint",
+    ]);
+    assert_eq!(outcome["status"], "complete");
+    let found = files(&shell.at("lint"));
+    assert_whole(&found, &files(&sample()), &["plan-inventory", "plan-lint"]);
+}
+
+#[test]
+fn a_seed_changes_the_trials_and_what_is_built_on_them() {
+    let shell = Shell::new();
+    let with = |seed: &str| {
+        let answer = shell.call(&["enrich", sample_path(), "--seed", seed, "--out", seed]);
+        assert_eq!(answer.exit, 0, "{answer}");
+        enrichments(&files(&shell.at(seed)))
+    };
+    let (one, two) = (with("1"), with("2"));
+    let different: Vec<&String> = one.keys().filter(|path| one[*path] != two[*path]).collect();
+    assert!(different.contains(&&"enrichments/schedule-monte-carlo.json".to_owned()));
+    for path in different {
+        let by_chance = [
+            "enrichments/schedule-monte-carlo.json",
+            "enrichments/readiness-score.json",
+        ];
+        assert!(
+            by_chance.contains(&path.as_str()),
+            "{path} hangs on the seed"
+        );
+    }
+}
+
+#[test]
+fn equal_seeds_give_equal_bytes_on_two_fresh_databases() {
+    let enriched = || {
+        let shell = Shell::new();
+        let answer = shell.call(&["enrich", sample_path(), "--seed", "7"]);
+        assert_eq!(answer.exit, 0, "{answer}");
+        enrichments(&files(&shell.at(OUT)))
+    };
+    assert_eq!(enriched(), enriched());
+}
+
+/// A second call has nothing to do; `--fresh` does all again, and comes to the same.
+#[test]
+fn results_are_taken_over_unless_a_fresh_start_is_asked_for() {
+    let shell = Shell::new();
+    let call = |more: &[&str]| {
+        let arguments = [
+            &["enrich", sample_path(), "--json", "--out", "enriched"],
+            more,
+        ]
+        .concat();
+        let outcome = shell.json(&arguments);
+        let found = files(&shell.at("enriched"));
+        assert_whole(&found, &files(&sample()), &AGENTS);
+        (outcome, found)
+    };
+    let (first, first_files) = call(&[]);
+    let (second, second_files) = call(&[]);
+    let (fresh, fresh_files) = call(&["--fresh"]);
+    let attempts = |outcome: &Value| -> Vec<u64> {
+        let steps = outcome["steps"].as_array().unwrap();
+        steps
+            .iter()
+            .map(|step| step["attempts"].as_u64().unwrap())
+            .collect()
+    };
+    assert_eq!(attempts(&first), [1; 6]);
+    assert_eq!(attempts(&second), [0; 6]);
+    assert_eq!(attempts(&fresh), [1; 6]);
+    assert_ne!(first["orchestration"], second["orchestration"]);
+    for step in second["steps"].as_array().unwrap() {
+        assert_eq!(step["reusedFrom"], first["orchestration"], "{step}");
+    }
+    assert_eq!(fresh["steps"][0]["reusedFrom"], Value::Null);
+    assert_eq!(enrichments(&first_files), enrichments(&second_files));
+    assert_eq!(enrichments(&first_files), enrichments(&fresh_files));
+    assert_eq!(shell.names(), ["enriched"]);
+}
+
+/// What was enriched once is still the same plan: our own files are no part of it.
+#[test]
+fn an_enriched_plan_can_be_enriched_again() {
+    let shell = Shell::new();
+    let first = shell.json(&["enrich", sample_path(), "--json", "--out", "one"]);
+    let second = shell.json(&["enrich", "one", "--json", "--out", "two"]);
+    assert_eq!(first["planHash"], second["planHash"]);
+    assert_whole(&files(&shell.at("two")), &files(&sample()), &AGENTS);
+    // In place as well.
+    let third = shell.json(&["enrich", "two", "--json", "--out", "two"]);
+    assert_eq!(first["planHash"], third["planHash"]);
+    assert_whole(&files(&shell.at("two")), &files(&sample()), &AGENTS);
+    assert_eq!(shell.names(), ["one", "two"]);
+}
+
+#[test]
+fn a_postgresql_gives_the_same_bytes() {
+    let Ok(server) = std::env::var("AFTERPLAN_TEST_POSTGRES") else {
+        println!("SKIPPED: PostgreSQL (AFTERPLAN_TEST_POSTGRES is not set)");
+        return;
+    };
+    let (server, embedded) = (Shell::on(&server), Shell::new());
+    for shell in [&server, &embedded] {
+        let arguments = ["enrich", sample_path(), "--fresh", "--seed", "7"];
+        let answer = shell.call(&arguments);
+        assert_eq!(answer.exit, 0, "{answer}");
+    }
+    let of = |shell: &Shell| enrichments(&files(&shell.at(OUT)));
+    assert_eq!(of(&server), of(&embedded));
+    assert_eq!(server.call(&["check"]).exit, 0);
+}

@@ -1,0 +1,14 @@
+//! The program as a person uses it: the real binary, in a folder of its own, with a database of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod enrich;
+mod git;
+mod plan;
+mod shell;
+mod zips;
