@@ -155,8 +155,7 @@ pub fn text_width(text: &str, size: f64) -> f64 {
             _ => 0.55,
         })
         .sum();
-    // A little more than most faces need, for the wider ones.
-    em * size * 1.05
+    em * size * 0.98
 }
 
 /// `text` shortened so that it is at most `width` wide at `size`.

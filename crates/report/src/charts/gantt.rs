@@ -403,6 +403,39 @@ mod tests {
     }
 
     #[test]
+    fn an_arrow_goes_on_from_one_slice_to_the_next() {
+        let rows: Vec<Row> = (0..6)
+            .map(|at| activity("1", f64::from(at), f64::from(at) + 1.0))
+            .collect();
+        let drawn = |page: std::ops::Range<usize>| {
+            let links = [(1, 4, true)];
+            let gantt = Gantt {
+                id: "g",
+                title: "T",
+                rows: &rows,
+                page,
+                links: &links,
+                marks: &[],
+                to: 6.0,
+                start: None,
+            };
+            let mut html = Html::new();
+            draw(&mut html, &gantt);
+            html.into_string().matches("critical-link").count()
+        };
+        assert_eq!(
+            [
+                drawn(0..3),
+                drawn(3..6),
+                drawn(2..3),
+                drawn(0..1),
+                drawn(5..6)
+            ],
+            [1, 1, 1, 0, 0]
+        );
+    }
+
+    #[test]
     fn an_activity_name_stays_text() {
         let rows = [Row {
             name: "<b>&".to_owned(),

@@ -54,80 +54,62 @@ pub fn draw(html: &mut Html, gauge: &Gauge<'_>) {
         width: WIDTH,
         height: HEIGHT,
     };
+    let mut bounds = gauge.bounds.to_vec();
+    bounds.sort_by(f64::total_cmp);
     figure::svg(html, frame, "gauge", |html| {
-        let mut bounds = gauge.bounds.to_vec();
-        bounds.sort_by(f64::total_cmp);
-        let classes = ["band-0", "band-1", "band-2", "band-3"];
-        for (at, from) in bounds.iter().enumerate() {
-            let to = bounds.get(at + 1).copied().unwrap_or(100.0);
-            let class = classes[at.min(classes.len() - 1)];
-            let gap = if at == 0 { 0.0 } else { 0.5 };
-            html.void(
-                "path",
-                &[
-                    ("class", &class),
-                    ("d", &arc(from + gap, to, RADIUS + 13.0)),
-                ],
-            );
+        bands(html, &bounds);
+        let track = arc(0.0, 100.0, RADIUS);
+        html.void("path", &[("class", &"gauge-track"), ("d", &track)]);
+        value(html, gauge.score, &bounds);
+        for (end, side) in [("0", -RADIUS), ("100", RADIUS)] {
+            let place = (MIDDLE.0 + side, MIDDLE.1 + 15.0);
+            figure::label(html, "gauge-end", place, "middle", end);
         }
-        html.void(
-            "path",
-            &[("class", &"gauge-track"), ("d", &arc(0.0, 100.0, RADIUS))],
-        );
-        match gauge.score {
-            Some(score) => {
-                let level = bounds.iter().rposition(|from| score >= *from).unwrap_or(0);
-                let class = [
-                    "gauge-value band-0",
-                    "gauge-value band-1",
-                    "gauge-value band-2",
-                    "gauge-value band-3",
-                ];
-                html.void(
-                    "path",
-                    &[
-                        ("class", &class[level.min(3)]),
-                        ("d", &arc(0.0, score.max(0.5), RADIUS)),
-                    ],
-                );
-                figure::label(
-                    html,
-                    "gauge-score",
-                    (MIDDLE.0, MIDDLE.1 - 24.0),
-                    "middle",
-                    format::number(score, 0),
-                );
-                figure::label(
-                    html,
-                    "gauge-of",
-                    (MIDDLE.0, MIDDLE.1 - 4.0),
-                    "middle",
-                    "of 100",
-                );
-            }
-            None => figure::label(
-                html,
-                "gauge-score",
-                (MIDDLE.0, MIDDLE.1 - 20.0),
-                "middle",
-                "–",
-            ),
-        }
-        figure::label(
-            html,
-            "gauge-end",
-            (MIDDLE.0 - RADIUS, MIDDLE.1 + 15.0),
-            "middle",
-            "0",
-        );
-        figure::label(
-            html,
-            "gauge-end",
-            (MIDDLE.0 + RADIUS, MIDDLE.1 + 15.0),
-            "middle",
-            "100",
-        );
     });
+}
+
+const BANDS: [&str; 4] = ["band-0", "band-1", "band-2", "band-3"];
+
+fn bands(html: &mut Html, bounds: &[f64]) {
+    for (at, from) in bounds.iter().enumerate() {
+        let to = bounds.get(at + 1).copied().unwrap_or(100.0);
+        let gap = if at == 0 { 0.0 } else { 0.5 };
+        let band = arc(from + gap, to, RADIUS + 13.0);
+        let class = BANDS[at.min(BANDS.len() - 1)];
+        html.void("path", &[("class", &class), ("d", &band)]);
+    }
+}
+
+fn value(html: &mut Html, score: Option<f64>, bounds: &[f64]) {
+    let Some(score) = score else {
+        figure::label(
+            html,
+            "gauge-score",
+            (MIDDLE.0, MIDDLE.1 - 20.0),
+            "middle",
+            "–",
+        );
+        return;
+    };
+    let level = bounds.iter().rposition(|from| score >= *from).unwrap_or(0);
+    let class = format!("gauge-value {}", BANDS[level.min(BANDS.len() - 1)]);
+    let reached = arc(0.0, score.max(0.5), RADIUS);
+    html.void("path", &[("class", &class), ("d", &reached)]);
+    let number = format::number(score, 0);
+    figure::label(
+        html,
+        "gauge-score",
+        (MIDDLE.0, MIDDLE.1 - 24.0),
+        "middle",
+        number,
+    );
+    figure::label(
+        html,
+        "gauge-of",
+        (MIDDLE.0, MIDDLE.1 - 4.0),
+        "middle",
+        "of 100",
+    );
 }
 
 #[cfg(test)]

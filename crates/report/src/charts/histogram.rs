@@ -30,8 +30,8 @@ pub struct Histogram<'a> {
 }
 
 const TOP: f64 = 64.0;
-const BASE: f64 = 232.0;
-const HEIGHT: f64 = 262.0;
+const BASE: f64 = 206.0;
+const HEIGHT: f64 = 234.0;
 const LEFT: f64 = 8.0;
 const RIGHT: f64 = WIDTH - 46.0;
 /// Beyond this share of the bars' own span a deadline is pointed at rather than drawn to scale.

@@ -92,7 +92,7 @@ fn finding_row(html: &mut Html, finding: &Value) {
         let shown = numbers
             .into_iter()
             .flatten()
-            .filter(|(key, _)| *key != "quote")
+            .filter(|(key, _)| !matches!(key.as_str(), "quote" | "pointers"))
             .take(6);
         for (key, value) in shown {
             let text = match value.as_f64() {

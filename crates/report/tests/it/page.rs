@@ -184,3 +184,36 @@ fn a_large_unknown_output_is_shortened_and_says_so() {
     assert!(page.len() < BYTES_MOST);
     assert!(page.contains("Showing 40 of 5000 rows; all of them are in enrichments/long.json."));
 }
+
+#[test]
+fn a_plan_of_many_activities_says_how_many_are_drawn() {
+    let mut plan = sample();
+    let data = &mut plan
+        .enrichments
+        .iter_mut()
+        .find(|entry| entry.agent == "critical-path")
+        .unwrap()
+        .data;
+    let first = data["activities"][0].clone();
+    data["activities"] = (0..400).map(|_| first.clone()).collect();
+    let page = html(&plan);
+    assert!(page.contains(
+        "Showing 150 of 400 activities; all of them are in enrichments/critical-path.json."
+    ));
+    assert!(page.len() < BYTES_MOST, "{} bytes", page.len());
+}
+
+#[test]
+fn a_far_deadline_is_told_rather_than_squeezing_the_bars() {
+    let mut plan = sample();
+    let data = &mut plan
+        .enrichments
+        .iter_mut()
+        .find(|entry| entry.agent == "schedule-monte-carlo")
+        .unwrap()
+        .data;
+    data["deadline"]["highDays"] = 9_999.0.into();
+    data["deadline"]["date"] = serde_json::Value::Null;
+    let page = html(&plan);
+    assert!(page.contains("The stated deadline, 18 Jun 2054, lies 25.8 years after the last bar."));
+}
