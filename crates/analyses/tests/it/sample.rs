@@ -1,13 +1,15 @@
 //! The sample plan: what its README says is wrong with it is found, and nothing else.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
 use crate::plans::{Outputs, perform_all, read, root};
 
-fn outputs() -> Outputs {
-    perform_all(&read(&root().join("examples/plans/harbour-ferry-solveig")))
+fn outputs() -> &'static Outputs {
+    static OUTPUTS: OnceLock<Outputs> = OnceLock::new();
+    OUTPUTS.get_or_init(|| perform_all(&read(&root().join("examples/plans/harbour-ferry-solveig"))))
 }
 
 fn of<'o>(outputs: &'o Outputs, id: &str) -> &'o Value {
@@ -44,7 +46,7 @@ fn set(lines: &str) -> BTreeSet<String> {
 #[test]
 fn lint_finds_every_planted_flaw_and_no_other() {
     let outputs = outputs();
-    let lint = of(&outputs, "plan-lint");
+    let lint = of(outputs, "plan-lint");
     let tree = "wbs_project_level1_and_level2_and_level3.json";
     let expected = format!(
         "deadline-vs-schedule project_plan_raw.json /smart_criteria/time_bound
@@ -82,7 +84,7 @@ fn lint_finds_every_planted_flaw_and_no_other() {
 #[test]
 fn the_inventory_finds_what_only_looks_whole() {
     let outputs = outputs();
-    let inventory = of(&outputs, "plan-inventory");
+    let inventory = of(outputs, "plan-inventory");
     let expected = "
         empty-list identified_documents_to_find.json
         placeholder-text pitch.md line 27
@@ -115,7 +117,7 @@ fn the_inventory_finds_what_only_looks_whole() {
 #[test]
 fn the_schedule_is_the_one_its_author_reckoned() {
     let outputs = outputs();
-    let path = of(&outputs, "critical-path");
+    let path = of(outputs, "critical-path");
     assert_eq!(path["activities"].as_array().unwrap().len(), 34);
     assert_eq!(path["network"]["finishDays"], 393.0);
     assert_eq!(path["network"]["finishDate"], "2027-03-30");
@@ -137,7 +139,7 @@ fn the_schedule_is_the_one_its_author_reckoned() {
 #[test]
 fn the_deadline_is_met_by_the_dependencies_and_not_one_after_another() {
     let outputs = outputs();
-    let deadline = &of(&outputs, "schedule-monte-carlo")["deadline"];
+    let deadline = &of(outputs, "schedule-monte-carlo")["deadline"];
     assert_eq!(deadline["highDays"], 426.13);
     assert!(
         deadline["chanceNetwork"].as_f64().unwrap() > 0.5,
@@ -149,7 +151,7 @@ fn the_deadline_is_met_by_the_dependencies_and_not_one_after_another() {
 #[test]
 fn risks_without_a_usable_rating_are_ranked_last_and_said() {
     let outputs = outputs();
-    let risk = of(&outputs, "risk-exposure");
+    let risk = of(outputs, "risk-exposure");
     assert_eq!(risk["counts"]["unrated"], 2);
     let items = risk["items"].as_array().unwrap();
     let last: Vec<&str> = items[items.len() - 2..]
@@ -171,7 +173,7 @@ fn risks_without_a_usable_rating_are_ranked_last_and_said() {
 #[test]
 fn every_link_between_a_risk_and_an_activity_quotes_the_risk() {
     let outputs = outputs();
-    for item in of(&outputs, "risk-exposure")["items"].as_array().unwrap() {
+    for item in of(outputs, "risk-exposure")["items"].as_array().unwrap() {
         for link in item["links"].as_array().unwrap() {
             let quote = link["quote"].as_str().unwrap().to_lowercase();
             let term = link["terms"][0].as_str().unwrap();
@@ -183,7 +185,7 @@ fn every_link_between_a_risk_and_an_activity_quotes_the_risk() {
 #[test]
 fn every_point_of_the_score_names_evidence_that_can_be_looked_up() {
     let outputs = outputs();
-    let score = of(&outputs, "readiness-score");
+    let score = of(outputs, "readiness-score");
     assert_eq!(score["confidence"], 1.0);
     let components = score["components"].as_array().unwrap();
     assert_eq!(
@@ -203,7 +205,7 @@ fn every_point_of_the_score_names_evidence_that_can_be_looked_up() {
             let Some(agent) = evidence["agent"].as_str() else {
                 continue;
             };
-            let stands = of(&outputs, agent).pointer(evidence["pointer"].as_str().unwrap());
+            let stands = of(outputs, agent).pointer(evidence["pointer"].as_str().unwrap());
             assert!(stands.is_some(), "{evidence}");
             // Of a list its length is told.
             if !stands.unwrap().is_array() {
