@@ -59,6 +59,7 @@ fn a_retry_waits_for_its_time() {
     assert_eq!(world.state.steps[0].due_at.unwrap() - world.now, MAX_DELAY);
 }
 
+// glide-mq #175: what a peer limits goes back to the queue and has used no attempt.
 #[test]
 fn a_rate_limit_raises_neither_limit() {
     let mut script = "submit a(retries=0)\n".to_owned();
@@ -72,6 +73,7 @@ fn a_rate_limit_raises_neither_limit() {
     check(&(script + "do a => completed a version 2, complete"));
 }
 
+// OpenDigitalProductFactory PR #2072: a step that kills its holder before it is counted comes back for ever.
 #[test]
 fn lapses_count_apart_and_the_third_is_the_last() {
     assert_eq!(LAPSES_MAX, 3);
@@ -92,6 +94,7 @@ fn lapses_count_apart_and_the_third_is_the_last() {
     );
 }
 
+// KiroCrew #853, lionagi #1152: what was done before the failure is thrown away, or passes for the whole.
 #[test]
 fn a_part_that_is_kept_stands_only_when_no_retry_is_left() {
     check(
@@ -118,6 +121,7 @@ fn a_holder_that_stops_unasked_gives_the_step_back() {
     );
 }
 
+// DBOS #716 #804: who owned the work by name alone writes after it has been given to another.
 #[test]
 fn a_stale_report_is_refused_by_the_step_and_not_by_manners() {
     check(

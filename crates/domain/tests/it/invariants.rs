@@ -244,7 +244,10 @@ fn after_every_command_log_rows_and_counts_agree_and_nothing_is_stuck() {
     let mut ended = 0;
     for seed in 0..rounds(200) {
         let mut chance = Chance::of(seed);
-        let mut world = World::new();
+        let mut world = World {
+            watched: true,
+            ..World::new()
+        };
         let size = 1 + chance.below(9);
         world.ask(&created(rules(&mut chance, size))).unwrap();
         for at in 0..size {

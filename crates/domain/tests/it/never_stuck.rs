@@ -1,4 +1,4 @@
-//! Nothing is stuck: whatever a step waits for, the command or the time that clears it is tried on a copy.
+//! Nothing is stuck (what users of other engines complain of first: Conductor #208 #209 #245, DBOS #716 #804): whatever a step waits for, the command or the time that clears it is tried on a copy.
 
 use domain::orchestration::command::{Command, Report};
 use domain::orchestration::standing::{Standing, Wait};

@@ -30,6 +30,8 @@ pub struct World {
     pub reusable: BTreeMap<StepId, (ContentHash, OrchestrationId)>,
     /// Shared counters.
     pub held: BTreeMap<String, i64>,
+    /// Whether each event is watched for what it touches, which costs a copy.
+    pub watched: bool,
 }
 
 impl World {
@@ -49,7 +51,11 @@ impl World {
                 at: self.now,
                 event: event.clone(),
             };
+            let before = self.watched.then(|| self.state.clone());
             evolve(&mut self.state, &recorded);
+            if let Some(before) = before {
+                assert_touches(&before, event, &self.state);
+            }
             self.log.push(recorded);
         }
         Ok(events)
@@ -106,6 +112,30 @@ impl World {
         let steps: Vec<Step> = again(&self.state.steps);
         let rows = Orchestration::assemble(created, head, steps);
         assert_eq!(rows, self.state, "the rows give another state than the log");
+    }
+}
+
+/// Who writes rows may rely on this: an event changes its own step, its dependents when it ends, and all steps only when
+/// it is about the whole.
+fn assert_touches(before: &Orchestration, event: &Event, after: &Orchestration) {
+    let Some(own) = event.step().and_then(|id| before.graph.index(id)) else {
+        return;
+    };
+    let ends = after.steps[own].state.ended().is_some();
+    for index in (0..before.steps.len()).filter(|index| *index != own) {
+        let mut dependents = before.graph.dependents(own).iter();
+        if ends && dependents.any(|dependent| dependent.step == index) {
+            continue;
+        }
+        assert_eq!(
+            before.steps[index], after.steps[index],
+            "{event:?} changes another step"
+        );
+        assert_eq!(
+            before.wake_at(index),
+            after.wake_at(index),
+            "{event:?} wakes another step"
+        );
     }
 }
 
