@@ -2,10 +2,11 @@
 //!
 //! Hashes are SHA-256 as 64 hex digits, times RFC 3339 in UTC, costs exact decimal strings of credits. `plan` has every original
 //! artifact by logical name; `enrichments` every file under `enrichments/` with its lineage: the artifacts and the enrichments that it
-//! was made from; `notCompleted` and `excluded` say what is not there, and why.
+//! was made from, these by their `dataHash`, which is taken over canonical JSON (RFC 8785); `notCompleted` and `excluded` say what is not there, and why.
 
 use std::collections::BTreeMap;
 
+use domain::canonical;
 use domain::values::hash::ContentHash;
 use serde_json::{Value, json};
 
@@ -69,6 +70,7 @@ fn enrichment(entry: &EnrichmentEntry, hashes: &BTreeMap<&str, String>) -> Value
         "reason": entry.reason,
         "sha256": hashes.get(file.as_str()),
         "file": file,
+        "dataHash": canonical::hash(&entry.data).ok().map(|hash| hash.to_string()),
         "inputHash": entry.input.to_string(),
         "cost": entry.cost.to_string(),
         "attempts": entry.attempts,

@@ -103,6 +103,9 @@ fn the_manifest_names_every_file_with_the_hash_of_its_bytes() {
             ContentHash::of(&files[path]).to_string(),
             "{path}"
         );
+        let written: Value = serde_json::from_slice(&files[path]).unwrap();
+        let data = domain::canonical::hash(&written["data"]).unwrap();
+        assert_eq!(entry["dataHash"], data.to_string(), "{path}");
     }
     assert_eq!(
         manifest["summary"]["sha256"],
