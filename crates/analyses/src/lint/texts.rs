@@ -6,7 +6,7 @@ use planexe::plan::UnreadableReason;
 
 use super::Answer;
 use super::facts::{Facts, found};
-use crate::amounts::{CODES, Money, money};
+use crate::amounts::{Money, money};
 use crate::finding::{Finding, Severity};
 use crate::lexer::tokens;
 use crate::number::plain;
@@ -56,12 +56,14 @@ pub fn name_duplicate(facts: &Facts<'_>) -> Answer {
 }
 
 /// Which listed currencies a sign that stands for several may mean.
-fn allowed(currency: &str, listed: &BTreeSet<&str>) -> bool {
+fn allowed(currency: &str, listed: &BTreeSet<String>) -> bool {
     match currency {
         "$" => listed.iter().any(|code| {
-            code.ends_with('D') || matches!(*code, "MXN" | "ARS" | "CLP" | "COP" | "BRL")
+            code.ends_with('D') || matches!(code.as_str(), "MXN" | "ARS" | "CLP" | "COP" | "BRL")
         }),
-        "¥" => listed.iter().any(|code| matches!(*code, "JPY" | "CNY")),
+        "¥" => listed
+            .iter()
+            .any(|code| matches!(code.as_str(), "JPY" | "CNY")),
         code => listed.contains(code),
     }
 }
@@ -77,18 +79,21 @@ pub fn currency_not_listed(facts: &Facts<'_>) -> Answer {
         .map(|used| used.currency.as_str())
         .chain(currency.primary.as_deref())
         .collect();
-    let codes = |text: &str| {
-        CODES
+    let is_code =
+        |word: &str| word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_uppercase());
+    let codes = |text: &'_ str| {
+        tokens(text)
             .into_iter()
-            .filter(|code| tokens(text).iter().any(|t| t.text == *code))
+            .map(|t| t.text.to_owned())
+            .filter(|word| is_code(word))
             .collect::<Vec<_>>()
     };
     if let Some(strange) = stated.iter().find(|text| codes(text).is_empty()) {
         return Err(format!(
-            "{source} lists \u{201c}{strange}\u{201d}, which is no currency code this rule knows"
+            "{source} lists \u{201c}{strange}\u{201d}, which has no currency code in it"
         ));
     }
-    let listed: BTreeSet<&str> = stated.iter().flat_map(|text| codes(text)).collect();
+    let listed: BTreeSet<String> = stated.iter().flat_map(|text| codes(text)).collect();
     let mut uses: BTreeMap<(String, String), (usize, String, String)> = BTreeMap::new();
     let mut note = |artifact: &str, pointer: &str, text: &str| {
         for Money {
@@ -108,7 +113,7 @@ pub fn currency_not_listed(facts: &Facts<'_>) -> Answer {
         (String, String),
         (usize, String, String),
     )| {
-        let list = listed.iter().copied().collect::<Vec<_>>();
+        let list = listed.iter().map(String::as_str).collect::<Vec<_>>();
         let message = format!(
             "\u{201c}{quote}\u{201d}: {currency} is not among the plan's currencies ({}).{}",
             list.join(", "),
