@@ -96,29 +96,7 @@ fn evolve_step(state: &mut Orchestration, index: StepIndex, at: Timestamp, event
             state.tally.gates_due.remove(&index);
             state.steps[index].state = StepState::Parked;
         }
-        Event::AttemptStarted {
-            attempt,
-            number,
-            holder,
-            epoch,
-            input,
-            ..
-        } => {
-            state.leave_queue(index);
-            state.tally.running += 1;
-            state.tally.exclusive_running |= state.graph.rules(index).exclusive;
-            let step = &mut state.steps[index];
-            step.state = StepState::Running;
-            step.attempt = *attempt;
-            step.number = Some(*number);
-            step.holder = Some(Holder {
-                id: *holder,
-                epoch: *epoch,
-            });
-            step.input = Some(*input);
-            step.started_at = Some(at);
-            state.started(*number);
-        }
+        Event::AttemptStarted { .. } => evolve_start(state, index, at, event),
         Event::AttemptFailed { message, .. } => {
             state.leave_flight(index);
             state.steps[index].last_error = Some(message.clone());
@@ -134,6 +112,53 @@ fn evolve_step(state: &mut Orchestration, index: StepIndex, at: Timestamp, event
             state.steps[index].retries = *retries;
             state.enqueue(index, at, *due_at);
         }
+        Event::Paused { .. } => state.steps[index].paused_at = Some(at),
+        Event::Resumed { .. } => {
+            let since = state.steps[index].paused_at.take();
+            state.forgive_wait(index, since, at);
+        }
+        Event::CancelRequested {
+            reason, deadline, ..
+        } => {
+            state.steps[index].cancelling = Some(Cancelling {
+                reason: reason.clone(),
+                deadline: *deadline,
+            });
+        }
+        _ => evolve_end(state, index, at, event),
+    }
+}
+
+fn evolve_start(state: &mut Orchestration, index: StepIndex, at: Timestamp, event: &Event) {
+    let Event::AttemptStarted {
+        attempt,
+        number,
+        holder,
+        epoch,
+        input,
+        ..
+    } = event
+    else {
+        return;
+    };
+    state.leave_queue(index);
+    state.tally.running += 1;
+    state.tally.exclusive_running |= state.graph.rules(index).exclusive;
+    let step = &mut state.steps[index];
+    step.state = StepState::Running;
+    step.attempt = *attempt;
+    step.number = Some(*number);
+    step.holder = Some(Holder {
+        id: *holder,
+        epoch: *epoch,
+    });
+    step.input = Some(*input);
+    step.started_at = Some(at);
+    state.started(*number);
+}
+
+fn evolve_end(state: &mut Orchestration, index: StepIndex, at: Timestamp, event: &Event) {
+    match event {
         Event::StepCompleted {
             number,
             enrichment,
@@ -185,20 +210,17 @@ fn evolve_step(state: &mut Orchestration, index: StepIndex, at: Timestamp, event
                 }),
             );
         }
-        Event::Paused { .. } => state.steps[index].paused_at = Some(at),
-        Event::Resumed { .. } => {
-            let since = state.steps[index].paused_at.take();
-            state.forgive_wait(index, since, at);
-        }
-        Event::CancelRequested {
-            reason, deadline, ..
-        } => {
-            state.steps[index].cancelling = Some(Cancelling {
-                reason: reason.clone(),
-                deadline: *deadline,
-            });
-        }
-        Event::OrchestrationCreated(_)
+        // Named one by one, so that the compiler asks where a new kind belongs.
+        Event::StepReady { .. }
+        | Event::StepParked { .. }
+        | Event::AttemptStarted { .. }
+        | Event::AttemptFailed { .. }
+        | Event::AttemptExpired { .. }
+        | Event::RetryScheduled { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
+        | Event::CancelRequested { .. }
+        | Event::OrchestrationCreated(_)
         | Event::OrchestrationCompleted { .. }
         | Event::OrchestrationFailed { .. }
         | Event::OrchestrationCancelled { .. } => {}

@@ -90,7 +90,6 @@ fn enrichment() -> Enrichment {
     }
 }
 
-/// One of each kind, with every field.
 fn of_steps() -> Vec<Event> {
     let step = || step("plan-lint");
     let gate = || {
@@ -121,6 +120,12 @@ fn of_steps() -> Vec<Event> {
             parked_for: ParkedFor::Approval,
             gate: Some(Verdict::Open),
         },
+    ]
+}
+
+fn of_attempts() -> Vec<Event> {
+    let step = || step("plan-lint");
+    vec![
         Event::AttemptStarted {
             step: step(),
             attempt: 2,
@@ -152,6 +157,12 @@ fn of_steps() -> Vec<Event> {
             enrichment: enrichment(),
             version: 4,
         },
+    ]
+}
+
+fn of_ends_and_wishes() -> Vec<Event> {
+    let step = || step("plan-lint");
+    vec![
         Event::StepFailed {
             step: step(),
             ended: EndedAs::Timeout,
@@ -174,10 +185,13 @@ fn of_steps() -> Vec<Event> {
     ]
 }
 
+/// One of each kind, with every field.
 fn typical() -> Vec<Event> {
     let cost = Credits::from_nano(1_350_000_000);
     let mut all = vec![created()];
     all.extend(of_steps());
+    all.extend(of_attempts());
+    all.extend(of_ends_and_wishes());
     all.extend([
         Event::OrchestrationCompleted {
             status: Completion::Partial,

@@ -15,7 +15,7 @@ use std::fmt::Write;
 use domain::agent::definition::Concurrency;
 use domain::agent::gate::Verdict;
 use domain::agent::retry::ErrorClass;
-use domain::artifact::EnrichmentStatus;
+use domain::artifact::{Enrichment, EnrichmentStatus};
 use domain::orchestration::command::{Command, Holder, Report};
 use domain::orchestration::event::{Completion, EndedAs, Event, FailCause, SkipCause};
 use domain::orchestration::graph::StepRules;
@@ -315,14 +315,7 @@ fn tell(event: &Event) -> Option<String> {
             enrichment,
             version,
             ..
-        } => {
-            let how = match (enrichment.reused_from, enrichment.status) {
-                (Some(_), _) => "reused",
-                (None, EnrichmentStatus::Completed) => "completed",
-                (None, EnrichmentStatus::Partial) => "partial",
-            };
-            write!(text, "{how} {step} version {version}")
-        }
+        } => write!(text, "{} {step} version {version}", gave(enrichment)),
         Event::StepFailed { step, ended, cause } => {
             write!(text, "{} {step}: {}", ended.name(), because(cause))
         }
@@ -342,6 +335,14 @@ fn tell(event: &Event) -> Option<String> {
         Event::OrchestrationCancelled { .. } => write!(text, "all cancelled"),
     };
     Some(text)
+}
+
+fn gave(enrichment: &Enrichment) -> &'static str {
+    match (enrichment.reused_from, enrichment.status) {
+        (Some(_), _) => "reused",
+        (None, EnrichmentStatus::Completed) => "completed",
+        (None, EnrichmentStatus::Partial) => "partial",
+    }
 }
 
 fn because(cause: &FailCause) -> &'static str {
