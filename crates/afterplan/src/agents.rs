@@ -35,7 +35,7 @@ fn list(registry: &Registry, json: bool) {
         ));
     }
     let mut rows = vec![
-        ["AGENT", "VERSION", "COST", "AFTER", "WHAT IT DOES"]
+        ["AGENT", "VERSION", "COST", "NAME", "AFTER"]
             .map(str::to_owned)
             .to_vec(),
     ];
@@ -49,8 +49,8 @@ fn list(registry: &Registry, json: bool) {
             definition.id.to_string(),
             definition.version.clone(),
             definition.cost_per_run.to_string(),
-            after.join(", "),
             definition.display_name.clone(),
+            after.join(", "),
         ]);
     }
     say(&table(&rows));

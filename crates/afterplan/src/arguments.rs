@@ -124,6 +124,7 @@ pub enum OrchestrationsVerb {
     /// One of them, with its steps.
     Show {
         /// Its id.
+        #[arg(value_parser = orchestration_id)]
         id: OrchestrationId,
         /// Print JSON.
         #[arg(long)]
@@ -132,6 +133,7 @@ pub enum OrchestrationsVerb {
     /// Its events, in order.
     Events {
         /// Its id.
+        #[arg(value_parser = orchestration_id)]
         id: OrchestrationId,
         /// Wait for more until it ends.
         #[arg(long)]
@@ -146,6 +148,7 @@ pub enum OrchestrationsVerb {
     /// Stop it, or one step of it: what is in flight may end within the grace.
     Cancel {
         /// Its id.
+        #[arg(value_parser = orchestration_id)]
         id: OrchestrationId,
         /// Only this step.
         #[arg(long)]
@@ -160,6 +163,7 @@ pub enum OrchestrationsVerb {
     /// Start nothing more of it, or of one step.
     Pause {
         /// Its id.
+        #[arg(value_parser = orchestration_id)]
         id: OrchestrationId,
         /// Only this step.
         #[arg(long)]
@@ -168,6 +172,7 @@ pub enum OrchestrationsVerb {
     /// End a pause.
     Resume {
         /// Its id.
+        #[arg(value_parser = orchestration_id)]
         id: OrchestrationId,
         /// Only this step.
         #[arg(long)]
@@ -176,6 +181,7 @@ pub enum OrchestrationsVerb {
     /// Say yes to a step that waits for approval.
     Approve {
         /// Its id.
+        #[arg(value_parser = orchestration_id)]
         id: OrchestrationId,
         /// The step.
         step: StepId,
@@ -186,4 +192,10 @@ pub enum OrchestrationsVerb {
         #[arg(long, value_name = "DAYS")]
         older_than: u32,
     },
+}
+
+fn orchestration_id(text: &str) -> Result<OrchestrationId, String> {
+    text.parse().map_err(|_| {
+        "this is no orchestration's id; `afterplan orchestrations list` shows them".to_owned()
+    })
 }

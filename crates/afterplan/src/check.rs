@@ -8,15 +8,7 @@ use crate::screen::{note, say};
 
 /// Checks everything; what is found goes to standard output, a line each.
 pub async fn check(database: &DatabaseUrl) -> Result<u8, Failure> {
-    if let DatabaseUrl::Sqlite(path) = database
-        && !path.exists()
-    {
-        return Err(Failure::refused(format!(
-            "there is no database at {}; give one with --database",
-            path.display()
-        )));
-    }
-    let engine = house::open(database).await?;
+    let engine = house::open_existing(database).await?;
     let checked = engine::check::check(&engine).await?;
     for problem in &checked.problems {
         say(problem);

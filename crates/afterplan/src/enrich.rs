@@ -8,7 +8,6 @@ use domain::orchestration::select::Wanted;
 use domain::orchestration::state::{Orchestration, Status};
 use domain::values::ids::{AccountId, HolderId, OrchestrationId};
 use engine::artifact::{enriched_plan, next_events, stored_events};
-use engine::error::SubmitError;
 use engine::handle::Engine;
 use engine::plans::LoadedPlan;
 use engine::replica::Replica;
@@ -113,12 +112,7 @@ async fn follow(
         max_steps: None,
         fresh: request.fresh,
     };
-    let submitted = submit(engine, id, submission)
-        .await
-        .map_err(|error| match error {
-            SubmitError::Refused(refused) => Failure::refused(refused),
-            other => Failure::failed(other),
-        })?;
+    let submitted = submit(engine, id, submission).await?;
     let Submitted {
         id,
         continued,

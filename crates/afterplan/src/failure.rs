@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use domain::orchestration::select::Refused;
+use engine::error::{SubmitError, TransitionError};
+use store::error::StoreError;
+
 /// Everything completed or was gated off; or the command did what was asked.
 pub const COMPLETE: u8 = 0;
 /// The orchestration failed, or a check found something, or the database failed.
@@ -51,18 +55,43 @@ impl fmt::Display for Failure {
     }
 }
 
-impl From<store::error::StoreError> for Failure {
-    fn from(error: store::error::StoreError) -> Self {
-        Self::failed(error)
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::UnknownUrl { .. } => Self::refused(error),
+            StoreError::CannotConnect { .. } => Self::failed(format!(
+                "{error}; see that it is there and may be used, or give another --database"
+            )),
+            _ => Self::failed(error),
+        }
     }
 }
 
-impl From<engine::error::TransitionError> for Failure {
-    fn from(error: engine::error::TransitionError) -> Self {
-        use engine::error::TransitionError::{Rejected, Unknown};
+impl From<TransitionError> for Failure {
+    fn from(error: TransitionError) -> Self {
         match error {
-            Rejected(_) | Unknown(_) => Self::refused(error),
+            TransitionError::Rejected(_) => Self::refused(error),
+            TransitionError::Unknown(_) => Self::refused(format!(
+                "{error}; `afterplan orchestrations list` shows those that there are"
+            )),
+            TransitionError::Store(error) => error.into(),
             _ => Self::failed(error),
+        }
+    }
+}
+
+impl From<SubmitError> for Failure {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Refused(refused) => Self::refused(match refused {
+                Refused::UnknownAgent { .. } => {
+                    format!("{refused}; `afterplan agents list` shows all")
+                }
+                other => other.to_string(),
+            }),
+            SubmitError::Transition(error) => error.into(),
+            SubmitError::Store(error) => error.into(),
+            SubmitError::Canonical(_) => Self::failed(error),
         }
     }
 }

@@ -25,6 +25,24 @@ pub async fn open(database: &DatabaseUrl) -> Result<Engine, Failure> {
     Ok(Engine::new(parts))
 }
 
+/// Whether there is anything at the database's place: a server is asked when it is opened.
+pub fn is_there(database: &DatabaseUrl) -> bool {
+    match database {
+        DatabaseUrl::Sqlite(path) => path.exists(),
+        DatabaseUrl::Postgres(_) => true,
+    }
+}
+
+/// An engine on a database that must be there: who only looks must not leave an empty one behind.
+pub async fn open_existing(database: &DatabaseUrl) -> Result<Engine, Failure> {
+    if !is_there(database) {
+        return Err(Failure::refused(format!(
+            "there is no database at {database}; `afterplan enrich PATH` makes one, --database names another"
+        )));
+    }
+    open(database).await
+}
+
 /// What to call this program in holder rows and manifests.
 pub fn label() -> String {
     format!("afterplan {}", env!("CARGO_PKG_VERSION"))

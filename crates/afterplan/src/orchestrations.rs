@@ -22,9 +22,15 @@ use crate::screen::{plain, say, span, table};
 /// How often a follower looks for news.
 const FOLLOW_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
 
+const NONE_YET: &str = "no orchestrations yet; `afterplan enrich PATH` makes one";
+
 /// Performs the verb.
 pub async fn perform(database: &DatabaseUrl, verb: OrchestrationsVerb) -> Result<u8, Failure> {
-    let engine = house::open(database).await?;
+    if let (OrchestrationsVerb::List { json, .. }, false) = (&verb, house::is_there(database)) {
+        say(if *json { "[]" } else { NONE_YET });
+        return Ok(COMPLETE);
+    }
+    let engine = house::open_existing(database).await?;
     let done = match verb {
         OrchestrationsVerb::List { limit, json } => list(&engine, limit, json).await,
         OrchestrationsVerb::Show { id, json } => show(&engine, id, json).await,
@@ -104,7 +110,7 @@ async fn list(engine: &Engine, limit: u32, json: bool) -> Result<(), Failure> {
     if json {
         say(&format!("{:#}", Value::from(shown)));
     } else if lines.len() == 1 {
-        say("no orchestrations yet; `afterplan enrich PATH` makes one");
+        say(NONE_YET);
     } else {
         say(&table(&lines));
     }

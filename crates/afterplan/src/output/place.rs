@@ -1,7 +1,7 @@
 //! Where the output goes: checked before the work, filled aside, revealed by a rename.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +28,10 @@ pub struct Place {
     form: Form,
     target: PathBuf,
     aside: PathBuf,
+    /// Locked as long as this program lives: what bears a free lock was left behind by a dead one.
+    _alive: File,
+    /// The folders that were made for it, the outermost first.
+    folders: Vec<PathBuf>,
 }
 
 impl Place {
@@ -64,22 +68,26 @@ impl Place {
                 target.display()
             )));
         };
-        fs::create_dir_all(parent).map_err(|error| unwritable(parent, &error))?;
-        let aside = parent.join(format!(
-            ".{}.{}.part",
-            name.to_string_lossy(),
-            std::process::id()
-        ));
+        let folders = make_folder(parent)?;
+        let name = name.to_string_lossy();
+        clear_away_the_dead(parent, &name, &target);
+        let aside = parent.join(format!(".{name}.{}.part", std::process::id()));
         let made = if form == Form::Zip {
-            fs::File::create(&aside).map(|_| ())
+            File::create(&aside).map(|_| ())
         } else {
             fs::create_dir(&aside)
         };
-        made.map_err(|error| unwritable(parent, &error))?;
+        let alive = made
+            .and_then(|()| File::open(&aside))
+            .map_err(|error| unwritable(parent, &error))?;
+        // Without a lock (some network drives have none) a later call takes this one for dead: better than not to work.
+        let _ = alive.try_lock();
         Ok(Self {
             form,
             target,
             aside,
+            _alive: alive,
+            folders,
         })
     }
 
@@ -113,6 +121,9 @@ impl Place {
             fs::rename(&self.aside, &self.target).map_err(failed)?;
         } else {
             let old = self.aside.with_extension("old");
+            // Locked for the same reason as the new one, for the moment between the two renames.
+            let replaced = File::open(&self.target).map_err(failed)?;
+            let _ = replaced.try_lock();
             fs::rename(&self.target, &old).map_err(failed)?;
             if let Err(error) = fs::rename(&self.aside, &self.target) {
                 let _ = fs::rename(&old, &self.target);
@@ -131,6 +142,56 @@ impl Drop for Place {
         } else {
             fs::remove_dir_all(&self.aside)
         };
+        if !self.target.exists() {
+            // Only what is empty goes.
+            for folder in self.folders.iter().rev() {
+                let _ = fs::remove_dir(folder);
+            }
+        }
+    }
+}
+
+/// Makes the folder in which the output will stand. Answers which were not there, the outermost first.
+fn make_folder(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if let Some(file) = folder
+        .ancestors()
+        .find(|path| path.exists() && !path.is_dir())
+    {
+        return Err(Failure::refused(format!(
+            "{} is a file, so nothing can be written below it; give another --out",
+            file.display()
+        )));
+    }
+    let missing = folder.ancestors().take_while(|path| !path.exists());
+    let mut missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
+    missing.reverse();
+    fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
+    Ok(missing)
+}
+
+/// Removes what killed programs left aside of `target`, and puts an earlier output back that one of them was replacing.
+fn clear_away_the_dead(folder: &Path, name: &str, target: &Path) {
+    let prefix = format!(".{name}.");
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let left = entry.file_name();
+        let Some((pid, ending)) = left
+            .to_str()
+            .and_then(|left| left.strip_prefix(&prefix)?.split_once('.'))
+        else {
+            continue;
+        };
+        let ours = ["part", "old"].contains(&ending) && pid.bytes().all(|b| b.is_ascii_digit());
+        let dead = || File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
+        if !ours || !dead() {
+            continue;
+        }
+        if ending == "old" && !target.exists() {
+            let _ = fs::rename(entry.path(), target);
+        } else if entry.path().is_dir() {
+            let _ = fs::remove_dir_all(entry.path());
+        } else {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
