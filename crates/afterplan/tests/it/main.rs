@@ -7,6 +7,8 @@
     clippy::print_stdout
 )]
 
+mod bad_input;
+mod bomb;
 mod enrich;
 mod git;
 mod plan;
