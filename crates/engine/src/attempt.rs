@@ -22,15 +22,16 @@ use crate::error::TransitionError;
 use crate::gather::{self, data, pinned};
 use crate::handle::Engine;
 use crate::lane::{Hot, InFlight, Lane};
-use crate::perform::{Assignment, Kept, Performed};
+use crate::perform::{self, Assignment, Kept, Performed};
 use crate::project;
 use crate::transition::transition;
 
-/// How often a report is handed in anew when the database does not take it.
-const REPORT_TRIES: u32 = 10;
-
-/// The pause between such tries.
+/// The pause before a report is handed in anew when the database did not take it: longer each time, up to
+/// [`REPORT_PAUSES`] times as long.
 const REPORT_PAUSE: Millis = Millis(1_000);
+
+/// After so many tries whoever waits for an end is told; a restart of a database server takes less.
+const REPORT_PAUSES: u64 = 10;
 
 /// A claimed step, ready to be performed.
 pub struct Started {
@@ -98,7 +99,7 @@ impl Started {
             ),
             dependencies: BTreeMap::new(),
             parameters: pinned.parameters_of(agent),
-            cancelled: CancellationToken::new(),
+            cancelled: engine.stopping.child_token(),
             kept: Kept::default(),
         };
         Ok(Self {
@@ -121,12 +122,43 @@ pub fn spawn(engine: &Engine, lane: &Arc<Lane>, started: Started) {
         cancelled: started.assignment.cancelled.clone(),
         forced: started.forced.clone(),
     };
-    lane.in_flight().insert(started.step.clone(), in_flight);
+    let replaced = lane.in_flight().insert(started.step.clone(), in_flight);
+    if let Some(replaced) = replaced {
+        replaced.forced.cancel();
+    }
     let (engine, lane) = (engine.clone(), lane.clone());
     engine
         .clone()
         .spawned
         .spawn(async move { attempt(&engine, &lane, started).await });
+}
+
+/// A claimed step that cannot be prepared has failed as any other attempt: its retries bound how often that is tried.
+pub fn give_up(
+    engine: &Engine,
+    lane: &Arc<Lane>,
+    state: &Orchestration,
+    index: StepIndex,
+    why: &StoreError,
+) {
+    let step = &state.steps[index];
+    let Some(holder) = step.holder else { return };
+    let command = Command::Finish {
+        step: state.graph.rules(index).id.clone(),
+        attempt: step.attempt,
+        holder,
+        report: Report::Failed {
+            class: ErrorClass::Transient,
+            message: format!("it could not be prepared: {why}"),
+            retry_after: None,
+            kept: None,
+        },
+    };
+    let (engine, lane) = (engine.clone(), lane.clone());
+    engine
+        .clone()
+        .spawned
+        .spawn(async move { hand_in(&engine, &lane, command, Vec::new()).await });
 }
 
 /// Stops the attempts that the state no longer wants: asks those that are being cancelled, drops those that were replaced.
@@ -181,11 +213,15 @@ async fn attempt(engine: &Engine, lane: &Lane, started: Started) {
     let performed = match performed {
         Some(failed) => failed,
         None => {
-            let work = tokio::spawn(engine.performer.perform(assignment));
+            // The call too is made in there: a panic in it ends the attempt and nothing else.
+            let performer = engine.performer.clone();
+            let work = tokio::spawn(async move { performer.perform(assignment).await });
             let abort = work.abort_handle();
             let performed = tokio::select! {
-                performed = work => performed.unwrap_or_else(|error| failed(ErrorClass::Fatal, format!("the agent broke down: {error}"))),
+                performed = work => performed.unwrap_or_else(|error| failed(ErrorClass::Fatal, perform::breakdown(error))),
                 () = engine.clock.sleep(timeout) => failed(ErrorClass::Timeout, format!("no answer within {} ms", timeout.0)),
+                // It was asked to stop and did not: what it has is handed in, and the step returns to the queue.
+                () = engine.leaving.cancelled() => Performed::Cancelled,
                 () = forced.cancelled() => {
                     abort.abort();
                     debug!(orchestration.id = %lane.id, step.id = %step, "Attempt {attempt} of {step} was dropped");
@@ -209,40 +245,85 @@ async fn attempt(engine: &Engine, lane: &Lane, started: Started) {
         report,
     };
     hand_in(engine, lane, command, blobs).await;
-    engine.work.room();
 }
 
-/// Hands the report in until the database takes it, or it is plain that it will not.
-async fn hand_in(engine: &Engine, lane: &Lane, command: Command, blobs: Vec<NewBlob>) {
-    for _ in 0..REPORT_TRIES {
-        match transition(engine, lane.id, command.clone(), blobs.clone()).await {
-            Ok(_) => return,
-            Err(TransitionError::Rejected(stale)) => {
-                debug!(orchestration.id = %lane.id, "A report came too late: {stale}");
-                return;
-            }
-            Err(TransitionError::Store(
-                error @ (StoreError::Lost { .. }
-                | StoreError::Locked { .. }
-                | StoreError::CannotConnect { .. }),
-            )) => {
-                warn!(orchestration.id = %lane.id, "A report could not be stored, trying again: {error}");
-                engine.clock.sleep(REPORT_PAUSE).await;
-            }
-            Err(TransitionError::Overtaken(_)) => engine.clock.sleep(REPORT_PAUSE).await,
-            Err(error) => {
-                error!(orchestration.id = %lane.id, "A report could not be stored: {error}");
-                if let TransitionError::Store(error) = error {
-                    engine.set_trouble(error);
+/// Hands the report in until the database takes it, or it is plain that it never will. What was performed is not given up
+/// while this replica lives: others take the step over when its lease lapses, and then the report is refused.
+async fn hand_in(engine: &Engine, lane: &Lane, mut command: Command, mut blobs: Vec<NewBlob>) {
+    let mut tries = 0;
+    loop {
+        let error = match transition(engine, lane.id, command.clone(), blobs.clone()).await {
+            Ok(_) => {
+                if tries > 0 {
+                    engine.clear_trouble();
                 }
                 return;
             }
+            Err(error @ (TransitionError::Rejected(_) | TransitionError::Unknown(_))) => {
+                debug!(orchestration.id = %lane.id, "A report came too late: {error}");
+                return;
+            }
+            Err(error) => error,
+        };
+        tries += 1;
+        if let TransitionError::Store(
+            error @ (StoreError::Nul { .. }
+            | StoreError::Refused(_)
+            | StoreError::Constraint { .. }),
+        ) = &error
+            && let Some(instead) = unstorable(&command, error)
+        {
+            error!(orchestration.id = %lane.id, "A report cannot be stored: {error}");
+            (command, blobs) = (instead, Vec::new());
+            continue;
         }
+        warn!(orchestration.id = %lane.id, "A report could not be stored, trying again: {error}");
+        if let TransitionError::Store(error) = error
+            && (tries >= REPORT_PAUSES || !may_pass(&error))
+        {
+            engine.set_trouble(error);
+        }
+        let pause = Millis(REPORT_PAUSE.0 * tries.min(REPORT_PAUSES));
+        tokio::select! { () = engine.clock.sleep(pause) => {}, () = engine.leaving.cancelled() => return }
     }
-    engine.set_trouble(StoreError::Other {
-        database: engine.store.name(),
-        detail: format!("a report could not be stored within {REPORT_TRIES} tries"),
-    });
+}
+
+/// Whether waiting may help by itself.
+fn may_pass(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Lost { .. } | StoreError::Locked { .. } | StoreError::CannotConnect { .. }
+    )
+}
+
+/// The report that stands in for one that the database refuses; none when it is one already.
+fn unstorable(command: &Command, why: &StoreError) -> Option<Command> {
+    let message = format!("its report cannot be stored: {why}");
+    match command {
+        Command::Finish {
+            report: Report::Failed {
+                message: earlier, ..
+            },
+            ..
+        } if *earlier == message => None,
+        Command::Finish {
+            step,
+            attempt,
+            holder,
+            ..
+        } => Some(Command::Finish {
+            step: step.clone(),
+            attempt: *attempt,
+            holder: *holder,
+            report: Report::Failed {
+                class: ErrorClass::Fatal,
+                message,
+                retry_after: None,
+                kept: None,
+            },
+        }),
+        _ => None,
+    }
 }
 
 fn failed(class: ErrorClass, message: String) -> Performed {

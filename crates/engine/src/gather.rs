@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use store::error::StoreError;
 
 use crate::handle::Engine;
-use crate::lane::Hot;
+use crate::lane::{Asked, Hot};
 use crate::plans::LoadedPlan;
 use crate::project::counter_changes;
 
@@ -28,6 +28,17 @@ pub struct Pending<'a> {
     pub before: &'a BTreeMap<StepIndex, Step>,
     /// Counters that the store found full.
     pub full: &'a BTreeMap<String, i64>,
+    /// The commands, with bytes that are not stored yet.
+    pub asked: &'a [Asked],
+}
+
+impl Pending<'_> {
+    /// The bytes under `hash`, if the commit brings them.
+    fn bytes(&self, hash: ContentHash) -> Option<Arc<[u8]>> {
+        let mut blobs = self.asked.iter().flat_map(|asked| &asked.blobs);
+        let blob = blobs.find(|blob| blob.hash == *hash.as_bytes())?;
+        Some(blob.bytes.clone())
+    }
 }
 
 /// Fetches what `needs` names.
@@ -45,7 +56,15 @@ pub async fn gather(
         ..Facts::default()
     };
     for &index in &needs.gates {
-        let verdict = verdict(engine, &hot.state, index).await?;
+        let verdict = match verdict(engine, &hot.state, index, pending).await {
+            // What is damaged stays so: the step must not wait for it for ever.
+            Err(error @ (StoreError::Corrupt { .. } | StoreError::Decode { .. })) => {
+                Verdict::Error {
+                    message: error.to_string(),
+                }
+            }
+            verdict => verdict?,
+        };
         facts
             .verdicts
             .insert(hot.state.graph.rules(index).id.clone(), verdict);
@@ -60,6 +79,7 @@ async fn verdict(
     engine: &Engine,
     state: &Orchestration,
     index: StepIndex,
+    pending: &Pending<'_>,
 ) -> Result<Verdict, StoreError> {
     let Some(source) = &state.graph.rules(index).gate else {
         return Ok(Verdict::Open);
@@ -84,7 +104,10 @@ async fn verdict(
     for dependency in state.graph.dependencies(index) {
         let step = &state.steps[dependency];
         let data = match &step.enrichment {
-            Some(enrichment) => data(engine, enrichment.data).await?,
+            Some(enrichment) => match pending.bytes(enrichment.data) {
+                Some(bytes) => parsed(engine, enrichment.data, &bytes)?,
+                None => data(engine, enrichment.data).await?,
+            },
             None => Value::Null,
         };
         let shown = json!({"status": step.state.name(), "data": data});
@@ -110,6 +133,16 @@ async fn start_facts(
     index: StepIndex,
     pending: &Pending<'_>,
 ) -> Result<StartFacts, StoreError> {
+    let pinned_hash = hot.state.head.as_ref().map(|head| head.pinned);
+    if hot.pinned.is_none()
+        && let Some(hash) = pinned_hash
+        && let Some(bytes) = pending.bytes(hash)
+    {
+        hot.pinned = Some(Arc::new(read_pinned(
+            engine,
+            parsed(engine, hash, &bytes)?,
+        )?));
+    }
     let pinned = pinned(engine, hot).await?;
     let lost = |detail: String| StoreError::Corrupt {
         database: engine.store.name(),
@@ -172,21 +205,22 @@ pub async fn pinned(engine: &Engine, hot: &mut Hot) -> Result<Arc<Pinned>, Store
     if let Some(pinned) = &hot.pinned {
         return Ok(pinned.clone());
     }
-    let lost = |detail: String| StoreError::Corrupt {
-        database: engine.store.name(),
-        detail,
-    };
     let hash = hot
         .state
         .head
         .as_ref()
         .map(|head| head.pinned)
         .unwrap_or_default();
-    let pinned: Pinned = serde_json::from_value(data(engine, hash).await?)
-        .map_err(|error| lost(format!("pinned definitions: {error}")))?;
-    let pinned = Arc::new(pinned);
+    let pinned = Arc::new(read_pinned(engine, data(engine, hash).await?)?);
     hot.pinned = Some(pinned.clone());
     Ok(pinned)
+}
+
+fn read_pinned(engine: &Engine, value: Value) -> Result<Pinned, StoreError> {
+    serde_json::from_value(value).map_err(|error| StoreError::Corrupt {
+        database: engine.store.name(),
+        detail: format!("pinned definitions: {error}"),
+    })
 }
 
 /// The pinned definition of `agent`.
@@ -242,7 +276,7 @@ fn input_hash(
     canonical::hash(&declared).map_err(|error| error.to_string())
 }
 
-/// Stored JSON by its hash: from memory while it is being committed, else from its blob.
+/// Stored JSON by its hash: from memory when it was just given, else from its blob.
 ///
 /// # Errors
 /// When the database fails or lacks it.
@@ -260,6 +294,12 @@ pub async fn data(engine: &Engine, hash: ContentHash) -> Result<Value, StoreErro
                 .into()
         }
     };
-    serde_json::from_slice(&bytes)
-        .map_err(|error| lost(format!("the blob {hash} is not JSON: {error}")))
+    parsed(engine, hash, &bytes)
+}
+
+fn parsed(engine: &Engine, hash: ContentHash, bytes: &[u8]) -> Result<Value, StoreError> {
+    serde_json::from_slice(bytes).map_err(|error| StoreError::Corrupt {
+        database: engine.store.name(),
+        detail: format!("the blob {hash} is not JSON: {error}"),
+    })
 }

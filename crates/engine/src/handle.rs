@@ -10,7 +10,7 @@ use domain::values::ids::OrchestrationId;
 use domain::values::time::Millis;
 use store::db::Store;
 use store::error::StoreError;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +23,10 @@ use crate::registry::Registry;
 
 /// How long a holder's word stands without a heartbeat. Three beats fit in; a laptop's short stall does not lapse it.
 pub const LEASE: Millis = Millis(15_000);
+
+/// Lanes kept in memory: beyond that, those without an attempt in flight are loaded when they are next needed. At some
+/// ten kilobytes each.
+const LANES_KEPT: usize = 4_096;
 
 /// Which orchestrations this replica performs steps of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +82,10 @@ pub struct Inner {
     pub slots: Arc<Semaphore>,
     /// Where replicas that share an embedded file keep their lock files.
     pub locks: Option<PathBuf>,
-    /// Cancelled when the engine stops.
+    /// Cancelled when the engine stops: attempts are asked to hand in what they have.
     pub stopping: CancellationToken,
+    /// Cancelled when it waits for them no longer.
+    pub leaving: CancellationToken,
     /// Everything that was spawned.
     pub spawned: TaskTracker,
     lanes: Mutex<BTreeMap<OrchestrationId, Arc<Lane>>>,
@@ -125,6 +131,7 @@ impl Engine {
             locks,
             trouble: Mutex::new(None),
             stopping: CancellationToken::new(),
+            leaving: CancellationToken::new(),
             spawned: TaskTracker::new(),
             lanes: Mutex::default(),
             holder: Mutex::new(None),
@@ -145,9 +152,25 @@ impl Engine {
         lock(&self.lanes).values().cloned().collect()
     }
 
-    /// Lets go of a lane that nobody needs any more.
-    pub fn forget(&self, id: OrchestrationId) {
-        lock(&self.lanes).remove(&id);
+    /// Whether more lanes are in memory than are worth it.
+    pub fn is_crowded(&self) -> bool {
+        lock(&self.lanes).len() > LANES_KEPT
+    }
+
+    /// Whether no lane is in memory: nothing that this replica began is under way.
+    pub fn is_idle(&self) -> bool {
+        lock(&self.lanes).is_empty()
+    }
+
+    /// Lets go of a lane that is gone. A newer one of the same orchestration stays.
+    pub fn forget(&self, lane: &Arc<Lane>) {
+        let mut lanes = lock(&self.lanes);
+        if lanes
+            .get(&lane.id)
+            .is_some_and(|kept| Arc::ptr_eq(kept, lane))
+        {
+            lanes.remove(&lane.id);
+        }
     }
 
     /// As whom this replica holds attempts, when it may hold any.
@@ -189,10 +212,40 @@ impl Engine {
         }
     }
 
+    /// Room for one attempt, if there is any. Where there is none, whoever claims is told when room is made.
+    pub fn take_slot(&self) -> Option<OwnedSemaphorePermit> {
+        let take = || self.slots.clone().try_acquire_owned().ok();
+        take().or_else(|| {
+            // Left lying first, then looked at once more: room that was made in between would not be told.
+            self.work.lacks_room();
+            take()
+        })
+    }
+
+    /// Whether there is room for an attempt. Where there is none, whoever claims is told when room is made.
+    pub fn has_room(&self) -> bool {
+        self.slots.available_permits() > 0 || {
+            self.work.lacks_room();
+            self.slots.available_permits() > 0
+        }
+    }
+
+    /// An orchestration has ended: there is nothing more to perform.
+    pub fn let_go(&self, id: OrchestrationId) {
+        if let Scope::Only(ids) = &mut *lock(&self.scope) {
+            ids.retain(|kept| *kept != id);
+        }
+    }
+
     /// The store failed in a way that keeps reports from being stored: whoever waits for an end should know.
     pub fn set_trouble(&self, error: StoreError) {
         *lock(&self.trouble) = Some(error);
         self.live.ring();
+    }
+
+    /// Reports are stored again.
+    pub fn clear_trouble(&self) {
+        *lock(&self.trouble) = None;
     }
 
     /// The store's failure, if reports could not be stored.
@@ -201,7 +254,7 @@ impl Engine {
     }
 }
 
-/// The latest outputs by hash: a gate may want one before it is committed.
+/// The latest outputs by hash: the next step reads them without asking the database.
 #[derive(Debug, Default)]
 pub struct Outputs(Mutex<Vec<(ContentHash, Arc<[u8]>)>>);
 

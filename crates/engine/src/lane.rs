@@ -69,7 +69,21 @@ struct Queue {
     waiting: Vec<Asked>,
     driven: bool,
     stale: bool,
+    /// Nothing is left to do here: the orchestration has ended, or is not there.
+    spent: bool,
+    /// Let go of: a command that comes now needs a new lane.
+    gone: bool,
     version: Option<i64>,
+}
+
+/// What became of a command that was added.
+pub enum Pushed {
+    /// It waits; somebody drives the lane.
+    Waits,
+    /// It waits, and the caller drives the lane from now on.
+    Drives,
+    /// The lane was let go of meanwhile; the command is given back.
+    Gone(Box<Asked>),
 }
 
 impl Lane {
@@ -87,18 +101,45 @@ impl Lane {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a command; true when nobody drives the lane and the caller must.
-    pub fn push(&self, asked: Asked) -> bool {
+    /// Adds a command.
+    pub fn push(&self, asked: Asked) -> Pushed {
         let mut queue = self.queue();
+        if queue.gone {
+            return Pushed::Gone(Box::new(asked));
+        }
         queue.waiting.push(asked);
-        !std::mem::replace(&mut queue.driven, true)
+        if std::mem::replace(&mut queue.driven, true) {
+            Pushed::Waits
+        } else {
+            Pushed::Drives
+        }
     }
 
-    /// Takes all that waits; when that is nothing, the caller drives no longer.
-    pub fn take(&self) -> Vec<Asked> {
+    /// Takes all that waits. When that is nothing, the caller drives no longer, and the lane is gone if nothing is left to
+    /// do here or memory is `short`: what is in it can be loaded again, but not who performs an attempt.
+    pub fn take(&self, short: bool) -> Vec<Asked> {
         let mut queue = self.queue();
         queue.driven = !queue.waiting.is_empty();
+        queue.gone = !queue.driven && (queue.spent || short) && self.in_flight().is_empty();
         std::mem::take(&mut queue.waiting)
+    }
+
+    /// Whether it was let go of.
+    pub fn is_gone(&self) -> bool {
+        self.queue().gone
+    }
+
+    /// Whether anything is left to do here.
+    pub fn set_spent(&self, spent: bool) {
+        self.queue().spent = spent;
+    }
+
+    /// Whoever drove the lane broke down: nobody drives it now, and who waited is told by the end of its channel.
+    pub fn abandon(&self) {
+        let mut queue = self.queue();
+        queue.waiting.clear();
+        queue.driven = false;
+        queue.stale = true;
     }
 
     /// The state in memory is older than the rows: load it again before the next decision.
@@ -119,6 +160,13 @@ impl Lane {
     /// Notes the row's version.
     pub fn set_version(&self, version: Option<i64>) {
         self.queue().version = version;
+    }
+
+    /// Drops all attempts: nobody wants their reports any more.
+    pub fn drop_attempts(&self) {
+        std::mem::take(&mut *self.in_flight())
+            .into_values()
+            .for_each(|attempt| attempt.forced.cancel());
     }
 
     /// The attempts that this replica performs.

@@ -94,9 +94,7 @@ pub async fn beat(engine: &Engine, label: &str) -> Result<(), StoreError> {
         warn!(holder.id = %holder.id, "This replica's lease was lost; what it held is others' now");
         for lane in engine.lanes() {
             lane.mark_stale();
-            std::mem::take(&mut *lane.in_flight())
-                .into_values()
-                .for_each(|attempt| attempt.forced.cancel());
+            lane.drop_attempts();
         }
         let epoch = open_row(engine, holder.id, label).await?;
         engine.set_holder(Some(Holder {
@@ -144,10 +142,11 @@ pub async fn bury_dead(engine: &Engine) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether nobody holds the lock. A file that cannot be looked at counts as held: the lapse will tell.
+/// Whether nobody holds the lock. A file that cannot be looked at, or is gone (somebody tidied up, or the replica looks for
+/// it elsewhere), tells nothing: the lapse will tell.
 fn is_free(path: &Path) -> bool {
-    match OpenOptions::new().write(true).open(path) {
-        Ok(file) => file.try_lock().is_ok(),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    }
+    OpenOptions::new()
+        .write(true)
+        .open(path)
+        .is_ok_and(|file| file.try_lock().is_ok())
 }

@@ -45,18 +45,32 @@ impl Listener {
 #[derive(Clone, Debug, Default)]
 pub struct Work {
     bell: Live,
-    deferred: Arc<AtomicBool>,
+    without_room: Arc<AtomicBool>,
+    behind_counters: Arc<AtomicBool>,
 }
 
 impl Work {
-    /// Something was left lying.
-    pub fn defer(&self) {
-        self.deferred.store(true, Ordering::Release);
+    /// Something was left lying for lack of room here.
+    pub fn lacks_room(&self) {
+        self.without_room.store(true, Ordering::SeqCst);
     }
 
-    /// Room was made: whoever claims looks again, if something was left lying.
+    /// Something was left lying since a counter is full.
+    pub fn finds_full(&self) {
+        self.behind_counters.store(true, Ordering::SeqCst);
+    }
+
+    /// Room was made: whoever claims looks again, if something was left lying for lack of it.
     pub fn room(&self) {
-        if self.deferred.swap(false, Ordering::AcqRel) {
+        if self.without_room.swap(false, Ordering::SeqCst) {
+            self.bell.ring();
+        }
+    }
+
+    /// An attempt is over: there is room, and its counters have fallen.
+    pub fn ended(&self) {
+        let behind = self.behind_counters.swap(false, Ordering::SeqCst);
+        if self.without_room.swap(false, Ordering::SeqCst) || behind {
             self.bell.ring();
         }
     }

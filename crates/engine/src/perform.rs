@@ -12,6 +12,7 @@ use domain::values::ids::{OrchestrationId, StepId};
 use domain::values::time::Millis;
 use planexe::plan::Plan;
 use serde_json::{Map, Value};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 /// Everything that an attempt is given.
@@ -108,6 +109,21 @@ fn fatal(message: String) -> Performed {
     }
 }
 
+/// What a panic said.
+pub fn breakdown(error: JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else {
+        return "the agent's work was dropped".to_owned();
+    };
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!(
+        "the agent broke down: {}",
+        said.unwrap_or("it does not say why")
+    )
+}
+
 /// Performs a built-in analysis on the blocking pool, where a panic ends the attempt and nothing else.
 async fn analyse(assignment: Assignment) -> Performed {
     if !matches!(assignment.agent.executor, Some(Executor::Analysis {})) {
@@ -138,6 +154,6 @@ async fn analyse(assignment: Assignment) -> Performed {
     match work.await {
         Ok(Ok(data)) => Performed::Completed(data),
         Ok(Err(error)) => fatal(error.to_string()),
-        Err(error) => fatal(format!("the analysis broke down: {error}")),
+        Err(error) => fatal(breakdown(error)),
     }
 }

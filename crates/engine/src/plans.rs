@@ -145,7 +145,7 @@ impl Plans {
     }
 }
 
-/// Stores the plan for `account`; does nothing when it has it already.
+/// Stores the plan for `account`; when it has it already, notes that it is wanted still, so that retention spares it.
 ///
 /// # Errors
 /// When the database fails.
@@ -156,13 +156,6 @@ pub async fn put(
     plan: &LoadedPlan,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if store
-        .plan(account.as_str(), *plan.hash.as_bytes())
-        .await?
-        .is_some()
-    {
-        return Ok(());
-    }
     let manifest = serde_json::to_vec(&plan.manifest)
         .map_err(|error| StoreError::Refused(error.to_string()))?;
     let artifacts = plan.plan.artifacts.iter().filter_map(|(name, artifact)| {

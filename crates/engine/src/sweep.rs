@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use domain::orchestration::command::Command;
+use domain::orchestration::command::{Command, Holder};
 use domain::values::ids::OrchestrationId;
+use domain::values::time::Timestamp;
 use store::error::StoreError;
-use tracing::{debug, info};
+use store::rows::HolderRow;
+use tokio::task::JoinSet;
+use tracing::{debug, error, info};
 
+use crate::claims::tick_all;
 use crate::error::TransitionError;
 use crate::handle::Engine;
 use crate::lease;
 use crate::transition::{load, transition};
 
 /// Most of each kind in one pass: a bound on how long the pass keeps the database busy.
-const BATCH: i64 = 256;
+pub const BATCH: i64 = 256;
 
 /// What one pass has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,90 +28,120 @@ pub struct Swept {
     pub woken: usize,
 }
 
+impl Swept {
+    /// Whether the pass came to its bound, and another one has something to do.
+    pub fn is_full(&self) -> bool {
+        let bound = usize::try_from(BATCH).unwrap_or(usize::MAX);
+        self.expired >= bound || self.woken >= bound
+    }
+}
+
 /// One pass. 1. Close the rows of replicas known to be dead. 2. Expire the attempts of lapsed holders. 3. Let time act on
-/// the orchestrations whose deadline has come. Bounded: [`BATCH`] of each.
+/// the orchestrations whose deadline has come. Bounded: [`BATCH`] of each. An orchestration that cannot be read keeps
+/// nobody else waiting.
 ///
 /// # Errors
-/// When the database fails; the next pass goes on.
-pub async fn sweep(engine: &Engine) -> Result<Swept, TransitionError> {
-    let mut swept = Swept::default();
+/// When the database cannot be asked; the next pass goes on.
+pub async fn sweep(engine: &Engine) -> Result<Swept, StoreError> {
     lease::bury_dead(engine).await?;
-    let now = engine.clock.now();
-    let lapsed = engine.store.held_by_lapsed(now.0, BATCH).await?;
-    if !lapsed.is_empty() {
-        let until: BTreeMap<_, _> = engine
-            .store
-            .holders()
-            .await?
-            .into_iter()
-            .map(|row| (row.id, (row.epoch, row.until)))
-            .collect();
-        for key in lapsed {
-            let id = OrchestrationId(uuid::Uuid::from_bytes(key.orchestration));
-            swept.expired += usize::from(
-                expire(engine, id, usize::try_from(key.step).unwrap_or(0), &until).await?,
-            );
-        }
-    }
-    for id in engine.store.waking(engine.clock.now().0, BATCH).await? {
-        let id = OrchestrationId(uuid::Uuid::from_bytes(id));
-        forgive(
-            transition(engine, id, Command::Tick, Vec::new())
-                .await
-                .map(|_| ()),
-        )?;
-        swept.woken += 1;
-    }
-    Ok(swept)
+    let expired = expire_lapsed(engine).await?;
+    let waking = engine.store.waking(engine.clock.now().0, BATCH).await?;
+    let waking: Vec<_> = waking
+        .into_iter()
+        .map(|id| OrchestrationId(uuid::Uuid::from_bytes(id)))
+        .collect();
+    Ok(Swept {
+        expired,
+        woken: tick_all(engine, &waking).await,
+    })
 }
 
-/// Expires the attempt at a step if its holder has really lapsed: between the look and the command it may have reported,
-/// and another may hold the step now. The attempt's number is the fence.
-async fn expire(
-    engine: &Engine,
-    id: OrchestrationId,
-    index: usize,
-    until: &BTreeMap<[u8; 16], (i64, i64)>,
-) -> Result<bool, TransitionError> {
-    let state = load(engine, id).await?.state;
-    let Some((step, holder)) = state
-        .steps
-        .get(index)
-        .and_then(|step| Some((step, step.holder?)))
-    else {
-        return Ok(false);
-    };
-    let now = engine.clock.now().0;
-    let stands = until
-        .get(holder.id.0.as_bytes())
-        .is_some_and(|(epoch, until)| {
-            u64::try_from(*epoch).unwrap_or(0) == holder.epoch && *until > now
-        });
-    if stands {
-        return Ok(false);
+async fn expire_lapsed(engine: &Engine) -> Result<usize, StoreError> {
+    let lapsed = engine
+        .store
+        .held_by_lapsed(engine.clock.now().0, BATCH)
+        .await?;
+    if lapsed.is_empty() {
+        return Ok(0);
     }
-    let name = state.graph.rules(index).id.clone();
-    info!(orchestration.id = %id, step.id = %name, attempt = step.attempt, "The holder of {name} has lapsed");
-    let command = Command::Expire {
-        step: name,
-        attempt: step.attempt,
+    let mut holding = Holding {
+        rows: engine.store.holders().await?,
+        now: engine.clock.now(),
     };
-    forgive(
-        transition(engine, id, command, Vec::new())
-            .await
-            .map(|_| ()),
-    )?;
-    Ok(true)
-}
-
-/// A command that no longer fits was overtaken by what it was meant to bring about.
-fn forgive(answer: Result<(), TransitionError>) -> Result<(), StoreError> {
-    match answer {
-        Ok(()) => Ok(()),
-        Err(TransitionError::Store(error)) => Err(error),
-        Err(other) => {
-            debug!("The sweep came too late: {other}");
-            Ok(())
+    // Our own row may be late, after a machine's sleep or behind a slow disk: the next beat tells whether it was lost.
+    if let Some(own) = engine.holder() {
+        for row in &mut holding.rows {
+            if row.id == *own.id.0.as_bytes() {
+                row.until = i64::MAX;
+            }
         }
     }
+    let mut orchestrations: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for key in lapsed {
+        let id = OrchestrationId(uuid::Uuid::from_bytes(key.orchestration));
+        let steps = orchestrations.entry(id).or_default();
+        steps.push(usize::try_from(key.step).unwrap_or(usize::MAX));
+    }
+    let holding = std::sync::Arc::new(holding);
+    let mut expiring = JoinSet::new();
+    for (id, steps) in orchestrations {
+        let (engine, holding) = (engine.clone(), holding.clone());
+        expiring.spawn(async move { expire(&engine, id, &steps, &holding).await });
+    }
+    Ok(expiring.join_all().await.into_iter().sum())
+}
+
+/// Who may hold what.
+struct Holding {
+    rows: Vec<HolderRow>,
+    now: Timestamp,
+}
+
+impl Holding {
+    fn stands(&self, holder: Holder) -> bool {
+        self.rows.iter().any(|row| {
+            row.id == *holder.id.0.as_bytes()
+                && u64::try_from(row.epoch) == Ok(holder.epoch)
+                && row.until > self.now.0
+        })
+    }
+}
+
+/// Expires the attempts at these steps whose holders have really lapsed: between the look and the command they may have
+/// reported, and others may hold the steps now. The attempt's number is the fence.
+async fn expire(engine: &Engine, id: OrchestrationId, steps: &[usize], holding: &Holding) -> usize {
+    let state = match load(engine, id).await {
+        Ok(hot) => hot.state,
+        Err(error) => {
+            error!(orchestration.id = %id, "An orchestration is passed over: {error}");
+            return 0;
+        }
+    };
+    let mut commands = JoinSet::new();
+    for &index in steps {
+        let held = state
+            .steps
+            .get(index)
+            .and_then(|step| Some((step.attempt, step.holder?)));
+        let Some((attempt, _)) = held.filter(|(_, holder)| !holding.stands(*holder)) else {
+            continue;
+        };
+        let step = state.graph.rules(index).id.clone();
+        info!(orchestration.id = %id, step.id = %step, attempt, "The holder of {step} has lapsed");
+        let engine = engine.clone();
+        let command = Command::Expire { step, attempt };
+        commands.spawn(async move { transition(&engine, id, command, Vec::new()).await });
+    }
+    let mut expired = 0;
+    for answer in commands.join_all().await {
+        match answer {
+            Ok(_) => expired += 1,
+            Err(TransitionError::Store(error)) => {
+                error!(orchestration.id = %id, "An attempt could not be expired: {error}");
+            }
+            // A command that no longer fits was overtaken by what it was meant to bring about.
+            Err(other) => debug!("The sweep came too late: {other}"),
+        }
+    }
+    expired
 }

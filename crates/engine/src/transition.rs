@@ -1,6 +1,7 @@
 //! The one door: the only place where an orchestration changes. Gather, decide, commit, announce.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::orchestration::command::{Command, Facts, Rejected};
 use domain::orchestration::decide::decide;
@@ -9,18 +10,19 @@ use domain::orchestration::evolve::evolve;
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::needs::needs;
 use domain::orchestration::standing::Standing;
-use domain::orchestration::state::{Head, Orchestration, Step};
+use domain::orchestration::state::{Head, Orchestration, Step, StepState};
 use domain::values::ids::OrchestrationId;
 use domain::values::time::Timestamp;
 use store::error::StoreError;
 use store::write::{CommitError, NewBlob};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::warn;
 
 use crate::attempt::{self, Started};
 use crate::error::TransitionError;
 use crate::gather::{Pending, gather};
 use crate::handle::Engine;
-use crate::lane::{Asked, Hot, Lane, Outcome};
+use crate::lane::{Asked, Hot, Lane, Outcome, Pushed};
 use crate::project::{self, Change, row_set};
 
 /// How often one batch is decided anew because others were faster or a counter was full.
@@ -36,26 +38,61 @@ pub async fn transition(
     command: Command,
     blobs: Vec<NewBlob>,
 ) -> Result<Outcome, TransitionError> {
-    let lane = engine.lane(id);
     let (reply, answer) = oneshot::channel();
-    if lane.push(Asked {
+    let mut asked = Asked {
         command,
         blobs,
         reply,
-    }) {
-        // Spawned, so that a caller who goes away does not leave the others waiting.
-        let engine = engine.clone();
-        engine.clone().spawned.spawn(async move {
-            loop {
-                let asked = lane.take();
-                if asked.is_empty() {
-                    break;
-                }
-                carry_out(&engine, &lane, asked).await;
+    };
+    loop {
+        let lane = engine.lane(id);
+        match lane.push(asked) {
+            Pushed::Waits => break,
+            Pushed::Drives => {
+                // Spawned, so that a caller who goes away does not leave the others waiting.
+                engine.spawned.spawn(drive(engine.clone(), lane));
+                break;
             }
-        });
+            Pushed::Gone(back) => {
+                engine.forget(&lane);
+                asked = *back;
+            }
+        }
     }
     answer.await.unwrap_or(Err(TransitionError::Stopping))
+}
+
+/// Carries out what waits in the lane until nothing does.
+async fn drive(engine: Engine, lane: Arc<Lane>) {
+    let mut driving = Driving {
+        lane: &lane,
+        done: false,
+    };
+    loop {
+        let asked = lane.take(engine.is_crowded());
+        if asked.is_empty() {
+            break;
+        }
+        carry_out(&engine, &lane, asked).await;
+    }
+    driving.done = true;
+    if lane.is_gone() {
+        engine.forget(&lane);
+    }
+}
+
+/// Whoever drives a lane and breaks down must not leave it without a driver for ever.
+struct Driving<'a> {
+    lane: &'a Lane,
+    done: bool,
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.lane.abandon();
+        }
+    }
 }
 
 /// One commit in the making.
@@ -65,11 +102,12 @@ struct Draft {
     head_before: Option<Head>,
     events: Vec<Recorded>,
     answers: Vec<Result<(), TransitionError>>,
-    started: Vec<(StepIndex, OwnedSemaphorePermit)>,
+    /// Claimed, with the attempt's number and the room that it takes.
+    started: Vec<(StepIndex, u32, OwnedSemaphorePermit)>,
 }
 
 /// Decides all that was asked, one after another, and commits it as one row set.
-async fn carry_out(engine: &Engine, lane: &std::sync::Arc<Lane>, asked: Vec<Asked>) {
+async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
     let mut slot = lane.hot.lock().await;
     let mut full = BTreeMap::new();
     for _ in 0..ROUNDS_MAX {
@@ -88,7 +126,9 @@ async fn carry_out(engine: &Engine, lane: &std::sync::Arc<Lane>, asked: Vec<Aske
                 .iter()
                 .any(|asked| matches!(asked.command, Command::Create(_)))
         {
-            engine.forget(lane.id);
+            // It may have been there, and others have ended and deleted it.
+            lane.drop_attempts();
+            lane.set_spent(true);
             return refuse_all(asked, &TransitionError::Unknown(lane.id));
         }
         let mut draft = Draft {
@@ -100,12 +140,17 @@ async fn carry_out(engine: &Engine, lane: &std::sync::Arc<Lane>, asked: Vec<Aske
         }
         match commit(engine, lane, &mut hot, &asked, &draft).await {
             Ok(()) => {
-                let draft = std::mem::take(&mut draft);
                 settle(engine, lane, &mut hot, asked, draft).await;
-                if !hot.state.status().ended() {
+                let ended = hot.state.status().ended();
+                lane.set_spent(ended);
+                if !full.is_empty() {
+                    // Room may have been made since the store found none: whoever claims looks again.
+                    engine.work.look();
+                }
+                if ended {
+                    engine.let_go(lane.id);
+                } else {
                     *slot = Some(hot);
-                } else if lane.in_flight().is_empty() {
-                    engine.forget(lane.id);
                 }
                 return;
             }
@@ -117,7 +162,7 @@ async fn carry_out(engine: &Engine, lane: &std::sync::Arc<Lane>, asked: Vec<Aske
                 }
             }
             Err(CommitError::Duplicate { existing }) => {
-                engine.forget(lane.id);
+                lane.set_spent(true);
                 return refuse_all(
                     asked,
                     &TransitionError::Duplicate(OrchestrationId(uuid::Uuid::from_bytes(existing))),
@@ -173,37 +218,44 @@ async fn decide_all(
     draft: &mut Draft,
     full: &BTreeMap<String, i64>,
 ) -> Result<(), StoreError> {
+    let world = World {
+        engine,
+        asked,
+        full,
+    };
     for Asked { command, .. } in asked {
-        let answer = draft.carry(engine, hot, command, full).await?;
+        let answer = draft.carry(&world, hot, command).await?;
         draft.answers.push(answer.map_err(TransitionError::from));
-        draft.open_gates(engine, hot, full).await?;
+        draft.open_gates(&world, hot).await;
     }
     if engine.performs(id) && !engine.stopping.is_cancelled() {
-        draft.claim(engine, hot, full).await?;
+        draft.claim(&world, hot).await;
     }
     Ok(())
+}
+
+/// What decisions are made with, beside the state.
+struct World<'a> {
+    engine: &'a Engine,
+    asked: &'a [Asked],
+    full: &'a BTreeMap<String, i64>,
 }
 
 impl Draft {
     /// Decides one command and folds what it makes happen.
     async fn carry(
         &mut self,
-        engine: &Engine,
+        world: &World<'_>,
         hot: &mut Hot,
         command: &Command,
-        full: &BTreeMap<String, i64>,
     ) -> Result<Result<(), Rejected>, StoreError> {
         let needs = needs(&hot.state, command);
-        let facts = gather(
-            engine,
-            hot,
-            &needs,
-            &Pending {
-                before: &self.before,
-                full,
-            },
-        )
-        .await?;
+        let pending = Pending {
+            before: &self.before,
+            full: world.full,
+            asked: world.asked,
+        };
+        let facts = gather(world.engine, hot, &needs, &pending).await?;
         Ok(self.decide(hot, command, &facts))
     }
 
@@ -214,34 +266,27 @@ impl Draft {
         Ok(())
     }
 
-    /// Gates become due by what has just happened; their verdicts belong into the same commit.
-    async fn open_gates(
-        &mut self,
-        engine: &Engine,
-        hot: &mut Hot,
-        full: &BTreeMap<String, i64>,
-    ) -> Result<(), StoreError> {
+    /// Gates become due by what has just happened; their verdicts belong into the same commit. Where the database fails
+    /// them they stay due, and the sweep comes back to them: what was reported must not be lost for it.
+    async fn open_gates(&mut self, world: &World<'_>, hot: &mut Hot) {
         while !hot.state.tally.gates_due.is_empty() && !hot.state.status().ended() {
-            if self
-                .carry(engine, hot, &Command::OpenGates, full)
-                .await?
-                .is_err()
-            {
-                break;
+            match self.carry(world, hot, &Command::OpenGates).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => break,
+                Err(error) => {
+                    warn!("A gate could not be evaluated and will be tried again: {error}");
+                    break;
+                }
             }
         }
-        Ok(())
     }
 
     /// Claims what may start while there is room. Taking over an equal enrichment can make more steps ready: look again.
-    async fn claim(
-        &mut self,
-        engine: &Engine,
-        hot: &mut Hot,
-        full: &BTreeMap<String, i64>,
-    ) -> Result<(), StoreError> {
+    /// A step that cannot be looked at keeps nobody else waiting.
+    async fn claim(&mut self, world: &World<'_>, hot: &mut Hot) {
+        let engine = world.engine;
         let Some(holder) = engine.holder() else {
-            return Ok(());
+            return;
         };
         let mut tried = std::collections::BTreeSet::new();
         loop {
@@ -249,24 +294,32 @@ impl Draft {
             let next = hot.state.tally.ready.iter().copied().find(|index| {
                 !tried.contains(index) && hot.state.standing(*index, now) == Standing::Claimable
             });
-            let Some(index) = next else { return Ok(()) };
-            let Ok(permit) = engine.slots.clone().try_acquire_owned() else {
-                engine.work.defer();
-                return Ok(());
+            let Some(index) = next else { return };
+            let Some(permit) = engine.take_slot() else {
+                return;
             };
             tried.insert(index);
             let step = hot.state.graph.rules(index).id.clone();
-            if self
-                .carry(engine, hot, &Command::Start { step, holder }, full)
-                .await?
-                .is_ok()
-            {
-                if hot.state.steps[index].holder.is_some() {
-                    self.started.push((index, permit));
+            let start = Command::Start { step, holder };
+            let mut answer = self.carry(world, hot, &start).await;
+            if let Ok(Err(Rejected::NotStartable { .. })) = answer {
+                // Left lying, then looked at once more: room that was made in between would not be told.
+                engine.work.finds_full();
+                answer = self.carry(world, hot, &start).await;
+            }
+            match answer {
+                Ok(Ok(())) => {
+                    let step = &hot.state.steps[index];
+                    if step.holder.is_some() {
+                        self.started.push((index, step.attempt, permit));
+                    }
+                    self.open_gates(world, hot).await;
                 }
-                self.open_gates(engine, hot, full).await?;
-            } else {
-                engine.work.defer();
+                Ok(Err(_)) => {}
+                Err(error) => {
+                    let step = &hot.state.graph.rules(index).id;
+                    warn!(step.id = %step, "Whether {step} may start cannot be told and will be looked at again: {error}");
+                }
             }
         }
     }
@@ -366,13 +419,7 @@ async fn commit(
 }
 
 /// After the commit: rings the bell, answers, starts what was claimed, stops what should no longer be performed.
-async fn settle(
-    engine: &Engine,
-    lane: &std::sync::Arc<Lane>,
-    hot: &mut Hot,
-    asked: Vec<Asked>,
-    draft: Draft,
-) {
+async fn settle(engine: &Engine, lane: &Arc<Lane>, hot: &mut Hot, asked: Vec<Asked>, draft: Draft) {
     lane.set_version(hot.version);
     if !draft.events.is_empty() {
         engine.live.ring();
@@ -385,15 +432,37 @@ async fn settle(
         // A caller who has gone away does not want the answer.
         let _ = asked.reply.send(answer.map(|()| outcome));
     }
-    for (index, permit) in draft.started {
+    tell_who_claims(engine, hot, &draft.before);
+    attempt::stop_what_should_stop(lane, &hot.state);
+    for (index, number, permit) in draft.started {
+        let step = &hot.state.steps[index];
+        if step.state != StepState::Running || step.attempt != number {
+            continue; // what was stored has moved on since
+        }
         match Started::of(engine, lane, hot, index, permit).await {
             Ok(started) => attempt::spawn(engine, lane, started),
-            Err(error) => {
-                tracing::error!(orchestration.id = %lane.id, "A claimed step cannot be prepared: {error}")
-            }
+            Err(error) => attempt::give_up(engine, lane, &hot.state, index, &error),
         }
     }
-    attempt::stop_what_should_stop(lane, &hot.state);
+}
+
+/// Whoever claims looks again where this commit has made room.
+fn tell_who_claims(engine: &Engine, hot: &Hot, before: &BTreeMap<StepIndex, Step>) {
+    let is_over = |(index, before): (&StepIndex, &Step)| {
+        let now = &hot.state.steps[*index];
+        before.state == StepState::Running
+            && (now.state != StepState::Running || now.attempt != before.attempt)
+    };
+    let mut over = before.iter().filter(|entry| is_over(*entry)).peekable();
+    if over.peek().is_none() {
+        // Only room that a claim took and gave back.
+        engine.work.room();
+    } else if over.any(|(index, _)| hot.state.graph.rules(*index).concurrency.is_some()) {
+        // Steps behind a full key are not even found: nobody can have noted that they were left lying.
+        engine.work.look();
+    } else {
+        engine.work.ended();
+    }
 }
 
 /// Whether the commit whose outcome is unknown is stored: then its last event is.
@@ -414,7 +483,7 @@ async fn is_stored(
 }
 
 /// As [`settle`], on the state that is stored.
-async fn answer_all(engine: &Engine, lane: &std::sync::Arc<Lane>, asked: Vec<Asked>, draft: Draft) {
+async fn answer_all(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>, draft: Draft) {
     match load(engine, lane.id).await {
         Ok(mut hot) => settle(engine, lane, &mut hot, asked, draft).await,
         Err(error) => refuse_all(asked, &error),
