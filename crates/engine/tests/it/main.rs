@@ -1,0 +1,9 @@
+//! The engine as a whole: on both databases, with clocks turned by hand and agents that do as the test says.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
+
+mod attempts;
+mod door;
+mod house;
+mod place;
