@@ -284,6 +284,7 @@ async fn migrated(config: &Config, name: &str) -> Result<String, StoreError> {
         tx.execute("select pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK])
             .await
             .map_err(sql)?;
+        make_schema(tx.client()).await.map_err(sql)?;
         tx.batch_execute(migrate::TABLE_POSTGRES)
             .await
             .map_err(sql)?;
@@ -304,6 +305,18 @@ async fn migrated(config: &Config, name: &str) -> Result<String, StoreError> {
     let row = client.query_one(text, &[]).await.map_err(sql)?;
     let schema: String = row.try_get(0).map_err(sql)?;
     Ok(format!("afterplan_{schema}"))
+}
+
+/// Makes the schema that `search_path` names first where there is none, as a file is made that is not there.
+async fn make_schema(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let text = "select quote_ident(trim(both ' \"' from split_part(current_setting('search_path'), ',', 1)))
+        where current_schema() is null";
+    if let Some(row) = client.query_opt(text, &[]).await? {
+        let schema: String = row.try_get(0)?;
+        let text = format!("create schema if not exists {schema}");
+        client.batch_execute(&text).await?;
+    }
+    Ok(())
 }
 
 async fn applied(client: &Client) -> Result<Vec<(i64, Vec<u8>)>, tokio_postgres::Error> {
