@@ -20,7 +20,6 @@ pub async fn open(database: &DatabaseUrl) -> Result<Engine, Failure> {
         registry,
         performer: Performer::Analyses,
         slots,
-        locks: None,
     };
     Ok(Engine::new(parts))
 }

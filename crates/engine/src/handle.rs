@@ -1,7 +1,6 @@
 //! The engine's handle: what all parts share. It knows none of them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::orchestration::command::Holder;
@@ -52,8 +51,6 @@ pub struct Parts {
     pub performer: Performer,
     /// Most attempts at one time.
     pub slots: usize,
-    /// Where replicas that share an embedded file keep their lock files: a free lock tells that its replica is dead.
-    pub locks: Option<PathBuf>,
 }
 
 /// A running engine; clones share everything.
@@ -80,8 +77,6 @@ pub struct Inner {
     pub outputs: Outputs,
     /// Room for attempts.
     pub slots: Arc<Semaphore>,
-    /// Where replicas that share an embedded file keep their lock files.
-    pub locks: Option<PathBuf>,
     /// Cancelled when the engine stops: attempts are asked to hand in what they have.
     pub stopping: CancellationToken,
     /// Cancelled when it waits for them no longer.
@@ -116,7 +111,6 @@ impl Engine {
             registry,
             performer,
             slots,
-            locks,
         } = parts;
         Self(Arc::new(Inner {
             store,
@@ -128,7 +122,6 @@ impl Engine {
             plans: Plans::default(),
             outputs: Outputs::default(),
             slots: Arc::new(Semaphore::new(slots)),
-            locks,
             trouble: Mutex::new(None),
             stopping: CancellationToken::new(),
             leaving: CancellationToken::new(),

@@ -11,14 +11,14 @@ use tracing::error;
 
 use crate::claims::claim;
 use crate::handle::{Engine, LEASE};
-use crate::lease::{self, Lock};
+use crate::lease;
 use crate::sweep::sweep;
 use crate::transition::transition;
 
 /// Between two sweeps: a lapse is noticed within this after it came.
 pub const SWEEP_EVERY: Millis = Millis(1_000);
 
-/// Between two sweeps of a replica on a server that has nothing under way.
+/// Between two sweeps of a replica that has nothing under way.
 pub const SWEEP_IDLE: Millis = Millis(5_000);
 
 /// Sweeps without a pause between them at most.
@@ -44,7 +44,6 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 pub struct Replica {
     engine: Engine,
     ended: CancellationToken,
-    _lock: Option<Lock>,
 }
 
 impl Replica {
@@ -53,11 +52,10 @@ impl Replica {
     /// # Errors
     /// When the database fails.
     pub async fn start(engine: &Engine, id: HolderId, label: &str) -> Result<Self, StoreError> {
-        let lock = lease::open(engine, id, label).await?;
+        lease::open(engine, id, label).await?;
         let replica = Self {
             engine: engine.clone(),
             ended: CancellationToken::new(),
-            _lock: lock,
         };
         sweep(engine).await?;
         replica.keep_lease(label.to_owned());
@@ -81,7 +79,7 @@ impl Replica {
         let (engine, ended) = (self.engine.clone(), self.ended.clone());
         tokio::spawn(async move {
             loop {
-                let every = if engine.is_idle() && engine.locks.is_none() {
+                let every = if engine.is_idle() {
                     SWEEP_IDLE
                 } else {
                     SWEEP_EVERY

@@ -13,7 +13,6 @@ use tracing::{debug, error, info};
 use crate::claims::tick_all;
 use crate::error::TransitionError;
 use crate::handle::Engine;
-use crate::lease;
 use crate::transition::{load, transition};
 
 /// Most of each kind in one pass: a bound on how long the pass keeps the database busy.
@@ -43,7 +42,7 @@ impl Swept {
 /// # Errors
 /// When the database cannot be asked; the next pass goes on.
 pub async fn sweep(engine: &Engine) -> Result<Swept, StoreError> {
-    lease::bury_dead(engine).await?;
+    engine.store.close_dead_holders().await?;
     let expired = expire_lapsed(engine).await?;
     let waking = engine.store.waking(engine.clock.now().0, BATCH).await?;
     let waking: Vec<_> = waking

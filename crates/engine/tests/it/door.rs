@@ -170,7 +170,10 @@ async fn what_is_rejected_stores_nothing_and_harms_no_neighbour() {
             .await
             .unwrap_err();
         assert!(matches!(unknown, TransitionError::Unknown(_)));
-        assert!(engine.lanes().iter().all(|lane| lane.id == id));
+        house::until("nothing is kept of the unknown one", async || {
+            engine.lanes().iter().all(|lane| lane.id == id)
+        })
+        .await;
         assert_sound(&engine).await;
     })
     .await;

@@ -115,8 +115,6 @@ pub struct Setup {
     pub agents: Vec<AgentDefinition>,
     pub performer: Performer,
     pub slots: usize,
-    /// Whether it keeps a lock file.
-    pub locks: bool,
     pub scope: Scope,
 }
 
@@ -127,7 +125,6 @@ impl Setup {
             agents,
             performer,
             slots: 8,
-            locks: true,
             scope: Scope::Everything,
         }
     }
@@ -143,7 +140,6 @@ impl Setup {
             registry,
             performer: self.performer,
             slots: self.slots,
-            locks: (self.locks && place.is_file()).then(|| place.folder.path().to_owned()),
         });
         engine.set_scope(self.scope);
         engine

@@ -11,8 +11,8 @@ const SERVER: &str = "AFTERPLAN_TEST_POSTGRES";
 /// A place for a database that is gone after the test.
 pub struct Place {
     pub url: DatabaseUrl,
-    /// Holds the file, and the lock files of the replicas that share it.
-    pub folder: tempfile::TempDir,
+    /// Holds the file, and whatever lies beside it.
+    _folder: tempfile::TempDir,
 }
 
 impl Place {
@@ -21,7 +21,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         Self {
             url: DatabaseUrl::Sqlite(folder.path().join("test.db")),
-            folder,
+            _folder: folder,
         }
     }
 
@@ -38,7 +38,7 @@ impl Place {
         let url = format!("{server}{mark}options=-csearch_path%3D{schema}");
         Some(Self {
             url: DatabaseUrl::parse(&url).unwrap(),
-            folder: tempfile::tempdir().unwrap(),
+            _folder: tempfile::tempdir().unwrap(),
         })
     }
 
@@ -51,10 +51,6 @@ impl Place {
 
     pub async fn store(&self) -> Store {
         Store::open(&self.url).await.unwrap()
-    }
-
-    pub fn is_file(&self) -> bool {
-        matches!(self.url, DatabaseUrl::Sqlite(_))
     }
 }
 
