@@ -67,7 +67,10 @@ impl Store {
             prepare(rows)?
         };
         let (answer, answered) = oneshot::channel();
-        let request = Box::new(Waiting { set, answer });
+        let request = Box::new(Waiting {
+            set,
+            answer: Some(answer),
+        });
         let sent = match &*self.database {
             Database::Sqlite(sqlite) => {
                 let writer = sqlite.writer()?;
@@ -81,7 +84,7 @@ impl Store {
         if !sent {
             return Err(StoreError::Closed.into());
         }
-        answered.await.map_err(|_| StoreError::Closed)?
+        answered.await.map_err(|_| StoreError::Closed)?.0
     }
 
     /// A number that changes when another program or replica has committed since. Cheap: SQLite asks `pragma data_version`,

@@ -11,14 +11,14 @@ use crate::postgres::{Never, Shared as Connected};
 use crate::postgres_columns::Columns;
 use crate::postgres_error::failed;
 use crate::prepare::Prepared;
-use crate::queue::{Next, Queue, Waiting};
+use crate::queue::{Batch as Waiters, Next, Queue, Waiting};
 use crate::rows::{Hash, Id};
 use crate::shared::Shared;
 use crate::sqlite_write::refused_by_fence;
 use crate::statements::{
     ADD_ENRICHMENT, APPEND_EVENT, DROP_COUNTER, INSERT_ORCHESTRATION, LOCK_ACCOUNT, LOCK_BLOB,
-    LOCK_COUNTER, LOCK_ORCHESTRATION, OPEN_SUBMISSION, PUT_BLOB, PUT_STEP, REFER_BLOB, SET_COUNTER,
-    SET_FEED, UPDATE_ORCHESTRATION,
+    LOCK_COUNTER, MAKE_ACCOUNT, OPEN_SUBMISSION, PUT_BLOB, PUT_STEP, REFER_BLOB, SET_COUNTER,
+    SET_FEED, STANDING, UPDATE_ORCHESTRATION,
 };
 use crate::write::{CommitError, Committed};
 
@@ -45,32 +45,29 @@ pub(crate) async fn write_loop(connected: &Connected, mut queue: Queue<Never>) {
     }
 }
 
-async fn answer(connected: &Connected, line: &mut Option<Line>, batch: Vec<Waiting>) {
-    let (sets, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(|w| (w.set, w.answer)).unzip();
+async fn answer(connected: &Connected, line: &mut Option<Line>, batch: Waiters) {
+    let sets: Vec<&Prepared> = batch.iter().map(|w| &w.set).collect();
     let answers = match commit(connected, line, &sets).await {
         Ok(answers) => answers,
         // One row set that the schema refuses must not fail its neighbours: each on its own.
         Err(StoreError::Constraint { .. }) if sets.len() > 1 => {
             let mut answers = Vec::with_capacity(sets.len());
             for set in &sets {
-                let alone = commit(connected, line, std::slice::from_ref(set)).await;
+                let alone = commit(connected, line, &[*set]).await;
                 answers.extend(alone.unwrap_or_else(|e| vec![Err(e.into())]));
             }
             answers
         }
         Err(error) => sets.iter().map(|_| Err(error.clone().into())).collect(),
     };
-    for (answer, to) in answers.into_iter().zip(waiting) {
-        // Nobody waits any more when the caller was dropped.
-        let _ = to.send(answer);
-    }
+    batch.into_iter().zip(answers).for_each(Waiting::answered);
 }
 
 /// One transaction, connected anew where needed. An error means that nothing of it is stored.
 async fn commit(
     connected: &Connected,
     line: &mut Option<Line>,
-    sets: &[Prepared],
+    sets: &[&Prepared],
 ) -> Result<Answers, StoreError> {
     let mut tries = 1;
     loop {
@@ -103,10 +100,12 @@ struct Line {
     set_feed: Statement,
     lock_account: Statement,
     lock_counter: Statement,
-    lock_orchestration: Statement,
+    standing: Statement,
+    make_account: Statement,
+    /// Accounts that have a row: none is ever deleted.
+    accounts: BTreeSet<String>,
     lock_blob: Statement,
     open_submission: Statement,
-    notify: Statement,
 }
 
 impl Line {
@@ -134,10 +133,11 @@ impl Line {
                 set_feed: client.prepare(SET_FEED.postgres).await?,
                 lock_account: client.prepare(LOCK_ACCOUNT.postgres).await?,
                 lock_counter: client.prepare(LOCK_COUNTER.postgres).await?,
-                lock_orchestration: client.prepare(LOCK_ORCHESTRATION.postgres).await?,
+                standing: client.prepare(STANDING.postgres).await?,
+                make_account: client.prepare(MAKE_ACCOUNT.postgres).await?,
+                accounts: BTreeSet::new(),
                 lock_blob: client.prepare(LOCK_BLOB.postgres).await?,
                 open_submission: client.prepare(OPEN_SUBMISSION.postgres).await?,
-                notify: client.prepare("select pg_notify($1, $2)").await?,
                 client,
             })
         };
@@ -145,11 +145,12 @@ impl Line {
     }
 
     async fn commit(
-        &self,
+        &mut self,
         connected: &Connected,
-        sets: &[Prepared],
+        sets: &[&Prepared],
     ) -> Result<Answers, StoreError> {
         let sql = |e| failed(&connected.name, &e);
+        self.make_accounts(sets).await.map_err(sql)?;
         let known = match self.lock(sets).await {
             Ok(known) => known,
             Err(error) => {
@@ -180,40 +181,67 @@ impl Line {
         }
     }
 
-    /// The first round trip. Locks in this order: accounts, counters, orchestrations, blobs; each sorted by key.
-    async fn lock(&self, sets: &[Prepared]) -> Result<Known, tokio_postgres::Error> {
-        let mut accounts: BTreeMap<&str, i64> = BTreeMap::new();
+    /// Rows for accounts that this connection meets for the first time; stays even when the batch fails.
+    async fn make_accounts(&mut self, sets: &[&Prepared]) -> Result<(), tokio_postgres::Error> {
+        let mut new: BTreeMap<&str, i64> = BTreeMap::new();
+        for o in sets.iter().map(|set| &set.rows.orchestration) {
+            if !self.accounts.contains(&o.account) {
+                new.entry(&o.account).or_insert(o.updated_at);
+            }
+        }
+        if new.is_empty() {
+            return Ok(());
+        }
+        let (names, times): (Vec<&str>, Vec<i64>) = new.into_iter().unzip();
+        self.client
+            .execute(&self.make_account, &[&names, &times])
+            .await?;
+        self.accounts.extend(names.into_iter().map(str::to_owned));
+        Ok(())
+    }
+
+    /// The first round trip. Locks in this order: accounts, counters, blobs; each sorted by key. The accounts' locks stand for their
+    /// orchestrations too.
+    async fn lock(&self, sets: &[&Prepared]) -> Result<Known, tokio_postgres::Error> {
+        let mut accounts: BTreeSet<&str> = BTreeSet::new();
         let mut counters: BTreeSet<&str> = BTreeSet::new();
         let mut ids: Vec<&[u8]> = Vec::with_capacity(sets.len());
+        let mut versions: Vec<Option<i64>> = Vec::with_capacity(sets.len());
+        let mut cursors: Vec<Option<i64>> = Vec::with_capacity(sets.len());
+        let mut chains: Vec<Option<&[u8]>> = Vec::with_capacity(sets.len());
         let mut blobs: BTreeSet<&[u8]> = BTreeSet::new();
         let (mut submitters, mut submissions): (Vec<&str>, Vec<&[u8]>) = (Vec::new(), Vec::new());
         for set in sets {
             let o = &set.rows.orchestration;
-            accounts.entry(&o.account).or_insert(o.updated_at);
+            accounts.insert(&o.account);
             counters.extend(set.rows.counters.iter().map(|c| c.key.as_str()));
+            let expected = set.rows.expected_version;
             ids.push(&o.id);
+            versions.push(expected);
+            cursors.push(expected.and(Some(set.cursor_before)));
+            chains.push(expected.and(Some(&set.chain_before[..])));
             blobs.extend(set.referred.iter().map(|(hash, _)| hash.as_slice()));
-            if let (None, Some(key)) = (set.rows.expected_version, &o.submission_key) {
+            if let (None, Some(key)) = (expected, &o.submission_key) {
                 submitters.push(&o.account);
                 submissions.push(key);
             }
         }
-        let (names, times): (Vec<&str>, Vec<i64>) = accounts.iter().map(|(a, t)| (*a, *t)).unzip();
+        let accounts: Vec<&str> = accounts.into_iter().collect();
         let counters: Vec<&str> = counters.into_iter().collect();
         let blobs: Vec<&[u8]> = blobs.into_iter().collect();
         let c = &self.client;
         let none = || Ok(Vec::new());
         // Sent in this order, one after another, without waiting for the answers in between.
-        let (begun, feeds, held, found, open, stored) = tokio::join! { biased;
+        let (begun, feeds, held, otherwise, open, stored) = tokio::join! { biased;
             c.batch_execute("begin"),
-            async { c.query(&self.lock_account, &[&names, &times]).await },
+            async { c.query(&self.lock_account, &[&accounts]).await },
             async { if counters.is_empty() { none() } else { c.query(&self.lock_counter, &[&counters]).await } },
-            async { c.query(&self.lock_orchestration, &[&ids]).await },
+            async { c.query(&self.standing, &[&ids, &versions, &cursors, &chains]).await },
             async { if submissions.is_empty() { none() } else { c.query(&self.open_submission, &[&submitters, &submissions]).await } },
             async { if blobs.is_empty() { none() } else { c.query(&self.lock_blob, &[&blobs]).await } },
         };
         begun?;
-        Known::read(&feeds?, &held?, &found?, &open?, &stored?)
+        Known::read(&feeds?, &held?, &otherwise?, &open?, &stored?)
     }
 
     /// The second round trip: all writes, one notification, the commit.
@@ -255,25 +283,22 @@ impl Line {
             async { if referred.is_empty() { skip() } else { referred.execute(c, &self.refer).await } },
             async { if keys.is_empty() { skip() } else { c.execute(&self.set_counter, &[&keys, &held]).await } },
             async { if free.is_empty() { skip() } else { c.execute(&self.drop_counter, &[&free]).await } },
-            async { c.execute(&self.set_feed, &[&accounts, &feeds]).await },
-            async { c.execute(&self.notify, &[&connected.channel, &hint]).await },
+            async { c.execute(&self.set_feed, &[&accounts, &feeds, &connected.channel, &hint]).await },
             async { c.batch_execute("commit").await.map(|()| 0) },
         };
-        let (u, i, s, e, en, b, r, sc, dc, f, n, done) = written;
-        for answer in [u, i, s, e, en, b, r, sc, dc, f, n, done] {
+        let (u, i, s, e, en, b, r, sc, dc, f, done) = written;
+        for answer in [u, i, s, e, en, b, r, sc, dc, f, done] {
             answer?;
         }
         Ok(())
     }
 }
 
-/// How an orchestration stands: version, cursor, chain.
-type Standing = (i64, i64, Hash);
-
 /// What the first round trip has locked and found.
 struct Known {
     shared: Shared,
-    found: BTreeMap<Id, Standing>,
+    /// Orchestrations that do not stand as expected, and their versions.
+    otherwise: BTreeMap<Id, Option<i64>>,
     open: BTreeMap<(String, Vec<u8>), Id>,
     stored: BTreeSet<Vec<u8>>,
 }
@@ -282,13 +307,13 @@ impl Known {
     fn read(
         feeds: &[Row],
         held: &[Row],
-        found: &[Row],
+        otherwise: &[Row],
         open: &[Row],
         stored: &[Row],
     ) -> Result<Self, tokio_postgres::Error> {
         let mut known = Self {
             shared: Shared::default(),
-            found: BTreeMap::new(),
+            otherwise: BTreeMap::new(),
             open: BTreeMap::new(),
             stored: BTreeSet::new(),
         };
@@ -299,9 +324,8 @@ impl Known {
             let counter = (r.try_get(1)?, false);
             known.shared.counters.insert(r.try_get(0)?, counter);
         }
-        for r in found {
-            let standing = (r.try_get(1)?, r.try_get(2)?, fixed(r.try_get(3)?));
-            known.found.insert(fixed(r.try_get(0)?), standing);
+        for r in otherwise {
+            known.otherwise.insert(fixed(r.try_get(0)?), r.try_get(1)?);
         }
         for r in open {
             let submission = (r.try_get(0)?, r.try_get(1)?);
@@ -314,7 +338,7 @@ impl Known {
     }
 
     /// Admits row sets one by one, in memory, each against what the ones before it have changed.
-    fn admit(mut self, sets: &[Prepared]) -> Batch<'_> {
+    fn admit<'s>(mut self, sets: &[&'s Prepared]) -> Batch<'s> {
         let mut columns = Columns::default();
         let mut answers = Vec::with_capacity(sets.len());
         for set in sets {
@@ -360,17 +384,10 @@ impl Known {
         if let Some((hash, _)) = set.referred.iter().find(missing) {
             return Err(CommitError::BlobMissing { hash: *hash });
         }
-        let found = self.found.get(&o.id);
-        let version = match (set.rows.expected_version, found) {
-            (None, None) => 1,
+        let version = match (set.rows.expected_version, self.otherwise.get(&o.id)) {
+            (expected, None) => expected.unwrap_or(0) + 1,
+            (Some(expected), Some(found)) => return Err(refused_by_fence(*found, expected)),
             (None, Some(_)) => return Err(CommitError::Overtaken),
-            (Some(expected), found) => {
-                let passes = (expected, set.cursor_before, set.chain_before);
-                if found != Some(&passes) {
-                    return Err(refused_by_fence(found.map(|f| f.0), expected));
-                }
-                expected + 1
-            }
         };
         if let Some(submission) = submission {
             if o.ended_at.is_some() {

@@ -20,7 +20,24 @@ pub(crate) const WAITING: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) set: Prepared,
-    pub(crate) answer: oneshot::Sender<Result<Committed, CommitError>>,
+    pub(crate) answer: Option<oneshot::Sender<Answer>>,
+}
+
+/// Row sets of one transaction, boxed: they are handed on several times, and are hundreds of bytes each.
+#[allow(clippy::vec_box)]
+pub(crate) type Batch = Vec<Box<Waiting>>;
+
+/// What was made of a row set, and the row set itself: its caller has time to drop it, the writer has not.
+pub(crate) type Answer = (Result<Committed, CommitError>, Box<Waiting>);
+
+impl Waiting {
+    /// Answers the caller.
+    pub(crate) fn answered((mut waiting, answer): (Box<Self>, Result<Committed, CommitError>)) {
+        if let Some(to) = waiting.answer.take() {
+            // Nobody waits any more when the caller was dropped.
+            let _ = to.send((answer, waiting));
+        }
+    }
 }
 
 /// What the writer is asked: `O` is any other piece of work on the writer's connection.
@@ -31,7 +48,7 @@ pub(crate) enum Request<O> {
 
 /// What the writer does next.
 pub(crate) enum Next<O> {
-    Batch(Vec<Waiting>),
+    Batch(Batch),
     Other(O),
 }
 
@@ -75,7 +92,7 @@ impl<O> Queue<O> {
         {
             self.waiting.push_back(request);
         }
-        let mut batch = Vec::new();
+        let mut batch = Batch::new();
         let mut held_back = VecDeque::new();
         let mut ids = HashSet::new();
         let mut bytes = 0;
@@ -95,7 +112,7 @@ impl<O> Queue<O> {
                         continue;
                     }
                     bytes += waiting.set.bytes;
-                    batch.push(*waiting);
+                    batch.push(waiting);
                     if batch.len() >= BATCH_SETS || bytes >= BATCH_BYTES {
                         break;
                     }

@@ -4,13 +4,13 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::error::StoreError;
 use crate::prepare::Prepared;
-use crate::queue::{Next, Queue, Waiting};
+use crate::queue::{Batch, Next, Queue, Waiting};
 use crate::shared::Shared;
 use crate::sqlite::failed;
 use crate::statements::{
     ADD_ENRICHMENT, APPEND_EVENT, DROP_COUNTER, INSERT_ORCHESTRATION, LOCK_ACCOUNT, LOCK_BLOB,
-    LOCK_COUNTER, LOCK_ORCHESTRATION, OPEN_SUBMISSION, PUT_BLOB, PUT_STEP, REFER_BLOB, SET_COUNTER,
-    SET_FEED, UPDATE_ORCHESTRATION,
+    LOCK_COUNTER, MAKE_ACCOUNT, OPEN_SUBMISSION, PUT_BLOB, PUT_STEP, REFER_BLOB, SET_COUNTER,
+    SET_FEED, STANDING, UPDATE_ORCHESTRATION,
 };
 use crate::write::{CommitError, Committed};
 
@@ -29,21 +29,18 @@ pub(crate) fn write_loop(connection: Connection, mut queue: Queue<Errands>, name
     }
 }
 
-fn answer(connection: &Connection, name: &str, batch: Vec<Waiting>) {
-    let (sets, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(|w| (w.set, w.answer)).unzip();
+fn answer(connection: &Connection, name: &str, batch: Batch) {
+    let sets: Vec<&Prepared> = batch.iter().map(|w| &w.set).collect();
     let answers = match commit(connection, name, &sets) {
         Ok(answers) => answers,
         // One row set that the schema refuses must not fail its neighbours: each on its own.
         Err(StoreError::Constraint { .. }) if sets.len() > 1 => sets
             .iter()
-            .map(|set| alone(commit(connection, name, std::slice::from_ref(set))))
+            .map(|set| alone(commit(connection, name, &[*set])))
             .collect(),
         Err(error) => sets.iter().map(|_| Err(error.clone().into())).collect(),
     };
-    for (answer, to) in answers.into_iter().zip(waiting) {
-        // Nobody waits any more when the caller was dropped.
-        let _ = to.send(answer);
-    }
+    batch.into_iter().zip(answers).for_each(Waiting::answered);
 }
 
 fn alone(answers: Result<Answers, StoreError>) -> Result<Committed, CommitError> {
@@ -57,7 +54,7 @@ fn alone(answers: Result<Answers, StoreError>) -> Result<Committed, CommitError>
 pub(crate) fn commit(
     connection: &Connection,
     name: &str,
-    sets: &[Prepared],
+    sets: &[&Prepared],
 ) -> Result<Answers, StoreError> {
     let sql = |e| failed(name, &e);
     let run = |text| connection.prepare_cached(text)?.execute([]);
@@ -73,7 +70,7 @@ pub(crate) fn commit(
     }
 }
 
-fn write(connection: &Connection, sets: &[Prepared]) -> rusqlite::Result<Answers> {
+fn write(connection: &Connection, sets: &[&Prepared]) -> rusqlite::Result<Answers> {
     let mut statements = Statements::prepare(connection)?;
     let mut shared = Shared::default();
     let mut answers = Vec::with_capacity(sets.len());
@@ -150,7 +147,7 @@ fn admit(
     if statements.update(set, expected)? {
         return Ok(Ok(expected + 1));
     }
-    let version: Option<i64> = one(connection, LOCK_ORCHESTRATION.sqlite)?
+    let version: Option<i64> = one(connection, STANDING.sqlite)?
         .query_row([&o.id[..]], |r| r.get(0))
         .optional()?;
     Ok(Err(refused_by_fence(version, expected)))
@@ -170,9 +167,8 @@ pub(crate) fn refused_by_fence(found: Option<i64>, expected: i64) -> CommitError
 fn load(connection: &Connection, shared: &mut Shared, set: &Prepared) -> rusqlite::Result<()> {
     let o = &set.rows.orchestration;
     if !shared.feeds.contains_key(&o.account) {
-        one(connection, LOCK_ACCOUNT.sqlite)?.execute(params![o.account, o.updated_at])?;
-        let feed = one(connection, "select feed from account where id = ?1")?
-            .query_row([&o.account], |r| r.get(0))?;
+        one(connection, MAKE_ACCOUNT.sqlite)?.execute(params![o.account, o.updated_at])?;
+        let feed = one(connection, LOCK_ACCOUNT.sqlite)?.query_row([&o.account], |r| r.get(0))?;
         shared.feeds.insert(o.account.clone(), feed);
     }
     for change in &set.rows.counters {

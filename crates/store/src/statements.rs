@@ -27,7 +27,8 @@ pub(crate) const INSERT_ORCHESTRATION: Write = Write {
                artifact_version, cursor, chain, wake_at, detail, created_at, updated_at, ended_at)",
 };
 
-/// The fence: on SQLite no row changed means overtaken; on PostgreSQL the batch has locked and compared the rows before.
+/// The fence: on SQLite no row changed means overtaken; on PostgreSQL the batch has compared the rows before, with
+/// their accounts locked.
 pub(crate) const UPDATE_ORCHESTRATION: Write = Write {
     sqlite: "
         update orchestration
@@ -131,24 +132,32 @@ pub(crate) const DROP_COUNTER: Write = Write {
     postgres: "delete from counter where key = any($1)",
 };
 
-/// An account's last feed number at the end of the batch.
+/// An account's last feed number at the end of the batch. PostgreSQL: and one notification, a channel's name and a hint.
 pub(crate) const SET_FEED: Write = Write {
     sqlite: "update account set feed = ?2 where id = ?1",
     postgres: "
-        update account a
-        set feed = t.feed
-        from unnest($1::text[], $2::bigint[]) as t(id, feed)
-        where a.id = t.id",
+        with given as (
+          update account a
+          set feed = t.feed
+          from unnest($1::text[], $2::bigint[]) as t(id, feed)
+          where a.id = t.id)
+        select pg_notify($3, $4)",
 };
 
-/// The account's row, made when it is not there. PostgreSQL: locks the rows in the order of the array and answers the feeds.
-pub(crate) const LOCK_ACCOUNT: Write = Write {
+/// The account's row, made when it is not there.
+pub(crate) const MAKE_ACCOUNT: Write = Write {
     sqlite: "insert into account (id, feed, pruned, created_at) values (?1, 0, 0, ?2) on conflict (id) do nothing",
     postgres: "
         insert into account (id, feed, pruned, created_at)
         select id, 0, 0, at from unnest($1::text[], $2::bigint[]) as t(id, at)
-        on conflict (id) do update set feed = account.feed
-        returning id, feed",
+        on conflict (id) do nothing",
+};
+
+/// The last feed number given. PostgreSQL: locks the rows in the order of their ids, and with them every orchestration of the account:
+/// whoever writes orchestrations holds their account.
+pub(crate) const LOCK_ACCOUNT: Write = Write {
+    sqlite: "select feed from account where id = ?1",
+    postgres: "select id, feed from account where id = any($1) order by id for update",
 };
 
 /// What a counter holds. PostgreSQL: makes and locks the rows in the order of the array.
@@ -172,15 +181,16 @@ pub(crate) const OPEN_SUBMISSION: Write = Write {
         join orchestration o on o.account = t.account and o.submission_key = t.key and o.ended_at is null",
 };
 
-/// How an orchestration stands. PostgreSQL: locks the rows in the order of their ids.
-pub(crate) const LOCK_ORCHESTRATION: Write = Write {
+/// How an orchestration stands. PostgreSQL: only of those that stand otherwise than expected (nulls: not at all).
+pub(crate) const STANDING: Write = Write {
     sqlite: "select version from orchestration where id = ?1",
     postgres: "
-        select id, version, cursor, chain
-        from orchestration
-        where id = any($1)
-        order by id
-        for update",
+        select t.id, o.version
+        from unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bytea[]) as t(id, version, cursor, chain)
+        left join orchestration o on o.id = t.id
+        where o.version is distinct from t.version
+           or o.cursor is distinct from t.cursor
+           or o.chain is distinct from t.chain",
 };
 
 /// Whether a blob is there. PostgreSQL: locks the rows in the order of their hashes.
