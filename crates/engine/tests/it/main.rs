@@ -4,6 +4,8 @@
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod attempts;
+mod chance;
+mod crash;
 mod door;
 mod house;
 mod place;

@@ -10,18 +10,20 @@ const SERVER: &str = "AFTERPLAN_TEST_POSTGRES";
 
 /// A place for a database that is gone after the test.
 pub struct Place {
-    pub url: DatabaseUrl,
+    url: DatabaseUrl,
+    text: String,
     /// Holds the file, and whatever lies beside it.
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Place {
     /// A file that is not there yet.
     pub fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
         Self {
-            url: DatabaseUrl::Sqlite(folder.path().join("test.db")),
-            _folder: folder,
+            _folder: Some(folder),
+            ..Self::at(path.to_str().unwrap())
         }
     }
 
@@ -36,10 +38,21 @@ impl Place {
         let mark = if server.contains('?') { '&' } else { '?' };
         let schema = format!("engine_{}_{number}", std::process::id());
         let url = format!("{server}{mark}options=-csearch_path%3D{schema}");
-        Some(Self {
-            url: DatabaseUrl::parse(&url).unwrap(),
-            _folder: tempfile::tempdir().unwrap(),
-        })
+        Some(Self::at(&url))
+    }
+
+    /// One that is there for somebody else.
+    pub fn at(text: &str) -> Self {
+        Self {
+            url: DatabaseUrl::parse(text).unwrap(),
+            text: text.to_owned(),
+            _folder: None,
+        }
+    }
+
+    /// As `at` takes it.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// SQLite, and PostgreSQL where there is one.
