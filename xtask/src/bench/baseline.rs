@@ -21,11 +21,24 @@ const BULK: usize = 256 << 20;
 
 pub(crate) fn measure(folder: &Path) -> Result<Vec<Figure>> {
     println!("\n== baseline");
-    let mut figures = sync_time(folder)?;
+    let mut figures = Vec::from_iter(load());
+    figures.extend(sync_time(folder)?);
     let (copy, source) = copy_speed();
     figures.push(copy);
     figures.extend(hash_speed(folder, &source)?);
     Ok(figures)
+}
+
+/// How many programs wanted a core in the last minute: beyond the number of cores, wall times say little.
+fn load() -> Option<Figure> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let load = text.split(' ').next()?.parse().ok()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Some(Figure::new(
+        "machine-load-1min",
+        load,
+        &format!("of-{cores}-cores"),
+    ))
 }
 
 fn sync_time(folder: &Path) -> Result<Vec<Figure>> {
