@@ -18,6 +18,11 @@ macro_rules! columns {
         }
 
         impl<'s> $name<'s> {
+            /// Growing twenty arrays by doubling, batch after batch, costs more than filling them.
+            fn reserve(&mut self, rows: usize) {
+                $(self.$column.reserve_exact(rows);)+
+            }
+
             #[allow(clippy::too_many_arguments)]
             fn push(&mut self, $($column: $kind),+) {
                 $(self.$column.push($column);)+
@@ -103,6 +108,22 @@ pub(crate) struct Columns<'s> {
 }
 
 impl<'s> Columns<'s> {
+    /// Empty, with room for these row sets.
+    pub(crate) fn with_room_for(sets: &[&Prepared]) -> Self {
+        let mut columns = Self::default();
+        let touched = |set: &&&Prepared| set.rows.expected_version.is_some();
+        let updates = sets.iter().filter(touched).count();
+        columns.update.reserve(updates);
+        columns.insert.reserve(sets.len() - updates);
+        columns
+            .steps
+            .reserve(sets.iter().map(|s| s.rows.steps.len()).sum());
+        columns
+            .events
+            .reserve(sets.iter().map(|s| s.rows.events.len()).sum());
+        columns
+    }
+
     /// Whether no row set was admitted.
     pub(crate) fn is_empty(&self) -> bool {
         self.insert.is_empty() && self.update.is_empty()

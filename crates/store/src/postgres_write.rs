@@ -339,7 +339,7 @@ impl Known {
 
     /// Admits row sets one by one, in memory, each against what the ones before it have changed.
     fn admit<'s>(mut self, sets: &[&'s Prepared]) -> Batch<'s> {
-        let mut columns = Columns::default();
+        let mut columns = Columns::with_room_for(sets);
         let mut answers = Vec::with_capacity(sets.len());
         for set in sets {
             answers.push(self.admit_one(set).map(|version| {
