@@ -87,7 +87,7 @@ pub fn perform(verb: PlanVerb) -> Result<u8, Failure> {
         say(&format!("  {}", plain(reason)));
     }
     say(&format!(
-        "{} files, {:.1} MB, read in {}; {} of {} expected artifacts are there",
+        "{} files, {:.1} MB, read in {}; {} of {} expected artifacts are there and whole",
         named.files.len(),
         named.total_bytes() as f64 / 1e6,
         span(millis),

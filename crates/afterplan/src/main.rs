@@ -53,12 +53,10 @@ async fn perform(arguments: Arguments) -> Result<u8, Failure> {
         Verb::Orchestrations(verb) => orchestrations::perform(&database, verb).await,
         Verb::Check => check::check(&database).await,
         Verb::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Arguments::command(),
-                "afterplan",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "afterplan", &mut script);
+            screen::say(String::from_utf8_lossy(&script).trim_end());
             Ok(failure::COMPLETE)
         }
     }

@@ -2,9 +2,10 @@
 
 use domain::orchestration::command::Command;
 use domain::orchestration::event::Recorded;
+use domain::orchestration::graph::StepIndex;
 use domain::orchestration::state::{Head, Orchestration};
 use domain::values::ids::{AccountId, OrchestrationId};
-use domain::values::time::Millis;
+use domain::values::time::{Millis, Timestamp};
 use engine::artifact::stored_events;
 use engine::error::TransitionError;
 use engine::handle::Engine;
@@ -17,7 +18,7 @@ use crate::arguments::OrchestrationsVerb;
 use crate::failure::{COMPLETE, Failure};
 use crate::house;
 use crate::progress::describe;
-use crate::screen::{plain, say, span, table};
+use crate::screen::{plain, say, say_while_heard, span, table};
 
 /// How often a follower looks for news.
 const FOLLOW_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
@@ -95,10 +96,7 @@ async fn list(engine: &Engine, limit: u32, json: bool) -> Result<(), Failure> {
                 "orchestration {id} cannot be read: {error}; run `afterplan check`"
             ))
         })?;
-        shown.push(json!({
-            "id": id, "plan": head.name, "status": status_word(&head), "version": head.version,
-            "createdAt": head.created_at.to_string(), "endedAt": head.ended_at.map(|at| at.to_string()), "cost": head.cost,
-        }));
+        shown.push(head_json(id, &head));
         lines.push(vec![
             id.to_string(),
             status_word(&head).to_owned(),
@@ -135,26 +133,54 @@ async fn existing(engine: &Engine, id: OrchestrationId) -> Result<(Orchestration
     Ok((state, head))
 }
 
+fn head_json(id: OrchestrationId, head: &Head) -> Value {
+    json!({
+        "id": id,
+        "plan": head.name,
+        "planHash": head.plan,
+        "status": status_word(head),
+        "reason": head.reason,
+        "version": head.version,
+        "createdAt": head.created_at.to_string(),
+        "endedAt": head.ended_at.map(|at| at.to_string()),
+        "cost": head.cost,
+    })
+}
+
+fn step_json(state: &Orchestration, index: StepIndex, now: Timestamp) -> Value {
+    let (rules, step) = (state.graph.rules(index), &state.steps[index]);
+    let enrichment = step.enrichment.as_ref();
+    json!({
+        "step": rules.id,
+        "agent": rules.agent,
+        "agentVersion": rules.agent_version,
+        "state": step.state.name(),
+        "why": describe::why(state, index, now),
+        "attempts": step.attempt,
+        "startedAt": step.started_at.map(|at| at.to_string()),
+        "endedAt": step.ended_at.map(|at| at.to_string()),
+        "cost": enrichment.map(|enrichment| enrichment.cost),
+        "dataHash": enrichment.map(|enrichment| enrichment.data),
+        "reusedFrom": enrichment.and_then(|enrichment| enrichment.reused_from),
+    })
+}
+
 async fn show(engine: &Engine, id: OrchestrationId, json: bool) -> Result<(), Failure> {
     let (state, head) = existing(engine, id).await?;
     let now = engine.clock.now();
     if json {
-        let steps: Vec<Value> = state
-            .graph
-            .all()
-            .iter()
-            .zip(&state.steps)
-            .map(|(rules, step)| json!({"step": rules.id, "agent": rules.agent, "agentVersion": rules.agent_version, "state": step.state.name(), "detail": step}))
-            .collect();
-        say(&format!(
-            "{:#}",
-            json!({"id": id, "orchestration": head, "steps": steps})
-        ));
+        let steps = (0..state.steps.len()).map(|index| step_json(&state, index, now));
+        let shown = json!({
+            "orchestration": head_json(id, &head),
+            "steps": steps.collect::<Vec<_>>(),
+            "excluded": head.excluded,
+        });
+        say(&format!("{shown:#}"));
         return Ok(());
     }
     say(&format!("{}  {}", plain(&head.name), status_word(&head)));
     say(&format!(
-        "orchestration {id}, created {}, artifact version {}, cost {}",
+        "orchestration {id}, created {}, artifact version {}, {} credits",
         head.created_at, head.version, head.cost
     ));
     if let Some(reason) = &head.reason {
@@ -203,7 +229,9 @@ async fn events(
     loop {
         let news = stored_events(engine, id, cursor).await?;
         for recorded in &news {
-            say(&line_of(recorded, json));
+            if !say_while_heard(&line_of(recorded, json)) {
+                return Ok(());
+            }
             cursor = recorded.seq;
         }
         if !news.is_empty() {

@@ -4,7 +4,12 @@ use std::io::Write;
 
 /// Writes a line to standard output.
 pub fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    say_while_heard(line);
+}
+
+/// Writes a line to standard output. Answers whether anybody still listens.
+pub fn say_while_heard(line: &str) -> bool {
+    writeln!(std::io::stdout(), "{line}").is_ok()
 }
 
 /// Writes a line to standard error.
