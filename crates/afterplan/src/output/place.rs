@@ -11,6 +11,9 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::screen::plain;
 
+/// How often putting the output into its place is tried while others put theirs there.
+const TRIES: usize = 20;
+
 /// What the output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -117,22 +120,41 @@ impl Place {
                 self.target.display()
             ))
         };
-        if self.form == Form::Zip || !self.target.exists() {
-            fs::rename(&self.aside, &self.target).map_err(failed)?;
-        } else {
-            let old = self.aside.with_extension("old");
-            // Locked for the same reason as the new one, for the moment between the two renames.
-            let replaced = File::open(&self.target).map_err(failed)?;
-            let _ = replaced.try_lock();
-            fs::rename(&self.target, &old).map_err(failed)?;
-            if let Err(error) = fs::rename(&self.aside, &self.target) {
-                let _ = fs::rename(&old, &self.target);
-                return Err(failed(error));
+        let mut result = self.put();
+        // Another program may put its own there between the look and the rename.
+        for _ in 0..TRIES {
+            match &result {
+                Err(error) if overtaken(error) => result = self.put(),
+                _ => break,
             }
-            let _ = fs::remove_dir_all(old);
         }
+        result.map_err(failed)?;
         Ok(self.target.clone())
     }
+
+    fn put(&self) -> io::Result<()> {
+        if self.form == Form::Zip || !self.target.exists() {
+            return fs::rename(&self.aside, &self.target);
+        }
+        // Locked for the same reason as the new one, for the moment between the two renames.
+        let replaced = File::open(&self.target)?;
+        let _ = replaced.try_lock();
+        let old = self.aside.with_extension("old");
+        fs::rename(&self.target, &old)?;
+        if let Err(error) = fs::rename(&self.aside, &self.target) {
+            // Where another program's output stands by now, this one is no longer needed.
+            let _ = fs::rename(&old, &self.target).or_else(|_| fs::remove_dir_all(&old));
+            return Err(error);
+        }
+        let _ = fs::remove_dir_all(old);
+        Ok(())
+    }
+}
+
+/// Whether another program has put something in the way, or taken it away, in between.
+fn overtaken(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotFound};
+    [AlreadyExists, DirectoryNotEmpty, NotFound].contains(&error.kind())
 }
 
 impl Drop for Place {
