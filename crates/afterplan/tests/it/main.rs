@@ -7,10 +7,13 @@
     clippy::print_stdout
 )]
 
+mod another_shell;
+mod bad_database;
 mod bad_input;
 mod bomb;
 mod enrich;
 mod git;
+mod killed;
 mod plan;
 mod shell;
 mod zips;
