@@ -121,6 +121,8 @@ impl<'s> Columns<'s> {
         columns
             .events
             .reserve(sets.iter().map(|s| s.rows.events.len()).sum());
+        let enrichments = sets.iter().map(|s| s.rows.enrichments.len()).sum();
+        columns.enrichments.reserve(enrichments);
         columns
     }
 
@@ -231,6 +233,8 @@ impl<'s> Columns<'s> {
 
     /// A blob that several row sets bring is one row with all their references: a statement must not touch a row twice.
     pub(crate) fn finish(&mut self) {
+        self.blobs.reserve(self.new.len());
+        self.referred.reserve(self.gained.len());
         for (hash, (b, mut refs)) in std::mem::take(&mut self.new) {
             refs += self.gained.remove(hash).unwrap_or(0);
             self.blobs.push(hash, b.size, b.encoding, &b.stored, refs);

@@ -1,6 +1,6 @@
 //! The writer against a bare loop: the same rows, in the same batch sizes, on the same disk, in alternating rounds.
 //!
-//! `cargo run --release -p store --example bench_store [COMMANDS [ROUNDS]]`. A command is one step's progress: the orchestration's row,
+//! `cargo run --release -p store --example bench_store [COMMANDS [ROUNDS [sqlite|postgres]]]`. A command is one step's progress: the orchestration's row,
 //! one step row, one event of 220 bytes. PostgreSQL is measured where `AFTERPLAN_TEST_POSTGRES` says so. The disk's own fdatasync is
 //! printed beside, since on a shared machine it swings by an order of magnitude.
 #![allow(
@@ -24,10 +24,10 @@ use crate::measure::{Round, fdatasync_micros, median};
 const IN_FLIGHT: [usize; 2] = [64, 1024];
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let mut number = |default: usize| arguments.next().map_or(default, |a| a.parse().unwrap());
-    let commands = number(30_000);
-    let rounds = number(3);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |n: usize, default| arguments.get(n).map_or(default, |a| a.parse().unwrap());
+    let (commands, rounds) = (number(0, 30_000), number(1, 3));
+    let wanted = |name: &str| arguments.get(2).is_none_or(|only| only == name);
     let folder = tempfile::tempdir_in(".").unwrap();
     let server = std::env::var("AFTERPLAN_TEST_POSTGRES").ok();
     println!(
@@ -48,10 +48,13 @@ fn main() {
     );
     for in_flight in IN_FLIGHT {
         let load = Load::new(in_flight, commands);
-        line("sqlite", &load, rounds, folder.path(), |n| {
-            sqlite(&load, &folder.path().join(format!("{in_flight}-{n}")))
-        });
+        if wanted("sqlite") {
+            line("sqlite", &load, rounds, folder.path(), |n| {
+                sqlite(&load, &folder.path().join(format!("{in_flight}-{n}")))
+            });
+        }
         match &server {
+            _ if !wanted("postgres") => {}
             Some(server) => line("postgres", &load, rounds, folder.path(), |n| {
                 postgres(&load, server, &format!("bench_{in_flight}_{n}"))
             }),
