@@ -14,6 +14,8 @@ mod bomb;
 mod enrich;
 mod git;
 mod killed;
+mod look;
 mod plan;
+mod plans;
 mod shell;
 mod zips;

@@ -1,0 +1,235 @@
+//! Looking: at plans, at agents, at the database; and what the program says of itself.
+
+use std::fs;
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::plan::{AGENTS, files, lay_out, sample, sample_path};
+use crate::shell::Shell;
+
+#[test]
+fn inspect_says_what_is_there_and_what_is_not() {
+    let shell = Shell::new();
+    let answer = shell.call(&["plan", "inspect", sample_path()]);
+    assert_eq!(answer.exit, 0, "{answer}");
+    for said in [
+        "Harbour Ferry Solveig (complete)",
+        "107 of 110 expected artifacts",
+        "pitch_to_markdown_raw.json    missing",
+    ] {
+        assert!(answer.out.contains(said), "{said} is not in {answer}");
+    }
+    let shown = shell.json(&["plan", "inspect", sample_path(), "--json"]);
+    assert_eq!(shown["files"], files(&sample()).len());
+    assert_eq!(shown["completeness"]["kind"], "complete");
+    // A plan that PlanExe did not finish is a plan as well.
+    let mut half = files(&sample());
+    half.retain(|path, _| path.as_str() < "020");
+    lay_out(&shell.at("half"), &half);
+    let answer = shell.call(&["plan", "inspect", "half"]);
+    assert_eq!(answer.exit, 0, "{answer}");
+    assert!(answer.out.contains("(partial)"), "{answer}");
+    assert!(answer.out.contains("task_durations.json"), "{answer}");
+    // No words of a plan may steer the terminal.
+    half.insert("020-3-pitch\u{1b}[2J.md".to_owned(), b"x".to_vec());
+    lay_out(&shell.at("rude"), &half);
+    let answer = shell.call(&["plan", "inspect", "rude"]);
+    assert!(
+        !answer.out.contains('\u{1b}') && !answer.err.contains('\u{1b}'),
+        "{answer:?}",
+        answer = answer.to_string()
+    );
+    assert!(!shell.database().exists(), "inspecting needs no database");
+}
+
+#[test]
+fn agents_are_listed_shown_and_checked() {
+    let shell = Shell::new();
+    let list = shell.call(&["agents", "list"]);
+    for agent in AGENTS {
+        assert!(
+            list.out.lines().any(|line| line.starts_with(agent)),
+            "{list}"
+        );
+        let shown = shell.json(&["agents", "show", agent]);
+        assert_eq!(shown["id"], agent);
+    }
+    assert_eq!(
+        shell
+            .json(&["agents", "list", "--json"])
+            .as_array()
+            .unwrap()
+            .len(),
+        6
+    );
+    shell.fails(
+        2,
+        &["agents", "show", "nobody"],
+        &["no agent `nobody`", "agents list"],
+    );
+    let schema = shell.json(&["agents", "schema"]);
+    assert!(schema["properties"]["inputSchema"].is_object());
+    let examples = sample().join("../../agents");
+    let good = examples.join("supplier-check.toml").display().to_string();
+    let answer = shell.call(&["agents", "validate", &good]);
+    assert_eq!(answer.exit, 0, "{answer}");
+    assert!(
+        answer
+            .out
+            .contains("`supplier-check` version 1.0.0 is valid"),
+        "{answer}"
+    );
+    let text = fs::read_to_string(&good).unwrap();
+    fs::write(shell.at("typo.toml"), text.replace("approval", "aproval")).unwrap();
+    fs::write(
+        shell.at("gate.toml"),
+        format!("runCondition = \"plan.(\"\n{text}"),
+    )
+    .unwrap();
+    let answer = shell.call(&[
+        "agents",
+        "validate",
+        "typo.toml",
+        "gate.toml",
+        "nowhere.toml",
+        &good,
+    ]);
+    assert_eq!(answer.exit, 2, "{answer}");
+    for said in [
+        "typo.toml",
+        "aproval",
+        "gate.toml",
+        "runCondition",
+        "nowhere.toml cannot be read",
+    ] {
+        assert!(answer.err.contains(said), "{said} is not in {answer}");
+    }
+    assert!(
+        answer.out.contains("is valid"),
+        "the good one is still said to be: {answer}"
+    );
+}
+
+#[test]
+fn completions_come_for_every_shell() {
+    let shell = Shell::new();
+    for name in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let answer = shell.call(&["completions", name]);
+        assert_eq!(answer.exit, 0, "{answer}");
+        for word in ["afterplan", "enrich", "orchestrations"] {
+            assert!(answer.out.contains(word), "{word} is not in {name}'s");
+        }
+    }
+    let syntax = std::process::Command::new("bash")
+        .args(["-n", "-c", &shell.call(&["completions", "bash"]).out])
+        .output()
+        .unwrap();
+    assert!(syntax.status.success(), "{syntax:?}");
+}
+
+#[test]
+fn help_and_version_are_answers_not_errors() {
+    let shell = Shell::new();
+    let version = shell.call(&["--version"]);
+    assert_eq!(
+        (version.exit, version.out.as_str()),
+        (0, concat!("afterplan ", env!("CARGO_PKG_VERSION"), "\n"))
+    );
+    for arguments in [
+        &["--help"][..],
+        &["enrich", "--help"],
+        &["orchestrations", "cancel", "--help"],
+        &["help", "plan", "inspect"],
+    ] {
+        let answer = shell.call(arguments);
+        assert_eq!(answer.exit, 0, "{answer}");
+        assert!(
+            answer.out.contains("Usage: afterplan") && answer.err.is_empty(),
+            "{answer}"
+        );
+    }
+}
+
+/// Whatever is changed behind the program's back is found, with its place.
+#[test]
+fn check_finds_what_was_tampered_with() {
+    let shell = Shell::new();
+    let arguments = ["enrich", sample_path(), "--json", "--agents", "plan-lint"];
+    let outcome = shell.json(&arguments);
+    let id = outcome["orchestration"].as_str().unwrap().to_owned();
+    let clean = shell.call(&["check"]);
+    assert_eq!(clean.exit, 0, "{clean}");
+    assert!(
+        clean.out.starts_with("clean: 1 orchestrations, "),
+        "{clean}"
+    );
+    let original = fs::read(shell.database()).unwrap();
+    let (orchestration, broken) = (
+        format!("orchestration {id}"),
+        "the chain breaks at event 3".to_owned(),
+    );
+    for (statement, found) in [
+        (
+            "update event set data = replace(data, 'attempt_started', 'attempt_startle') where seq = 3",
+            vec![&orchestration, &broken],
+        ),
+        (
+            "update event set data = replace(data, '1', '2') where seq = 3",
+            vec![&orchestration, &broken],
+        ),
+        (
+            "update orchestration set detail = replace(detail, 'complete', 'cancelled')",
+            vec![&orchestration],
+        ),
+        (
+            "delete from blob where hash in (select hash from blob limit 1)",
+            vec![],
+        ),
+        (
+            "update blob set stored = zeroblob(length(stored)) where hash in (select hash from blob limit 1)",
+            vec![],
+        ),
+    ] {
+        fs::write(shell.database(), &original).unwrap();
+        let database = Connection::open(shell.database()).unwrap();
+        let Ok(changed) = database.execute(statement, []) else {
+            panic!("{statement} does not fit the schema");
+        };
+        assert!(changed > 0, "{statement} changes nothing");
+        drop(database);
+        let answer = shell.call(&["check"]);
+        assert_eq!(answer.exit, 1, "{statement}: {answer}");
+        for words in found {
+            assert!(
+                answer.out.contains(words.as_str()),
+                "{statement}: `{words}` is not in {answer}"
+            );
+        }
+        assert!(answer.err.contains("problem"), "{answer}");
+    }
+}
+
+/// Everything that the program can print as JSON is JSON, and nothing else stands on standard output.
+#[test]
+fn json_is_json() {
+    let shell = Shell::new();
+    for arguments in [
+        &["agents", "list", "--json"][..],
+        &["orchestrations", "list", "--json"],
+        &["plan", "inspect", sample_path(), "--json"],
+        &[
+            "enrich",
+            sample_path(),
+            "--json",
+            "--agents",
+            "plan-inventory",
+        ],
+    ] {
+        let answer = shell.call(arguments);
+        assert!(
+            serde_json::from_str::<Value>(&answer.out).is_ok(),
+            "{answer}"
+        );
+    }
+}
