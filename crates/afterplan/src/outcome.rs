@@ -7,7 +7,7 @@ use engine::artifact::EnrichedPlan;
 use serde_json::{Value, json};
 
 use crate::output::enriched::{steps, summaries};
-use crate::screen::{plain, say, span};
+use crate::screen::{paragraph, plain, say, span};
 
 /// An orchestration that has ended.
 pub struct Outcome<'a> {
@@ -74,8 +74,13 @@ impl Outcome<'_> {
             head.version,
             head.cost
         ));
+        for line in lines.iter().filter(|line| line.state != "completed") {
+            let cause = line.cause.as_deref().unwrap_or("no reason is known");
+            let state = line.state.replace('_', " ");
+            paragraph(&format!("{} {state}: {}", line.step, plain(cause)));
+        }
         for summary in summaries(self.enriched) {
-            say(&format!("  {}", plain(&summary)));
+            paragraph(&plain(&summary));
         }
         let Some(path) = &self.written else {
             return say("nothing was written, since no enrichment stands");

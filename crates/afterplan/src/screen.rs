@@ -1,6 +1,6 @@
 //! Writing to the terminal. A closed pipe is not an error: whoever listened has heard enough.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// Writes a line to standard output.
 pub fn say(line: &str) {
@@ -20,6 +20,24 @@ pub fn note(line: &str) {
 /// Writes a failure to standard error.
 pub fn complain(sentence: &str) {
     note(&format!("afterplan: {sentence}"));
+}
+
+/// Writes an indented paragraph to standard output, in short lines where a person reads it.
+pub fn paragraph(text: &str) {
+    const WIDTH: usize = 78;
+    if !std::io::stdout().is_terminal() {
+        return say(&format!("  {text}"));
+    }
+    let mut line = String::from(" ");
+    for word in text.split_whitespace() {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH && !line.trim().is_empty() {
+            say(&line);
+            line = String::from("   ");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    say(&line);
 }
 
 /// A table with aligned columns, two spaces between them; the first row is its head.
