@@ -368,6 +368,7 @@ fn report(engine: &Engine, performed: Performed, kept: Option<Value>) -> (Report
                 kept,
             }
         }
+        Performed::MissingInput { names } => Report::MissingInput { names },
         Performed::Cancelled => Report::Cancelled {
             kept: kept.and_then(|data| output(&data).ok()),
         },

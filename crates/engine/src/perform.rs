@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use analyses::catalog;
+use analyses::catalog::{self, AnalysisError};
 use domain::agent::definition::{AgentDefinition, Executor};
 use domain::agent::retry::ErrorClass;
 use domain::values::ids::{OrchestrationId, StepId};
@@ -77,6 +77,11 @@ pub enum Performed {
     },
     /// Stopped because it was asked to.
     Cancelled,
+    /// With nothing to work on.
+    MissingInput {
+        /// What is missing, each with its reason.
+        names: Vec<String>,
+    },
 }
 
 /// The future of an attempt's work.
@@ -153,6 +158,7 @@ async fn analyse(assignment: Assignment) -> Performed {
     });
     match work.await {
         Ok(Ok(data)) => Performed::Completed(data),
+        Ok(Err(AnalysisError::MissingInput(names))) => Performed::MissingInput { names },
         Ok(Err(error)) => fatal(error.to_string()),
         Err(error) => fatal(breakdown(error)),
     }

@@ -55,6 +55,11 @@ pub enum Report {
         /// What there is so far.
         kept: Option<Output>,
     },
+    /// With nothing to work on: what the plan has of the inputs is not enough to say anything.
+    MissingInput {
+        /// What is missing, each with its reason.
+        names: Vec<String>,
+    },
 }
 
 /// A command.

@@ -4,7 +4,8 @@ use crate::agent::retry::{self, ErrorClass};
 use crate::artifact::{Enrichment, EnrichmentStatus};
 use crate::orchestration::command::{Holder, Output, Rejected, Report};
 use crate::orchestration::decide::{LAPSES_MAX, cancelled, complete, fail};
-use crate::orchestration::event::{EndedAs, Event, FailCause};
+use crate::orchestration::ending::Ending;
+use crate::orchestration::event::{EndedAs, Event, FailCause, SkipCause};
 use crate::orchestration::graph::StepIndex;
 use crate::orchestration::state::{Head, Orchestration, StepState};
 use crate::values::ids::StepId;
@@ -55,6 +56,7 @@ pub(super) fn finish(
             None,
         ),
         Report::Partial { output, reason } => in_part(output, reason),
+        Report::MissingInput { names } => skipped(state, index, names),
         Report::Cancelled { kept } => match (cancel_reason(state, index), kept) {
             (Some(reason), Some(output)) => in_part(output, &reason),
             (Some(reason), None) => cancelled(state, index, reason),
@@ -102,6 +104,17 @@ fn keep(
     };
     let (number, attempt) = (step.number.unwrap_or(0), Some(step.attempt));
     complete(state, head, index, number, attempt, enrichment).settle()
+}
+
+/// The attempt found that it cannot start: no failure of the agent, and nothing that a retry would mend.
+fn skipped(state: &Orchestration, index: StepIndex, names: &[String]) -> Vec<Event> {
+    let cause = SkipCause::MissingInput {
+        names: names.to_vec(),
+    };
+    let step = state.graph.rules(index).id.clone();
+    let mut ending = Ending::of(state);
+    ending.end(index, EndedAs::Skipped, Event::StepSkipped { step, cause });
+    ending.settle()
 }
 
 fn failed_for_good(

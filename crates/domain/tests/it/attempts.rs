@@ -41,6 +41,18 @@ fn max_retries_counts_what_comes_after_the_first_attempt() {
 }
 
 #[test]
+fn an_attempt_that_finds_nothing_to_work_on_is_skipped_and_not_tried_again() {
+    check(
+        "
+        submit a(retries=2), b<-a, c<-a?
+        start a
+        finish a lacking                     => skipped a: no risks.json, skipped b: a skipped, ready c
+        do c
+        ",
+    );
+}
+
+#[test]
 fn a_retry_waits_for_its_time() {
     let world = check(
         "

@@ -4,7 +4,7 @@
 //! submit a, b<-a, c<-a~(gate), d<-b?   `~` accepts a partial, `?` is optional, rules stand in brackets
 //! do a                                 starts and completes it
 //! start a by 2
-//! finish a partial                     ok | partial | stopped | fail CLASS [keep] [after MS]; [by HOLDER] [attempt N]
+//! finish a partial                     ok | partial | stopped | lacking | fail CLASS [keep] [after MS]; [by HOLDER] [attempt N]
 //! gates b closed, c error              the others are open
 //! wait 500                             ms
 //! ? b waits                            how it stands, as `standing` below writes it
@@ -176,6 +176,9 @@ fn finish(world: &World, id: &str, how: &str) -> Command {
             reason: "the end is missing".to_owned(),
         },
         "stopped" => Report::Cancelled { kept },
+        "lacking" => Report::MissingInput {
+            names: vec!["risks.json".to_owned()],
+        },
         "fail" => Report::Failed {
             class: classed(class),
             message: "no luck".to_owned(),
