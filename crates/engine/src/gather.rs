@@ -159,24 +159,12 @@ async fn start_facts(
         .load(&engine.store, &head.account, head.plan)
         .await?;
     let input = input_hash(&hot.state, index, definition, &pinned, &plan).map_err(lost)?;
-    let reusable = if rules.reusable && head.reuse {
-        engine
-            .store
-            .reusable(head.account.as_str(), *input.as_bytes())
-            .await?
-            .and_then(|row| {
-                let from = OrchestrationId(uuid::Uuid::from_bytes(row.orchestration));
-                Some((ContentHash::from_bytes(row.data_hash?), from))
-            })
-    } else {
-        None
-    };
     let keys: Vec<String> = counters(&hot.state, index, input)
         .into_iter()
         .map(|(key, _)| key)
         .collect();
     let mut held = BTreeMap::new();
-    if reusable.is_none() && !keys.is_empty() {
+    if !keys.is_empty() {
         let named: Vec<&str> = keys.iter().map(String::as_str).collect();
         held = engine.store.counters(&named).await?;
         held.extend(
@@ -190,6 +178,19 @@ async fn start_facts(
             *held.entry(change.key).or_default() += change.delta;
         }
     }
+    // After the counters: equal work that is in flight no longer has left its enrichment by now.
+    let reusable = if rules.reusable && head.reuse {
+        engine
+            .store
+            .reusable(head.account.as_str(), *input.as_bytes())
+            .await?
+            .and_then(|row| {
+                let from = OrchestrationId(uuid::Uuid::from_bytes(row.orchestration));
+                Some((ContentHash::from_bytes(row.data_hash?), from))
+            })
+    } else {
+        None
+    };
     Ok(StartFacts {
         input,
         reusable,

@@ -26,3 +26,9 @@ impl Chance {
         self.below(times) == 0
     }
 }
+
+/// How many rounds a property is tried: more when there is time (`AFTERPLAN_LONG=1`).
+pub fn rounds(usual: u64) -> u64 {
+    let long = std::env::var("AFTERPLAN_LONG").is_ok_and(|long| long == "1");
+    if long { usual * 10 } else { usual }
+}

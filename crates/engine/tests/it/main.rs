@@ -9,3 +9,6 @@ mod crash;
 mod door;
 mod house;
 mod place;
+mod random;
+mod recovery;
+mod sharing;
