@@ -65,10 +65,10 @@ impl Postgres {
             config.connect_timeout(Duration::from_secs(10));
         }
         let channel = migrated(&config, &name).await?;
-        let manager = ManagerConfig {
+        let recycling = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
-        let pool = Pool::builder(Manager::from_config(config.clone(), NoTls, manager))
+        let pool = Pool::builder(Manager::from_config(config.clone(), NoTls, recycling))
             .max_size(POOL)
             .build()
             .map_err(|e| StoreError::CannotConnect {

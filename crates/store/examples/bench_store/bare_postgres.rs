@@ -4,7 +4,7 @@ use store::db::Store;
 use store::rows::Hash;
 use store::url::DatabaseUrl;
 use store::write::RowSet;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, Statement};
 
 use crate::load::{Load, chain_after};
 use crate::measure::{Round, timed};
@@ -94,78 +94,90 @@ fn column<'r, T>(
     rows.iter().map(of).collect()
 }
 
+struct Prepared {
+    update: Statement,
+    put: Statement,
+    append: Statement,
+    set_feed: Statement,
+}
+
 async fn write(client: &Client, before: usize, rows: &[(&RowSet, Hash)], sizes: &[usize]) {
-    let update = client.prepare(UPDATE).await.unwrap();
-    let put = client.prepare(PUT).await.unwrap();
-    let append = client.prepare(APPEND).await.unwrap();
-    let set_feed = client
-        .prepare("update account set feed = $1 where id = 'system'")
-        .await
-        .unwrap();
+    let set_feed = "update account set feed = $1 where id = 'system'";
+    let prepared = Prepared {
+        update: client.prepare(UPDATE).await.unwrap(),
+        put: client.prepare(PUT).await.unwrap(),
+        append: client.prepare(APPEND).await.unwrap(),
+        set_feed: client.prepare(set_feed).await.unwrap(),
+    };
     let mut feed = before as i64;
     let mut rest = rows;
     for size in sizes {
         let (batch, after) = rest.split_at(*size);
         rest = after;
-        let c = |of: fn(&RowSet) -> i64| column(batch, |r| of(r.0));
-        let id = column(batch, |r| &r.0.orchestration.id[..]);
-        let hash = column(batch, |r| &r.1[..]);
-        let seq = c(|r| r.events[0].seq);
-        let feeds: Vec<i64> = (feed + 1..).take(*size).collect();
+        write_batch(client, &prepared, feed, batch).await;
         feed += *size as i64;
-        let (status, account) = (
-            column(batch, |r| &r.0.orchestration.status),
-            column(batch, |r| &r.0.orchestration.account),
-        );
-        let (claimable, exclusive, running) = (
-            c(|r| r.orchestration.claimable.into()),
-            c(|r| r.orchestration.exclusive.into()),
-            c(|r| r.orchestration.running),
-        );
-        let (version, updated) = (
-            c(|r| r.orchestration.artifact_version),
-            c(|r| r.orchestration.updated_at),
-        );
-        let (wake, ended) = (
-            column(batch, |r| r.0.orchestration.wake_at),
-            column(batch, |r| r.0.orchestration.ended_at),
-        );
-        let detail = column(batch, |r| &r.0.orchestration.detail);
-        let (s_step, s_exclusive, s_attempt) = (
-            c(|r| r.steps[0].step),
-            c(|r| r.steps[0].exclusive.into()),
-            c(|r| r.steps[0].attempt),
-        );
-        let (s_id, s_agent, s_state) = (
-            column(batch, |r| &r.0.steps[0].id),
-            column(batch, |r| &r.0.steps[0].agent),
-            column(batch, |r| &r.0.steps[0].state),
-        );
-        let (s_due, s_wake, s_max, s_epoch) = (
-            column(batch, |r| r.0.steps[0].due_at),
-            column(batch, |r| r.0.steps[0].wake_at),
-            column(batch, |r| r.0.steps[0].concurrency_max),
-            column(batch, |r| r.0.steps[0].epoch),
-        );
-        let s_key = column(batch, |r| r.0.steps[0].concurrency_key.as_deref());
-        let s_holder = column(batch, |r| r.0.steps[0].holder.as_ref().map(|h| &h[..]));
-        let s_detail = column(batch, |r| &r.0.steps[0].detail);
-        let (at, kind, step, data) = (
-            c(|r| r.events[0].at),
-            column(batch, |r| &r.0.events[0].kind),
-            column(batch, |r| r.0.events[0].step.as_deref()),
-            column(batch, |r| &r.0.events[0].data),
-        );
-        let done = tokio::join! { biased;
-            async { client.batch_execute("begin").await.map(|()| 0) },
-            async { client.execute(&update, &[&id, &status, &claimable, &exclusive, &running, &version, &seq, &hash, &wake, &detail, &updated, &ended]).await },
-            async { client.execute(&put, &[&id, &s_step, &s_id, &s_agent, &s_state, &s_due, &s_wake, &s_exclusive, &s_key, &s_max, &s_holder, &s_epoch, &s_attempt, &s_detail]).await },
-            async { client.execute(&append, &[&id, &seq, &account, &feeds, &at, &kind, &step, &data, &hash]).await },
-            async { client.execute(&set_feed, &[&feed]).await },
-            async { client.batch_execute("commit").await.map(|()| 0) },
-        };
-        for answer in [done.0, done.1, done.2, done.3, done.4, done.5] {
-            answer.unwrap();
-        }
+    }
+}
+
+async fn write_batch(client: &Client, to: &Prepared, before: i64, batch: &[(&RowSet, Hash)]) {
+    let feed = before + batch.len() as i64;
+    let c = |of: fn(&RowSet) -> i64| column(batch, |r| of(r.0));
+    let id = column(batch, |r| &r.0.orchestration.id[..]);
+    let hash = column(batch, |r| &r.1[..]);
+    let seq = c(|r| r.events[0].seq);
+    let feeds: Vec<i64> = (before + 1..=feed).collect();
+    let (status, account) = (
+        column(batch, |r| &r.0.orchestration.status),
+        column(batch, |r| &r.0.orchestration.account),
+    );
+    let (claimable, exclusive, running) = (
+        c(|r| r.orchestration.claimable.into()),
+        c(|r| r.orchestration.exclusive.into()),
+        c(|r| r.orchestration.running),
+    );
+    let (version, updated) = (
+        c(|r| r.orchestration.artifact_version),
+        c(|r| r.orchestration.updated_at),
+    );
+    let (wake, ended) = (
+        column(batch, |r| r.0.orchestration.wake_at),
+        column(batch, |r| r.0.orchestration.ended_at),
+    );
+    let detail = column(batch, |r| &r.0.orchestration.detail);
+    let (s_step, s_exclusive, s_attempt) = (
+        c(|r| r.steps[0].step),
+        c(|r| r.steps[0].exclusive.into()),
+        c(|r| r.steps[0].attempt),
+    );
+    let (s_id, s_agent, s_state) = (
+        column(batch, |r| &r.0.steps[0].id),
+        column(batch, |r| &r.0.steps[0].agent),
+        column(batch, |r| &r.0.steps[0].state),
+    );
+    let (s_due, s_wake, s_max, s_epoch) = (
+        column(batch, |r| r.0.steps[0].due_at),
+        column(batch, |r| r.0.steps[0].wake_at),
+        column(batch, |r| r.0.steps[0].concurrency_max),
+        column(batch, |r| r.0.steps[0].epoch),
+    );
+    let s_key = column(batch, |r| r.0.steps[0].concurrency_key.as_deref());
+    let s_holder = column(batch, |r| r.0.steps[0].holder.as_ref().map(|h| &h[..]));
+    let s_detail = column(batch, |r| &r.0.steps[0].detail);
+    let (at, kind, step, data) = (
+        c(|r| r.events[0].at),
+        column(batch, |r| &r.0.events[0].kind),
+        column(batch, |r| r.0.events[0].step.as_deref()),
+        column(batch, |r| &r.0.events[0].data),
+    );
+    let done = tokio::join! { biased;
+        async { client.batch_execute("begin").await.map(|()| 0) },
+        async { client.execute(&to.update, &[&id, &status, &claimable, &exclusive, &running, &version, &seq, &hash, &wake, &detail, &updated, &ended]).await },
+        async { client.execute(&to.put, &[&id, &s_step, &s_id, &s_agent, &s_state, &s_due, &s_wake, &s_exclusive, &s_key, &s_max, &s_holder, &s_epoch, &s_attempt, &s_detail]).await },
+        async { client.execute(&to.append, &[&id, &seq, &account, &feeds, &at, &kind, &step, &data, &hash]).await },
+        async { client.execute(&to.set_feed, &[&feed]).await },
+        async { client.batch_execute("commit").await.map(|()| 0) },
+    };
+    for answer in [done.0, done.1, done.2, done.3, done.4, done.5] {
+        answer.unwrap();
     }
 }

@@ -33,32 +33,27 @@ pub fn round(load: &Load, sizes: &[usize], path: &Path) -> Round {
     })
 }
 
+const UPDATE: &str = "update orchestration set status = ?2, claimable = ?3, exclusive = ?4, running = ?5, version = version + 1,
+       artifact_version = ?6, cursor = ?7, chain = ?8, wake_at = ?9, detail = ?10, updated_at = ?11, ended_at = ?12
+     where id = ?1";
+
+const PUT: &str = "insert into step (orchestration, step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max,
+                       holder, epoch, attempt, detail)
+     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+     on conflict (orchestration, step) do update
+     set id = excluded.id, agent = excluded.agent, state = excluded.state, due_at = excluded.due_at,
+         wake_at = excluded.wake_at, exclusive = excluded.exclusive, concurrency_key = excluded.concurrency_key,
+         concurrency_max = excluded.concurrency_max, holder = excluded.holder, epoch = excluded.epoch,
+         attempt = excluded.attempt, detail = excluded.detail";
+
+const APPEND: &str =
+    "insert into event (orchestration, seq, account, feed, at, kind, step, data, hash)
+     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
 fn write(connection: &Connection, load: &Load, sizes: &[usize], hashes: &[[u8; 32]]) {
-    let mut update = connection
-        .prepare(
-            "update orchestration set status = ?2, claimable = ?3, exclusive = ?4, running = ?5, version = version + 1,
-               artifact_version = ?6, cursor = ?7, chain = ?8, wake_at = ?9, detail = ?10, updated_at = ?11, ended_at = ?12
-             where id = ?1",
-        )
-        .unwrap();
-    let mut put = connection
-        .prepare(
-            "insert into step (orchestration, step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max,
-                               holder, epoch, attempt, detail)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-             on conflict (orchestration, step) do update
-             set id = excluded.id, agent = excluded.agent, state = excluded.state, due_at = excluded.due_at,
-                 wake_at = excluded.wake_at, exclusive = excluded.exclusive, concurrency_key = excluded.concurrency_key,
-                 concurrency_max = excluded.concurrency_max, holder = excluded.holder, epoch = excluded.epoch,
-                 attempt = excluded.attempt, detail = excluded.detail",
-        )
-        .unwrap();
-    let mut append = connection
-        .prepare(
-            "insert into event (orchestration, seq, account, feed, at, kind, step, data, hash)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )
-        .unwrap();
+    let mut update = connection.prepare(UPDATE).unwrap();
+    let mut put = connection.prepare(PUT).unwrap();
+    let mut append = connection.prepare(APPEND).unwrap();
     let mut feed = load.first.len() as i64;
     let mut rows = load.in_turn().zip(hashes);
     for size in sizes {
