@@ -43,6 +43,13 @@ pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8
     let engine = house::open(database).await?;
     let replica = Replica::start(&engine, HolderId(Uuid::now_v7()), &house::label()).await?;
     let followed = follow(&engine, &request, &named.name, plan).await;
+    if let Ok(Followed { ended: false, .. }) = &followed {
+        note("stopping: what is in flight may still end; the same signal again leaves at once");
+        tokio::spawn(async {
+            interrupted().await;
+            std::process::exit(i32::from(INTERRUPTED));
+        });
+    }
     let stopped = replica.stop().await;
     let Followed { id, ended } = match followed {
         Ok(followed) => followed,
@@ -146,7 +153,11 @@ async fn follow(
         ended = until_end(engine, id, &mut state, &progress) => ended?,
         () = interrupted() => false,
     };
-    progress.end();
+    if ended {
+        progress.end();
+    } else {
+        progress.freeze();
+    }
     Ok(Followed { id, ended })
 }
 

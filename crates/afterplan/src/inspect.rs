@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::arguments::PlanVerb;
 use crate::failure::{COMPLETE, Failure};
-use crate::screen::{plain, say, span, table};
+use crate::screen::{paragraph, plain, say, span, table};
 
 /// A plan that was read, and how long that took.
 pub struct Read {
@@ -84,7 +84,7 @@ pub fn perform(verb: PlanVerb) -> Result<u8, Failure> {
     };
     say(&format!("{} ({kind})", plain(&title)));
     for reason in &completeness.reasons {
-        say(&format!("  {}", plain(reason)));
+        paragraph(&plain(reason));
     }
     say(&format!(
         "{} files, {:.1} MB, read in {}; {} of {} expected artifacts are there and whole",

@@ -44,6 +44,13 @@ impl Progress {
         }
     }
 
+    /// Shows no more: somebody wants to leave.
+    pub fn freeze(&self) {
+        if let Self::Tree(tree) = self {
+            tree.freeze();
+        }
+    }
+
     /// Leaves the last picture standing.
     pub fn end(&self) {
         if let Self::Tree(tree) = self {

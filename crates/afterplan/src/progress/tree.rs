@@ -6,10 +6,10 @@ use std::time::Duration;
 use domain::orchestration::graph::{Graph, StepIndex};
 use domain::orchestration::state::{Orchestration, StepState};
 use domain::values::time::Timestamp;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::progress::describe;
-use crate::screen::{plain, span};
+use crate::screen::{note, plain, span};
 
 /// How often what is running is drawn anew.
 const TICK: Duration = Duration::from_millis(120);
@@ -18,6 +18,8 @@ const TICK: Duration = Duration::from_millis(120);
 pub struct Tree {
     branches: Vec<Branch>,
     all: MultiProgress,
+    /// A short last line: what a person types stands there and breaks nothing.
+    foot: ProgressBar,
     /// Room for the longest name with what leads to it.
     width: usize,
 }
@@ -47,9 +49,12 @@ impl Tree {
             branch.lead.chars().count() + state.graph.rules(branch.step).id.as_str().len()
         };
         let width = branches.iter().map(length).max().unwrap_or(0);
+        let foot = all.add(ProgressBar::new_spinner());
+        foot.set_style(style("{msg}"));
         let tree = Self {
             branches,
             all,
+            foot,
             width,
         };
         let begun = state.head.as_ref().map(|head| head.created_at);
@@ -73,6 +78,9 @@ impl Tree {
             }
             line.set_message(self.text(state, branch, now));
         }
+        let (all, unended) = (state.steps.len(), state.tally.unended as usize);
+        self.foot
+            .set_message(format!("{} of {all} steps are done", all - unended));
     }
 
     fn text(&self, state: &Orchestration, branch: &Branch, now: Timestamp) -> String {
@@ -107,11 +115,23 @@ impl Tree {
         let _ = self.all.println(line);
     }
 
+    /// Draws no more, and lets what follows begin on a line of its own. The keys of an interruption are echoed in the midst of
+    /// the picture, where another drawing would not hit its own lines.
+    pub fn freeze(&self) {
+        self.all.set_draw_target(ProgressDrawTarget::hidden());
+        note("");
+    }
+
     /// Leaves the last picture standing.
     pub fn end(&self) {
+        // First all tickers: one that draws while others are given up would draw what they have left standing again.
+        for branch in &self.branches {
+            branch.line.disable_steady_tick();
+        }
         for branch in &self.branches {
             branch.line.abandon();
         }
+        self.foot.finish_and_clear();
     }
 }
 

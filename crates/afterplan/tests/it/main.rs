@@ -18,4 +18,5 @@ mod look;
 mod plan;
 mod plans;
 mod shell;
+mod terminal;
 mod zips;
