@@ -44,7 +44,7 @@ pub(crate) fn bench(only: &[String]) -> Result<bool> {
         .filter(|program| wanted(&program.name))
         .collect();
     if !chosen.is_empty() || wanted("enrich") {
-        let binaries = programs::build(&chosen)?;
+        let binaries = programs::build(&chosen, wanted("enrich"))?;
         let mut failed = programs::measure(&chosen, &binaries, &folder, &mut figures)?;
         if wanted("enrich") {
             match enrich::measure(&binaries.join("afterplan"), &folder) {

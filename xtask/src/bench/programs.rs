@@ -54,9 +54,12 @@ fn text(path: &Path) -> Result<String> {
     files.map(|file| text(&file?.path())).collect()
 }
 
-/// Builds the released program and these in one go, and answers where they are.
-pub(crate) fn build(programs: &[&Program]) -> Result<PathBuf> {
-    let mut command = shell::cargo(&["build", "--release", "--workspace", "--bin", "afterplan"])?;
+/// Builds these in one go, and the released program where it is wanted; answers where they are.
+pub(crate) fn build(programs: &[&Program], afterplan: bool) -> Result<PathBuf> {
+    let mut command = shell::cargo(&["build", "--release", "--workspace"])?;
+    if afterplan {
+        command.args(["--bin", "afterplan"]);
+    }
     for Program { name, .. } in programs {
         command.args(["--example", &format!("bench_{name}")]);
     }
