@@ -6,8 +6,8 @@
 //! bench NAME VALUE UNIT [ratio R to BASELINE] [target <=N | >=N | ratio<=N | ratio>=N]
 //! ```
 //!
-//! and whatever else it likes. Words have no spaces inside. It finds `TMPDIR` on the disk whose sync time is printed, and a
-//! PostgreSQL under `AFTERPLAN_TEST_POSTGRES`.
+//! and whatever else it likes. Words have no spaces inside. It starts in a folder (`TMPDIR` as well) on the disk
+//! whose sync time is printed, and finds a PostgreSQL under `AFTERPLAN_TEST_POSTGRES`.
 
 mod baseline;
 mod enrich;

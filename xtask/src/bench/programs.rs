@@ -87,7 +87,7 @@ pub(crate) fn measure(
         println!("\n== {name}");
         let mut command =
             std::process::Command::new(binaries.join("examples").join(format!("bench_{name}")));
-        command.env("TMPDIR", folder).current_dir(shell::root()?);
+        command.env("TMPDIR", folder).current_dir(folder);
         if let Some(cluster) = &cluster {
             command.env("AFTERPLAN_TEST_POSTGRES", &cluster.url);
         }

@@ -109,4 +109,15 @@ fn line(
         of(&|r| r.0.mean_batch),
         median(syncs),
     );
+    let at = load.in_flight();
+    println!(
+        "bench store-{name}-{at}-commands {:.0} commands/s ratio {:.2} to bare-loop target ratio>=0.7",
+        of(&|r| r.0.per_second),
+        of(&|r| r.0.per_second / r.1.per_second),
+    );
+    println!(
+        "bench store-{name}-{at}-writer-cpu {:.2} us/command ratio {:.2} to bare-loop target ratio<=1.5",
+        of(&|r| r.0.cpu_micros),
+        of(&|r| r.0.cpu_micros / r.1.cpu_micros),
+    );
 }
