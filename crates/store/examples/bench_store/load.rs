@@ -12,6 +12,7 @@ use store::write::{NewBlob, NewEvent, RowSet};
 use crate::measure::{Round, timed};
 
 /// Orchestrations, one a caller, and the commands of each.
+#[derive(Clone)]
 pub struct Load {
     pub first: Vec<RowSet>,
     pub commands: Vec<Vec<RowSet>>,
@@ -156,19 +157,19 @@ pub fn through_store(load: &Load, url: &str) -> (Round, Vec<usize>) {
         }
         store
     });
-    let commands = load.commands.clone();
+    let load = Arc::new(load.clone());
     let go = Arc::new(AtomicBool::new(false));
-    let callers: Vec<_> = commands
-        .into_iter()
-        .map(|sets| {
-            let (store, go) = (store.clone(), go.clone());
+    let callers: Vec<_> = (0..load.in_flight())
+        .map(|caller| {
+            let (store, go, load) = (store.clone(), go.clone(), load.clone());
             runtime.spawn(async move {
                 while !go.load(Ordering::Acquire) {
                     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
                 }
-                let mut seen = Vec::with_capacity(sets.len());
-                for set in sets {
-                    let done = store.commit(set).await.unwrap();
+                let mut seen = Vec::with_capacity(load.commands[caller].len());
+                for set in &load.commands[caller] {
+                    // Made where it is committed, as the door does.
+                    let done = store.commit(set.clone()).await.unwrap();
                     seen.push((done.feed, done.batch));
                 }
                 seen
