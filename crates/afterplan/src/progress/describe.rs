@@ -1,6 +1,7 @@
 //! Events and causes in words.
 
 use domain::agent::gate::Verdict;
+use domain::artifact::Enrichment;
 use domain::orchestration::event::{Completion, Event, FailCause, SkipCause};
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::standing::Standing;
@@ -29,11 +30,10 @@ pub fn event(event: &Event) -> String {
         Event::StepGatedOff {
             step, dependency, ..
         } => {
+            let with = dependency.as_ref().map(|id| id.as_str());
             format!(
                 "{step}: gated off with {}",
-                dependency
-                    .as_ref()
-                    .map_or("its dependency", |id| id.as_str())
+                with.unwrap_or("its dependency")
             )
         }
         Event::StepSkipped { step, cause } => format!("{step}: skipped, {}", skipped(cause)),
@@ -56,11 +56,7 @@ pub fn event(event: &Event) -> String {
             enrichment,
             version,
             ..
-        } => match (&enrichment.reused_from, &enrichment.reason) {
-            (Some(from), _) => format!("{step}: taken over from {from}, version {version}"),
-            (None, Some(reason)) => format!("{step}: partial ({reason}), version {version}"),
-            (None, None) => format!("{step}: completed, version {version}"),
-        },
+        } => format!("{step}: {}, version {version}", completed(enrichment)),
         Event::StepFailed { step, cause, .. } => format!("{step}: {}", failed(cause)),
         Event::StepCancelled { step, reason } => format!("{step}: cancelled, {reason}"),
         Event::Paused { step } => format!("{}paused", of(step.as_ref())),
@@ -73,16 +69,23 @@ pub fn event(event: &Event) -> String {
             "{}asked to stop until {deadline}: {reason}",
             of(step.as_ref())
         ),
-        Event::OrchestrationCompleted {
-            status: Completion::Complete,
-            cost,
-        } => format!("complete, cost {cost}"),
-        Event::OrchestrationCompleted {
-            status: Completion::Partial,
-            cost,
-        } => format!("partial, cost {cost}"),
+        Event::OrchestrationCompleted { status, cost } => {
+            let whole = *status == Completion::Complete;
+            format!(
+                "{}, cost {cost}",
+                if whole { "complete" } else { "partial" }
+            )
+        }
         Event::OrchestrationFailed { reason, .. } => format!("failed: {reason}"),
         Event::OrchestrationCancelled { reason, .. } => format!("cancelled: {reason}"),
+    }
+}
+
+fn completed(enrichment: &Enrichment) -> String {
+    match (&enrichment.reused_from, &enrichment.reason) {
+        (Some(from), _) => format!("taken over from {from}"),
+        (None, Some(reason)) => format!("partial ({reason})"),
+        (None, None) => "completed".to_owned(),
     }
 }
 
