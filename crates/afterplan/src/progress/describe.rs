@@ -49,7 +49,7 @@ pub fn event(event: &Event) -> String {
             format!("{step}: attempt {attempt} expired, its holder lapsed")
         }
         Event::RetryScheduled { step, due_at, .. } => {
-            format!("{step}: in the queue again, due {due_at}")
+            format!("{step}: queued again, due {due_at}")
         }
         Event::StepCompleted {
             step,
