@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Statement};
 
 use crate::prepare::Prepared;
 use crate::rows::Hash;
@@ -28,14 +27,16 @@ macro_rules! columns {
                 $(self.$column.push($column);)+
             }
 
+            /// Not asked of every statement.
+            #[allow(dead_code)]
             pub(crate) fn is_empty(&self) -> bool {
                 let lengths = [$(self.$column.len()),+];
                 lengths[0] == 0
             }
 
-            pub(crate) async fn execute(&self, client: &Client, statement: &Statement) -> Result<u64, Error> {
-                let parameters: &[&(dyn ToSql + Sync)] = &[$(&self.$column),+];
-                client.execute(statement, parameters).await
+            /// In the order of the statement's parameters.
+            pub(crate) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+                vec![$(&self.$column),+]
             }
         }
     };
@@ -51,7 +52,7 @@ columns! {
 }
 
 columns! {
-    /// `UPDATE_ORCHESTRATION`.
+    /// `PROGRESS`, its first part.
     Update {
         id: &'s [u8], status: &'s str, claimable: i64, exclusive: i64, running: i64, artifact_version: i64, cursor: i64,
         chain: &'s [u8], wake_at: Option<i64>, detail: &'s str, updated_at: i64, ended_at: Option<i64>,
@@ -59,7 +60,7 @@ columns! {
 }
 
 columns! {
-    /// `PUT_STEP`.
+    /// `PROGRESS`, its second part.
     Steps {
         orchestration: &'s [u8], step: i64, id: &'s str, agent: &'s str, state: &'s str, due_at: Option<i64>,
         wake_at: Option<i64>, exclusive: i64, concurrency_key: Option<&'s str>, concurrency_max: Option<i64>,
@@ -68,7 +69,7 @@ columns! {
 }
 
 columns! {
-    /// `APPEND_EVENT`.
+    /// `PROGRESS`, its third part.
     Events {
         orchestration: &'s [u8], seq: i64, account: &'s str, feed: i64, at: i64, kind: &'s str, step: Option<&'s str>,
         data: &'s str, hash: &'s [u8],

@@ -16,13 +16,14 @@ use crate::rows::{Hash, Id};
 use crate::shared::Shared;
 use crate::sqlite_write::refused_by_fence;
 use crate::statements::{
-    ADD_ENRICHMENT, APPEND_EVENT, DROP_COUNTER, INSERT_ORCHESTRATION, LOCK_ACCOUNT, LOCK_BLOB,
-    LOCK_COUNTER, MAKE_ACCOUNT, OPEN_SUBMISSION, PUT_BLOB, PUT_STEP, REFER_BLOB, SET_COUNTER,
-    SET_FEED, STANDING, UPDATE_ORCHESTRATION,
+    ADD_ENRICHMENT, DROP_COUNTER, INSERT_ORCHESTRATION, LOCK_ACCOUNT, LOCK_BLOB, LOCK_COUNTER,
+    MAKE_ACCOUNT, OPEN_SUBMISSION, PROGRESS, PUT_BLOB, REFER_BLOB, SET_COUNTER, STANDING,
 };
 use crate::write::{CommitError, Committed};
 
 type Answers = Vec<Result<Committed, CommitError>>;
+
+type Parameter<'a> = &'a (dyn tokio_postgres::types::ToSql + Sync);
 
 /// How often a batch is tried that collided with another transaction, or lost its connection before anything was sent to be kept.
 const TRIES: usize = 3;
@@ -89,15 +90,12 @@ async fn commit(
 struct Line {
     client: Client,
     insert: Statement,
-    update: Statement,
-    step: Statement,
-    event: Statement,
+    progress: Statement,
     enrichment: Statement,
     blob: Statement,
     refer: Statement,
     set_counter: Statement,
     drop_counter: Statement,
-    set_feed: Statement,
     lock_account: Statement,
     lock_counter: Statement,
     standing: Statement,
@@ -122,15 +120,12 @@ impl Line {
                 .store(row.try_get(0)?, Ordering::Relaxed);
             Ok(Self {
                 insert: client.prepare(INSERT_ORCHESTRATION.postgres).await?,
-                update: client.prepare(UPDATE_ORCHESTRATION.postgres).await?,
-                step: client.prepare(PUT_STEP.postgres).await?,
-                event: client.prepare(APPEND_EVENT.postgres).await?,
+                progress: client.prepare(PROGRESS.postgres).await?,
                 enrichment: client.prepare(ADD_ENRICHMENT.postgres).await?,
                 blob: client.prepare(PUT_BLOB.postgres).await?,
                 refer: client.prepare(REFER_BLOB.postgres).await?,
                 set_counter: client.prepare(SET_COUNTER.postgres).await?,
                 drop_counter: client.prepare(DROP_COUNTER.postgres).await?,
-                set_feed: client.prepare(SET_FEED.postgres).await?,
                 lock_account: client.prepare(LOCK_ACCOUNT.postgres).await?,
                 lock_counter: client.prepare(LOCK_COUNTER.postgres).await?,
                 standing: client.prepare(STANDING.postgres).await?,
@@ -272,25 +267,46 @@ impl Line {
         let free = shared.counters.iter().filter(|(_, c)| c.0 == 0);
         let free: Vec<&str> = free.map(|(k, _)| k.as_str()).collect();
         let hint = feeds.iter().max().copied().unwrap_or(0).to_string();
-        let skip = || Ok(0);
+        let mut progress = update.parameters();
+        progress.extend(steps.parameters());
+        progress.extend(events.parameters());
+        progress.extend([
+            &accounts as Parameter<'_>,
+            &feeds,
+            &connected.channel,
+            &hint,
+        ]);
+        // Sent in this order without waiting in between; most batches are the first and the last only. Ended orchestrations come before
+        // new ones, so that a submission may follow its equal.
         let written = tokio::join! { biased;
-            async { if update.is_empty() { skip() } else { update.execute(c, &self.update).await } },
-            async { if insert.is_empty() { skip() } else { insert.execute(c, &self.insert).await } },
-            async { if steps.is_empty() { skip() } else { steps.execute(c, &self.step).await } },
-            async { if events.is_empty() { skip() } else { events.execute(c, &self.event).await } },
-            async { if enrichments.is_empty() { skip() } else { enrichments.execute(c, &self.enrichment).await } },
-            async { if blobs.is_empty() { skip() } else { blobs.execute(c, &self.blob).await } },
-            async { if referred.is_empty() { skip() } else { referred.execute(c, &self.refer).await } },
-            async { if keys.is_empty() { skip() } else { c.execute(&self.set_counter, &[&keys, &held]).await } },
-            async { if free.is_empty() { skip() } else { c.execute(&self.drop_counter, &[&free]).await } },
-            async { c.execute(&self.set_feed, &[&accounts, &feeds, &connected.channel, &hint]).await },
+            one(c, &self.progress, true, progress),
+            one(c, &self.insert, !insert.is_empty(), insert.parameters()),
+            one(c, &self.enrichment, !enrichments.is_empty(), enrichments.parameters()),
+            one(c, &self.blob, !blobs.is_empty(), blobs.parameters()),
+            one(c, &self.refer, !referred.is_empty(), referred.parameters()),
+            one(c, &self.set_counter, !keys.is_empty(), vec![&keys, &held]),
+            one(c, &self.drop_counter, !free.is_empty(), vec![&free]),
             async { c.batch_execute("commit").await.map(|()| 0) },
         };
-        let (u, i, s, e, en, b, r, sc, dc, f, done) = written;
-        for answer in [u, i, s, e, en, b, r, sc, dc, f, done] {
+        let (p, i, e, b, r, sc, dc, done) = written;
+        for answer in [p, i, e, b, r, sc, dc, done] {
             answer?;
         }
         Ok(())
+    }
+}
+
+/// A statement of the batch, where it is wanted.
+async fn one(
+    client: &Client,
+    statement: &Statement,
+    wanted: bool,
+    parameters: Vec<Parameter<'_>>,
+) -> Result<u64, tokio_postgres::Error> {
+    if wanted {
+        client.execute(statement, &parameters).await
+    } else {
+        Ok(0)
     }
 }
 

@@ -8,9 +8,8 @@ use crate::queue::{Batch, Next, Queue, Waiting};
 use crate::shared::Shared;
 use crate::sqlite::failed;
 use crate::statements::{
-    ADD_ENRICHMENT, APPEND_EVENT, DROP_COUNTER, INSERT_ORCHESTRATION, LOCK_ACCOUNT, LOCK_BLOB,
-    LOCK_COUNTER, MAKE_ACCOUNT, OPEN_SUBMISSION, PUT_BLOB, PUT_STEP, REFER_BLOB, SET_COUNTER,
-    SET_FEED, STANDING, UPDATE_ORCHESTRATION,
+    ADD_ENRICHMENT, DROP_COUNTER, INSERT_ORCHESTRATION, LOCK_ACCOUNT, LOCK_BLOB, LOCK_COUNTER,
+    MAKE_ACCOUNT, OPEN_SUBMISSION, PROGRESS, PUT_BLOB, REFER_BLOB, SET_COUNTER, STANDING,
 };
 use crate::write::{CommitError, Committed};
 
@@ -99,7 +98,7 @@ fn write(connection: &Connection, sets: &[&Prepared]) -> rusqlite::Result<Answer
         }
     }
     for (account, feed) in &shared.feeds {
-        one(connection, SET_FEED.sqlite)?.execute(params![account, feed])?;
+        one(connection, PROGRESS.set_feed)?.execute(params![account, feed])?;
     }
     Ok(answers)
 }
@@ -199,9 +198,9 @@ impl<'c> Statements<'c> {
     fn prepare(connection: &'c Connection) -> rusqlite::Result<Self> {
         Ok(Self {
             insert: one(connection, INSERT_ORCHESTRATION.sqlite)?,
-            update: one(connection, UPDATE_ORCHESTRATION.sqlite)?,
-            step: one(connection, PUT_STEP.sqlite)?,
-            event: one(connection, APPEND_EVENT.sqlite)?,
+            update: one(connection, PROGRESS.update_orchestration)?,
+            step: one(connection, PROGRESS.put_step)?,
+            event: one(connection, PROGRESS.append_event)?,
             enrichment: one(connection, ADD_ENRICHMENT.sqlite)?,
             blob: one(connection, PUT_BLOB.sqlite)?,
             refer: one(connection, REFER_BLOB.sqlite)?,

@@ -27,28 +27,28 @@ pub(crate) const INSERT_ORCHESTRATION: Write = Write {
                artifact_version, cursor, chain, wake_at, detail, created_at, updated_at, ended_at)",
 };
 
-/// The fence: on SQLite no row changed means overtaken; on PostgreSQL the batch has compared the rows before, with
-/// their accounts locked.
-pub(crate) const UPDATE_ORCHESTRATION: Write = Write {
-    sqlite: "
+/// What nearly every batch does: orchestrations as they shall stand, their steps, events, the accounts' feeds.
+pub(crate) struct Progress {
+    /// The fence: no row changed means overtaken (PostgreSQL has looked before, with the accounts locked).
+    pub(crate) update_orchestration: &'static str,
+    /// A step as it shall stand, new or touched.
+    pub(crate) put_step: &'static str,
+    /// An event.
+    pub(crate) append_event: &'static str,
+    /// An account's last feed number at the end of the batch.
+    pub(crate) set_feed: &'static str,
+    /// All four over arrays, and one notification: each statement of a batch costs the writer a wake-up, so that one is best.
+    pub(crate) postgres: &'static str,
+}
+
+/// Four prepared statements for SQLite, one for PostgreSQL.
+pub(crate) const PROGRESS: Progress = Progress {
+    update_orchestration: "
         update orchestration
         set status = ?5, claimable = ?6, exclusive = ?7, running = ?8, version = version + 1, artifact_version = ?9,
             cursor = ?10, chain = ?11, wake_at = ?12, detail = ?13, updated_at = ?14, ended_at = ?15
         where id = ?1 and version = ?2 and cursor = ?3 and chain = ?4",
-    postgres: "
-        update orchestration o
-        set status = t.status, claimable = t.claimable, exclusive = t.exclusive, running = t.running, version = o.version + 1,
-            artifact_version = t.artifact_version, cursor = t.cursor, chain = t.chain, wake_at = t.wake_at, detail = t.detail,
-            updated_at = t.updated_at, ended_at = t.ended_at
-        from unnest($1::bytea[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[],
-                    $9::bigint[], $10::text[], $11::bigint[], $12::bigint[])
-          as t(id, status, claimable, exclusive, running, artifact_version, cursor, chain, wake_at, detail, updated_at, ended_at)
-        where o.id = t.id",
-};
-
-/// A step as it shall stand, new or touched.
-pub(crate) const PUT_STEP: Write = Write {
-    sqlite: "
+    put_step: "
         insert into step (orchestration, step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max,
                           holder, epoch, attempt, detail)
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
@@ -56,26 +56,39 @@ pub(crate) const PUT_STEP: Write = Write {
         set id = excluded.id, agent = excluded.agent, state = excluded.state, due_at = excluded.due_at, wake_at = excluded.wake_at,
             exclusive = excluded.exclusive, concurrency_key = excluded.concurrency_key, concurrency_max = excluded.concurrency_max,
             holder = excluded.holder, epoch = excluded.epoch, attempt = excluded.attempt, detail = excluded.detail",
-    postgres: "
-        insert into step (orchestration, step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max,
-                          holder, epoch, attempt, detail)
-        select * from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
-                             $9::text[], $10::bigint[], $11::bytea[], $12::bigint[], $13::bigint[], $14::text[])
-        on conflict (orchestration, step) do update
-        set id = excluded.id, agent = excluded.agent, state = excluded.state, due_at = excluded.due_at, wake_at = excluded.wake_at,
-            exclusive = excluded.exclusive, concurrency_key = excluded.concurrency_key, concurrency_max = excluded.concurrency_max,
-            holder = excluded.holder, epoch = excluded.epoch, attempt = excluded.attempt, detail = excluded.detail",
-};
-
-/// An event.
-pub(crate) const APPEND_EVENT: Write = Write {
-    sqlite: "
+    append_event: "
         insert into event (orchestration, seq, account, feed, at, kind, step, data, hash)
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    set_feed: "update account set feed = ?2 where id = ?1",
     postgres: "
-        insert into event (orchestration, seq, account, feed, at, kind, step, data, hash)
-        select * from unnest($1::bytea[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
-                             $9::bytea[])",
+        with updated as (
+          update orchestration o
+          set status = t.status, claimable = t.claimable, exclusive = t.exclusive, running = t.running, version = o.version + 1,
+              artifact_version = t.artifact_version, cursor = t.cursor, chain = t.chain, wake_at = t.wake_at, detail = t.detail,
+              updated_at = t.updated_at, ended_at = t.ended_at
+          from unnest($1::bytea[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[],
+                      $9::bigint[], $10::text[], $11::bigint[], $12::bigint[])
+            as t(id, status, claimable, exclusive, running, artifact_version, cursor, chain, wake_at, detail, updated_at, ended_at)
+          where o.id = t.id),
+        put as (
+          insert into step (orchestration, step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max,
+                            holder, epoch, attempt, detail)
+          select * from unnest($13::bytea[], $14::bigint[], $15::text[], $16::text[], $17::text[], $18::bigint[], $19::bigint[], $20::bigint[],
+                               $21::text[], $22::bigint[], $23::bytea[], $24::bigint[], $25::bigint[], $26::text[])
+          on conflict (orchestration, step) do update
+          set id = excluded.id, agent = excluded.agent, state = excluded.state, due_at = excluded.due_at, wake_at = excluded.wake_at,
+              exclusive = excluded.exclusive, concurrency_key = excluded.concurrency_key, concurrency_max = excluded.concurrency_max,
+              holder = excluded.holder, epoch = excluded.epoch, attempt = excluded.attempt, detail = excluded.detail),
+        appended as (
+          insert into event (orchestration, seq, account, feed, at, kind, step, data, hash)
+          select * from unnest($27::bytea[], $28::bigint[], $29::text[], $30::bigint[], $31::bigint[], $32::text[], $33::text[], $34::text[],
+                               $35::bytea[])),
+        given as (
+          update account a
+          set feed = t.feed
+          from unnest($36::text[], $37::bigint[]) as t(id, feed)
+          where a.id = t.id)
+        select pg_notify($38, $39)",
 };
 
 /// An enrichment.
@@ -130,18 +143,6 @@ pub(crate) const SET_COUNTER: Write = Write {
 pub(crate) const DROP_COUNTER: Write = Write {
     sqlite: "delete from counter where key = ?1",
     postgres: "delete from counter where key = any($1)",
-};
-
-/// An account's last feed number at the end of the batch. PostgreSQL: and one notification, a channel's name and a hint.
-pub(crate) const SET_FEED: Write = Write {
-    sqlite: "update account set feed = ?2 where id = ?1",
-    postgres: "
-        with given as (
-          update account a
-          set feed = t.feed
-          from unnest($1::text[], $2::bigint[]) as t(id, feed)
-          where a.id = t.id)
-        select pg_notify($3, $4)",
 };
 
 /// The account's row, made when it is not there.
