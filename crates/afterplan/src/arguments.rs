@@ -83,7 +83,7 @@ pub struct EnrichRequest {
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub agents: Vec<AgentId>,
     /// Seed of every random draw: equal seeds give equal bytes.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=domain::canonical::INTEGER_MAX))]
     pub seed: Option<u64>,
     /// Print the outcome as one JSON object.
     #[arg(long)]

@@ -1,20 +1,52 @@
 //! Canonical JSON (RFC 8785) and its hash, so that others can check what we call equal.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::values::hash::ContentHash;
 
+/// The largest integer that canonical JSON can tell from its neighbours: it writes all numbers as doubles.
+pub const INTEGER_MAX: u64 = 1 << 53;
+
 /// The value cannot be written as canonical JSON.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write canonical JSON: {0}")]
-pub struct CanonicalError(#[from] serde_json::Error);
+pub enum CanonicalError {
+    /// A key that is not a string, or a number that JSON lacks.
+    #[error("cannot write canonical JSON: {0}")]
+    NotJson(#[from] serde_json::Error),
+    /// An integer that would become another one.
+    #[error(
+        "the integer {0} is too large to be hashed exactly (beyond 2^53): write it as a string"
+    )]
+    TooLarge(serde_json::Number),
+}
 
 /// `value` as canonical JSON text.
 ///
 /// # Errors
-/// When the value has a key that is not a string or a number that JSON lacks.
+/// When the value has a key that is not a string, a number that JSON lacks, or an integer beyond [`INTEGER_MAX`].
 pub fn to_string(value: &impl Serialize) -> Result<String, CanonicalError> {
-    Ok(serde_jcs::to_string(value)?)
+    let value = serde_json::to_value(value)?;
+    refuse_inexact(&value)?;
+    Ok(serde_jcs::to_string(&value)?)
+}
+
+/// Two integers that canonical JSON writes alike must not pass for one: equal hashes mean equal work.
+fn refuse_inexact(value: &Value) -> Result<(), CanonicalError> {
+    match value {
+        Value::Array(items) => items.iter().try_for_each(refuse_inexact),
+        Value::Object(members) => members.values().try_for_each(refuse_inexact),
+        Value::Number(number) => {
+            let magnitude = number.as_i64().map(i64::unsigned_abs).or(number.as_u64());
+            match magnitude {
+                Some(magnitude) if magnitude > INTEGER_MAX => {
+                    Err(CanonicalError::TooLarge(number.clone()))
+                }
+                _ => Ok(()),
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+    }
 }
 
 /// SHA-256 over the canonical JSON of `value`.
@@ -23,4 +55,32 @@ pub fn to_string(value: &impl Serialize) -> Result<String, CanonicalError> {
 /// As [`to_string`].
 pub fn hash(value: &impl Serialize) -> Result<ContentHash, CanonicalError> {
     Ok(ContentHash::of(to_string(value)?.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn equal_values_have_equal_text_whatever_the_order_of_their_keys() {
+        let text = to_string(&json!({"b": [1, 2.50], "a": "\u{e9}"})).unwrap();
+        assert_eq!(text, "{\"a\":\"\u{e9}\",\"b\":[1,2.5]}");
+    }
+
+    #[test]
+    fn an_integer_that_would_pass_for_another_is_refused() {
+        assert!(hash(&json!({"seed": INTEGER_MAX})).is_ok());
+        for seed in [
+            json!(INTEGER_MAX + 1),
+            json!(-9_007_199_254_740_993_i64),
+            json!(u64::MAX),
+        ] {
+            assert!(matches!(
+                hash(&json!([{"seed": seed}])),
+                Err(CanonicalError::TooLarge(_))
+            ));
+        }
+    }
 }

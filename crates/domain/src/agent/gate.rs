@@ -1,11 +1,12 @@
 //! Gates: CEL expressions that say whether a step is worth performing.
 //!
 //! CEL has no cost limit of its own, so a gate is bounded when it is registered: source length, nesting of
-//! comprehensions, literal sizes. The values offered to it are bounded when it is evaluated.
+//! comprehensions, and what a comprehension does for each item: nothing there may itself cost a list's length. The values
+//! offered to it are bounded when it is evaluated.
 
 use std::collections::BTreeMap;
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr};
 use cel::{Context, Program, Value};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,13 @@ pub const COMPREHENSION_DEPTH_MAX: usize = 1;
 
 /// Comprehensions in all.
 pub const COMPREHENSIONS_MAX: usize = 8;
+
+/// Operators and functions inside comprehensions, those that `all` and its kin bring along included. Each may look at a
+/// whole list for each item of another (`x in list`, `a == b`): 24 million looks at the most, a second or two.
+pub const COMPREHENSION_CALLS_MAX: usize = 24;
+
+/// Values (numbers, texts, lists, objects) that a gate can see in all; with more it fails, as a gate that is not sure.
+pub const VALUES_MAX: usize = 100_000;
 
 /// What a gate said, recorded in the events so that a fold never evaluates anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,12 +108,18 @@ impl Gate {
         let enrichments =
             serde_json::Value::Object(facts.enrichments.clone().into_iter().collect());
         let mut context = Context::default();
+        let mut left = VALUES_MAX;
         for (name, value) in [
             ("plan", &facts.plan),
             ("enrichments", &enrichments),
             ("state", &facts.state),
         ] {
-            match cel::to_value(bounded(value)) {
+            let Some(value) = bounded(value, &mut left) else {
+                return failed(format!(
+                    "a gate can see at most {VALUES_MAX} values; these are more"
+                ));
+            };
+            match cel::to_value(value) {
                 Ok(value) => context.add_variable_from_value(name, value),
                 Err(error) => return failed(error.to_string()),
             }
@@ -119,26 +133,34 @@ impl Gate {
     }
 }
 
-/// `value` with every list cut to [`LIST_MAX`].
-fn bounded(value: &serde_json::Value) -> serde_json::Value {
+/// `value` with every list cut to [`LIST_MAX`]; nothing when it has more values than are `left`.
+fn bounded(value: &serde_json::Value, left: &mut usize) -> Option<serde_json::Value> {
     use serde_json::Value::{Array, Object};
-    match value {
-        Array(items) => Array(items.iter().take(LIST_MAX).map(bounded).collect()),
-        Object(members) => Object(
-            members
-                .iter()
-                .map(|(key, member)| (key.clone(), bounded(member)))
-                .collect(),
-        ),
+    *left = left.checked_sub(1)?;
+    Some(match value {
+        Array(items) => {
+            let items = items.iter().take(LIST_MAX);
+            Array(
+                items
+                    .map(|item| bounded(item, left))
+                    .collect::<Option<_>>()?,
+            )
+        }
+        Object(members) => {
+            let member = |(key, member): (&String, _)| Some((key.clone(), bounded(member, left)?));
+            Object(members.iter().map(member).collect::<Option<_>>()?)
+        }
         plain => plain.clone(),
-    }
+    })
 }
 
 /// What an expression may cost, gathered while walking it.
 #[derive(Default)]
 struct Cost {
     comprehensions: usize,
+    calls: usize,
     bound: Vec<String>,
+    gathered: Vec<String>,
 }
 
 impl Cost {
@@ -159,7 +181,9 @@ impl Cost {
                 self.bound.push(comprehension.iter_var.clone());
                 self.bound.extend(comprehension.iter_var2.clone());
                 self.bound.push(comprehension.accu_var.clone());
-                self.visit(&comprehension.iter_range, depth + 1)?;
+                self.gathered.push(comprehension.accu_var.clone());
+                // One behind the other is not one inside the other.
+                self.visit(&comprehension.iter_range, depth)?;
                 for part in [
                     &comprehension.accu_init,
                     &comprehension.loop_cond,
@@ -171,6 +195,9 @@ impl Cost {
                 Ok(())
             }
             Expr::Call(call) => {
+                if depth > 0 {
+                    self.inside(call)?;
+                }
                 call.target
                     .iter()
                     .try_for_each(|target| self.visit(target, depth))?;
@@ -191,6 +218,26 @@ impl Cost {
             Expr::Select(select) => self.visit(&select.operand, depth),
             Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Ok(()),
         }
+    }
+
+    /// An operator or function that is carried out for each item.
+    fn inside(&mut self, call: &CallExpr) -> Result<(), GateError> {
+        self.calls += 1;
+        if self.calls > COMPREHENSION_CALLS_MAX {
+            let most = COMPREHENSION_CALLS_MAX;
+            let what = format!("more than {most} operators inside comprehensions");
+            return Err(GateError::TooCostly(what));
+        }
+        // A sum of lists for each item is a product of lengths in memory. What `map` and `filter` gather is not: it is the
+        // result itself, one item longer each time.
+        let gathers =
+            |arg: &IdedExpr| matches!(&arg.expr, Expr::Ident(name) if self.gathered.contains(name));
+        let plain = |arg: &IdedExpr| matches!(arg.expr, Expr::Literal(_));
+        if call.func_name == "_+_" && !call.args.iter().any(|arg| gathers(arg) || plain(arg)) {
+            let what = "a sum inside a comprehension must have a literal on one side";
+            return Err(GateError::TooCostly(what.to_owned()));
+        }
+        Ok(())
     }
 
     fn visit_entry(&mut self, entry: &EntryExpr, depth: usize) -> Result<(), GateError> {
@@ -248,6 +295,16 @@ mod tests {
 
     #[test]
     fn costly_or_strange_gates_are_refused_when_registered() {
+        let product = "size(plan.a.map(x, plan.a + plan.a)) > 0";
+        assert!(matches!(
+            Gate::compile(product),
+            Err(GateError::TooCostly(_))
+        ));
+        let many = format!("plan.a.all(x, {})", vec!["x in plan.a"; 24].join(" || "));
+        assert!(matches!(Gate::compile(&many), Err(GateError::TooCostly(_))));
+        assert!(
+            Gate::compile("plan.a.filter(x, x.n + 1 > 2).exists(x, x.name + '!' == 'a!')").is_ok()
+        );
         let nested = "plan.a.all(x, plan.a.all(y, x == y))";
         assert!(matches!(
             Gate::compile(nested),
@@ -266,5 +323,16 @@ mod tests {
             GateError::UnknownName("budget".to_owned())
         );
         assert!(Gate::compile(&"(".repeat(1_000)).is_err());
+    }
+
+    #[test]
+    fn a_gate_sees_only_so_much() {
+        let many: Vec<_> = (0..LIST_MAX).map(|n| vec![n; 200]).collect();
+        let facts = GateFacts {
+            plan: json!({"a": many}),
+            ..GateFacts::default()
+        };
+        let verdict = Gate::compile("size(plan.a) > 0").unwrap().evaluate(&facts);
+        assert!(matches!(verdict, Verdict::Error { .. }));
     }
 }
