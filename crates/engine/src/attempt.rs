@@ -86,6 +86,8 @@ impl Started {
                     enrichment.data,
                 ))
             });
+        let end = step.first_ready_at.map(|first| first + rules.total_timeout);
+        let left = end.map_or(rules.timeout, |end| end - engine.clock.now());
         let assignment = Assignment {
             orchestration: lane.id,
             step: rules.id.clone(),
@@ -106,7 +108,7 @@ impl Started {
             step: rules.id,
             attempt: step.attempt,
             holder,
-            timeout: rules.timeout,
+            timeout: rules.timeout.min(left),
             built_on: built_on.collect(),
             assignment,
             forced: CancellationToken::new(),

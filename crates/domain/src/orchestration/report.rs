@@ -73,10 +73,16 @@ pub(super) fn finish(
         } => {
             let mut events = vec![failed_event(id, attempt, *class, message)];
             let retry = retry_event(state, index, attempt, *class, *retry_after, now);
+            let in_time = retry
+                .as_ref()
+                .is_some_and(|retry| is_in_time(state, index, retry));
             events.extend(match (cancel_reason(state, index), retry, kept) {
                 (Some(reason), _, None) => cancelled(state, index, reason),
-                (None, Some(retry), _) => vec![retry],
+                (None, Some(retry), _) if in_time => vec![retry],
                 (_, _, Some(output)) => in_part(output, message),
+                (None, Some(_), None) => {
+                    fail(state, index, EndedAs::Timeout, FailCause::TotalTimeout)
+                }
                 (None, None, None) => failed_for_good(state, index, *class, message),
             });
             events
@@ -208,4 +214,14 @@ fn retry_event(
         retries: step.retries + u32::from(counts),
         due_at: now + wait,
     })
+}
+
+/// Whether the retry comes before the step's whole time is over. One that does not is not waited for: what the attempt kept
+/// would be lost meanwhile.
+fn is_in_time(state: &Orchestration, index: StepIndex, retry: &Event) -> bool {
+    let Event::RetryScheduled { due_at, .. } = retry else {
+        return false;
+    };
+    let first = state.steps[index].first_ready_at;
+    first.is_none_or(|first| *due_at < first + state.graph.rules(index).total_timeout)
 }

@@ -10,8 +10,8 @@ use crate::orchestration::graph::StepIndex;
 use crate::orchestration::state::{Head, Orchestration, StepState};
 use crate::values::time::{Millis, Timestamp};
 
-/// How much longer than its `timeout` an attempt is waited for: its holder ends it itself; this is the net for a holder
-/// that beats but does not act.
+/// How much longer than its time an attempt is waited for: its holder ends it itself and hands in what it kept; this is the
+/// net for a holder that beats but does not act.
 pub const TIMEOUT_GRACE: Millis = Millis(5_000);
 
 /// What time has done to one step.
@@ -57,7 +57,8 @@ impl Orchestration {
         let total = step
             .first_ready_at
             .filter(|_| live)
-            .map(|first| first + rules.total_timeout);
+            .map(|first| first + rules.total_timeout)
+            .map(|end| if running { end + TIMEOUT_GRACE } else { end });
         let queue = step
             .ready_at
             .filter(|_| live && !running)

@@ -228,10 +228,24 @@ fn the_total_time_counts_attempts_and_waits_together() {
         ? a wakes                            => in 69000 ms
         wait 60000
         start a
-        ? a wakes                            => in 9000 ms
-        wait 9000
+        ? a wakes                            => in 14000 ms
+        wait 14000
         tick                                 => timeout a: total
         finish a ok                          ! attempt 2 of `a` is no longer the current one
+        ",
+    );
+}
+
+#[test]
+fn a_retry_that_would_come_too_late_is_not_waited_for() {
+    check(
+        "
+        submit a(total=70000), b(total=70000), c
+        start a
+        start b
+        wait 69999
+        finish a fail timeout after 1 keep   => attempt 1 of a failed, partial a version 2
+        finish b fail transient after 1      => attempt 1 of b failed, timeout b: total
         ",
     );
 }
