@@ -7,6 +7,7 @@ use domain::values::ids::HolderId;
 use domain::values::time::Millis;
 use store::error::StoreError;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use crate::claims::claim;
@@ -44,6 +45,7 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 pub struct Replica {
     engine: Engine,
     ended: CancellationToken,
+    loops: TaskTracker,
 }
 
 impl Replica {
@@ -56,6 +58,7 @@ impl Replica {
         let replica = Self {
             engine: engine.clone(),
             ended: CancellationToken::new(),
+            loops: TaskTracker::new(),
         };
         sweep(engine).await?;
         replica.keep_lease(label.to_owned());
@@ -67,7 +70,7 @@ impl Replica {
 
     fn keep_lease(&self, label: String) {
         let (engine, ended) = (self.engine.clone(), self.ended.clone());
-        tokio::spawn(async move {
+        self.loops.spawn(async move {
             loop {
                 tokio::select! { () = ended.cancelled() => break, () = engine.clock.sleep(Millis(LEASE.0 / 3)) => {} }
                 report_trouble("heartbeat", lease::beat(&engine, &label).await);
@@ -77,7 +80,7 @@ impl Replica {
 
     fn keep_sweeping(&self) {
         let (engine, ended) = (self.engine.clone(), self.ended.clone());
-        tokio::spawn(async move {
+        self.loops.spawn(async move {
             loop {
                 let every = if engine.is_idle() {
                     SWEEP_IDLE
@@ -98,7 +101,7 @@ impl Replica {
 
     fn keep_claiming(&self) {
         let (engine, ended) = (self.engine.clone(), self.ended.clone());
-        tokio::spawn(async move {
+        self.loops.spawn(async move {
             loop {
                 let mut work = engine.work.listen();
                 report_trouble("claim", claim(&engine).await);
@@ -111,14 +114,15 @@ impl Replica {
     /// Commands may come from another shell or another replica: what they changed is loaded anew.
     fn keep_looking_elsewhere(&self) {
         let (engine, ended) = (self.engine.clone(), self.ended.clone());
-        tokio::spawn(async move {
-            let Ok(mut woken) = engine.store.woken().await else {
+        self.loops.spawn(async move {
+            let woken = tokio::select! { () = ended.cancelled() => return, woken = engine.store.woken() => woken };
+            let Ok(mut woken) = woken else {
                 return;
             };
             loop {
                 tokio::select! { () = ended.cancelled() => break, () = woken.wait(LOOK_ELSEWHERE_EVERY) => {} }
                 report_trouble("look elsewhere", look_elsewhere(&engine).await);
-                tokio::time::sleep(LOOK_ELSEWHERE_PAUSE).await;
+                tokio::select! { () = ended.cancelled() => break, () = tokio::time::sleep(LOOK_ELSEWHERE_PAUSE) => {} }
             }
         });
     }
@@ -140,6 +144,9 @@ impl Replica {
             let _ = tokio::time::timeout(STOP_GRACE, self.engine.spawned.wait()).await;
         }
         self.ended.cancel();
+        self.loops.close();
+        // A loop in the midst of its work would find the store closed, and complain.
+        let _ = tokio::time::timeout(STOP_GRACE, self.loops.wait()).await;
         lease::close(&self.engine).await
     }
 }
