@@ -2,12 +2,15 @@
 
 use domain::orchestration::event::Recorded;
 use domain::orchestration::evolve::fold;
+use domain::orchestration::state::Orchestration;
 use domain::values::ids::OrchestrationId;
 use store::error::StoreError;
+use store::rows::{OrchestrationRow, StepRow};
 
 use crate::artifact::stored_events;
 use crate::error::TransitionError;
 use crate::handle::Engine;
+use crate::project;
 use crate::transition::load;
 
 /// Orchestrations fetched at one time.
@@ -80,6 +83,8 @@ async fn refold(
             }
             log.extend(page);
         }
+        let row = engine.store.orchestration(*id.0.as_bytes()).await?;
+        let steps = engine.store.steps(*id.0.as_bytes()).await?;
         if load(engine, id).await?.version != before.version {
             continue;
         }
@@ -100,6 +105,66 @@ async fn refold(
                 differing.join(", ")
             )
         });
+        let problem = problem.or_else(|| columns(id, &folded, row.as_ref(), &steps));
         return Ok((log.len(), problem));
     }
+}
+
+/// The first column that is not what the folded log says. Claims and sweeps look at columns alone: a step with a wrong one might
+/// wait for ever.
+fn columns(
+    id: OrchestrationId,
+    folded: &Orchestration,
+    row: Option<&OrchestrationRow>,
+    steps: &[StepRow],
+) -> Option<String> {
+    let (head, row) = (folded.head.as_ref()?, row?);
+    let expected = project::orchestration_row(id, folded, head, row.chain, row.updated_at).ok()?;
+    let differs = [
+        (expected.account != row.account, "account"),
+        (expected.plan_hash != row.plan_hash, "plan_hash"),
+        (
+            expected.submission_key != row.submission_key,
+            "submission_key",
+        ),
+        (expected.pinned_hash != row.pinned_hash, "pinned_hash"),
+        (expected.status != row.status, "status"),
+        (expected.claimable != row.claimable, "claimable"),
+        (
+            expected.artifact_version != row.artifact_version,
+            "artifact_version",
+        ),
+        (expected.wake_at != row.wake_at, "wake_at"),
+        (expected.ended_at != row.ended_at, "ended_at"),
+    ];
+    if let Some((_, column)) = differs.iter().find(|(differs, _)| *differs) {
+        return Some(format!("the column {column} is not what the log says"));
+    }
+    steps.iter().enumerate().find_map(|(index, row)| {
+        let expected = project::step_row(folded, index).ok()?;
+        let differs = [
+            (expected.id != row.id, "id"),
+            (expected.agent != row.agent, "agent"),
+            (expected.state != row.state, "state"),
+            (expected.due_at != row.due_at, "due_at"),
+            (expected.wake_at != row.wake_at, "wake_at"),
+            (expected.exclusive != row.exclusive, "exclusive"),
+            (
+                expected.concurrency_key != row.concurrency_key,
+                "concurrency_key",
+            ),
+            (
+                expected.concurrency_max != row.concurrency_max,
+                "concurrency_max",
+            ),
+            (expected.holder != row.holder, "holder"),
+            (expected.epoch != row.epoch, "epoch"),
+            (expected.attempt != row.attempt, "attempt"),
+        ];
+        let (_, column) = differs.iter().find(|(differs, _)| *differs)?;
+        Some(format!(
+            "the column {column} of `{}` is not what the log says",
+            expected.id
+        ))
+    })
 }

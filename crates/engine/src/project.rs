@@ -104,7 +104,8 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn orchestration_row(
+/// The row of an orchestration; the store sets its version and cursor.
+pub(crate) fn orchestration_row(
     id: OrchestrationId,
     state: &Orchestration,
     head: &Head,
@@ -135,7 +136,11 @@ fn orchestration_row(
     })
 }
 
-fn step_row(state: &Orchestration, index: StepIndex) -> Result<StepRow, serde_json::Error> {
+/// The row of a step.
+pub(crate) fn step_row(
+    state: &Orchestration,
+    index: StepIndex,
+) -> Result<StepRow, serde_json::Error> {
     let (rules, step) = (state.graph.rules(index), &state.steps[index]);
     let in_queue = step.state == StepState::Ready && step.paused_at.is_none();
     Ok(StepRow {

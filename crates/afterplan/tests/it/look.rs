@@ -161,7 +161,7 @@ fn check_finds_what_was_tampered_with() {
     let clean = shell.call(&["check"]);
     assert_eq!(clean.exit, 0, "{clean}");
     assert!(
-        clean.out.starts_with("clean: 1 orchestrations, "),
+        clean.out.starts_with("clean: 1 orchestration, "),
         "{clean}"
     );
     let original = fs::read(shell.database()).unwrap();
@@ -169,6 +169,8 @@ fn check_finds_what_was_tampered_with() {
         format!("orchestration {id}"),
         "the chain breaks at event 3".to_owned(),
     );
+    let due = "the column due_at of `plan-inventory` is not".to_owned();
+    let state = "the column state of `plan-lint` is not".to_owned();
     for (statement, found) in [
         (
             "update event set data = replace(data, 'attempt_started', 'attempt_startle') where seq = 3",
@@ -177,6 +179,18 @@ fn check_finds_what_was_tampered_with() {
         (
             "update event set data = replace(data, '1', '2') where seq = 3",
             vec![&orchestration, &broken],
+        ),
+        (
+            "update step set due_at = 1 where step = 0",
+            vec![&orchestration, &due],
+        ),
+        (
+            "update step set state = 'ready' where step = 1",
+            vec![&orchestration, &state],
+        ),
+        (
+            "update orchestration set artifact_version = artifact_version + 1",
+            vec![&orchestration],
         ),
         (
             "update orchestration set detail = replace(detail, 'complete', 'cancelled')",
