@@ -14,9 +14,9 @@ pub async fn check(database: &DatabaseUrl) -> Result<u8, Failure> {
         say(problem);
     }
     let what = format!(
-        "{} orchestrations, {} events in {}",
-        checked.orchestrations,
-        checked.events,
+        "{}, {} in {}",
+        count(checked.orchestrations, "orchestration"),
+        count(checked.events, "event"),
         engine.store.name()
     );
     engine.store.close().await;
@@ -24,6 +24,11 @@ pub async fn check(database: &DatabaseUrl) -> Result<u8, Failure> {
         say(&format!("clean: {what}"));
         return Ok(COMPLETE);
     }
-    note(&format!("{} problems: {what}", checked.problems.len()));
+    note(&format!("{}: {what}", count(checked.problems.len(), "problem")));
     Ok(FAILED)
+}
+
+fn count(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
 }

@@ -30,11 +30,8 @@ pub fn event(event: &Event) -> String {
         Event::StepGatedOff {
             step, dependency, ..
         } => {
-            let with = dependency.as_ref().map(|id| id.as_str());
-            format!(
-                "{step}: gated off with {}",
-                with.unwrap_or("its dependency")
-            )
+            let with = dependency.as_ref().map_or("another", |id| id.as_str());
+            format!("{step}: gated off with {with}")
         }
         Event::StepSkipped { step, cause } => format!("{step}: skipped, {}", skipped(cause)),
         Event::StepParked { step, .. } => format!("{step}: waits for approval"),
