@@ -24,7 +24,10 @@ pub async fn check(database: &DatabaseUrl) -> Result<u8, Failure> {
         say(&format!("clean: {what}"));
         return Ok(COMPLETE);
     }
-    note(&format!("{}: {what}", count(checked.problems.len(), "problem")));
+    note(&format!(
+        "{}: {what}",
+        count(checked.problems.len(), "problem")
+    ));
     Ok(FAILED)
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::plan::{AGENTS, assert_whole, enrichments, files, json, sample, sample_path};
-use crate::shell::Shell;
+use crate::shell::{Schema, Shell};
 
 const OUT: &str = "harbour-ferry-solveig.enriched";
 
@@ -157,17 +157,20 @@ fn an_enriched_plan_can_be_enriched_again() {
 
 #[test]
 fn a_postgresql_gives_the_same_bytes() {
-    let Ok(server) = std::env::var("AFTERPLAN_TEST_POSTGRES") else {
-        println!("SKIPPED: PostgreSQL (AFTERPLAN_TEST_POSTGRES is not set)");
+    let Some(schema) = Schema::new() else {
         return;
     };
-    let (server, embedded) = (Shell::on(&server), Shell::new());
+    let (server, embedded) = (Shell::on(&schema.url), Shell::new());
     for shell in [&server, &embedded] {
-        let arguments = ["enrich", sample_path(), "--fresh", "--seed", "7"];
-        let answer = shell.call(&arguments);
+        let answer = shell.call(&["enrich", sample_path(), "--seed", "7"]);
         assert_eq!(answer.exit, 0, "{answer}");
     }
     let of = |shell: &Shell| enrichments(&files(&shell.at(OUT)));
     assert_eq!(of(&server), of(&embedded));
-    assert_eq!(server.call(&["check"]).exit, 0);
+    let again = server.json(&["enrich", sample_path(), "--seed", "7", "--json"]);
+    assert_eq!(again["steps"][0]["attempts"], 0, "taken over");
+    let list = server.json(&["orchestrations", "list", "--json"]);
+    assert_eq!(list.as_array().unwrap().len(), 2);
+    let check = server.call(&["check"]);
+    assert!(check.out.starts_with("clean: 2 orchestrations"), "{check}");
 }

@@ -160,10 +160,7 @@ fn check_finds_what_was_tampered_with() {
     let id = outcome["orchestration"].as_str().unwrap().to_owned();
     let clean = shell.call(&["check"]);
     assert_eq!(clean.exit, 0, "{clean}");
-    assert!(
-        clean.out.starts_with("clean: 1 orchestration, "),
-        "{clean}"
-    );
+    assert!(clean.out.starts_with("clean: 1 orchestration, "), "{clean}");
     let original = fs::read(shell.database()).unwrap();
     let (orchestration, broken) = (
         format!("orchestration {id}"),

@@ -138,3 +138,46 @@ impl fmt::Display for Answer {
         )
     }
 }
+
+/// An empty schema of the test server, gone after the test.
+pub struct Schema {
+    server: String,
+    name: String,
+    pub url: String,
+}
+
+impl Schema {
+    /// `None`, said aloud, without a server.
+    pub fn new() -> Option<Self> {
+        const SERVER: &str = "AFTERPLAN_TEST_POSTGRES";
+        let Ok(server) = std::env::var(SERVER) else {
+            println!("SKIPPED: PostgreSQL ({SERVER} is not set)");
+            return None;
+        };
+        let name = format!("afterplan_{}", std::process::id());
+        administer(&server, &format!("create schema {name}"));
+        let mark = if server.contains('?') { '&' } else { '?' };
+        let url = format!("{server}{mark}options=-csearch_path%3D{name}");
+        Some(Self { server, name, url })
+    }
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        administer(&self.server, &format!("drop schema {} cascade", self.name));
+    }
+}
+
+/// Statements beside the program.
+fn administer(server: &str, text: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let connected = tokio_postgres::connect(server, tokio_postgres::NoTls).await;
+        let (client, connection) = connected.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(text).await.unwrap();
+    });
+}
