@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::agent::definition::AgentDefinition;
+use domain::agent::definition::{AgentDefinition, Executor};
 use domain::agent::gate::{Gate, GateFacts, Verdict};
 use domain::canonical;
 use domain::orchestration::command::{Facts, StartFacts};
@@ -269,6 +269,8 @@ fn input_hash(
         .collect();
     let declared = json!({
         "agent": state.graph.rules(index).definition,
+        // A built-in analysis is as good as the program that it is part of: another release may say something else.
+        "program": definition.executor.as_ref().filter(|how| **how == Executor::Analysis {}).map(|_| env!("CARGO_PKG_VERSION")),
         "artifacts": artifacts,
         "dependencies": built_on,
         "model": definition.model,

@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod check;
 pub mod claims;
 pub mod clock;
+mod draft;
 pub mod error;
 pub mod gather;
 pub mod handle;

@@ -3,24 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::orchestration::command::{Command, Facts, Rejected};
-use domain::orchestration::decide::decide;
-use domain::orchestration::event::{Event, Recorded};
-use domain::orchestration::evolve::evolve;
+use domain::orchestration::command::Command;
 use domain::orchestration::graph::StepIndex;
-use domain::orchestration::needs::needs;
-use domain::orchestration::standing::Standing;
-use domain::orchestration::state::{Head, Orchestration, Step, StepState};
+use domain::orchestration::state::{Orchestration, Step, StepState};
 use domain::values::ids::OrchestrationId;
-use domain::values::time::Timestamp;
 use store::error::StoreError;
 use store::write::{CommitError, NewBlob};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tracing::warn;
+use tokio::sync::oneshot;
 
 use crate::attempt::{self, Started};
+use crate::draft::{Draft, decide_all};
 use crate::error::TransitionError;
-use crate::gather::{Pending, gather};
 use crate::handle::Engine;
 use crate::lane::{Asked, Hot, Lane, Outcome, Pushed};
 use crate::project::{self, Change, row_set};
@@ -95,42 +88,15 @@ impl Drop for Driving<'_> {
     }
 }
 
-/// One commit in the making.
-#[derive(Default)]
-struct Draft {
-    before: BTreeMap<StepIndex, Step>,
-    head_before: Option<Head>,
-    events: Vec<Recorded>,
-    answers: Vec<Result<(), TransitionError>>,
-    /// Claimed, with the attempt's number and the room that it takes.
-    started: Vec<(StepIndex, u32, OwnedSemaphorePermit)>,
-}
-
 /// Decides all that was asked, one after another, and commits it as one row set.
 async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
     let mut slot = lane.hot.lock().await;
     let mut full = BTreeMap::new();
     for _ in 0..ROUNDS_MAX {
-        if lane.take_stale() {
-            *slot = None;
-        }
-        let mut hot = match slot.take() {
-            Some(hot) => hot,
-            None => match load(engine, lane.id).await {
-                Ok(hot) => hot,
-                Err(error) => return refuse_all(asked, &error),
-            },
+        let mut hot = match current(engine, lane, &mut slot, &asked).await {
+            Ok(hot) => hot,
+            Err(error) => return refuse_all(asked, &error),
         };
-        if hot.version.is_none()
-            && !asked
-                .iter()
-                .any(|asked| matches!(asked.command, Command::Create(_)))
-        {
-            // It may have been there, and others have ended and deleted it.
-            lane.drop_attempts();
-            lane.set_spent(true);
-            return refuse_all(asked, &TransitionError::Unknown(lane.id));
-        }
         let mut draft = Draft {
             head_before: hot.state.head.clone(),
             ..Draft::default()
@@ -181,6 +147,30 @@ async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
     refuse_all(asked, &TransitionError::Overtaken(lane.id));
 }
 
+/// The state to decide on: from memory unless others have changed it, else from the rows. Only a creation begins with none.
+async fn current(
+    engine: &Engine,
+    lane: &Lane,
+    slot: &mut Option<Hot>,
+    asked: &[Asked],
+) -> Result<Hot, TransitionError> {
+    if lane.take_stale() {
+        *slot = None;
+    }
+    let hot = match slot.take() {
+        Some(hot) => hot,
+        None => load(engine, lane.id).await?,
+    };
+    let creates = |asked: &Asked| matches!(asked.command, Command::Create(_));
+    if hot.version.is_none() && !asked.iter().any(creates) {
+        // It may have been there, and others have ended and deleted it.
+        lane.drop_attempts();
+        lane.set_spent(true);
+        return Err(TransitionError::Unknown(lane.id));
+    }
+    Ok(hot)
+}
+
 /// The state as the rows hold it; an empty one when there is no row.
 ///
 /// # Errors
@@ -208,180 +198,6 @@ pub async fn load(engine: &Engine, id: OrchestrationId) -> Result<Hot, Transitio
         chain: row.chain,
         pinned: None,
     })
-}
-
-async fn decide_all(
-    engine: &Engine,
-    id: OrchestrationId,
-    hot: &mut Hot,
-    asked: &[Asked],
-    draft: &mut Draft,
-    full: &BTreeMap<String, i64>,
-) -> Result<(), StoreError> {
-    let world = World {
-        engine,
-        asked,
-        full,
-    };
-    for Asked { command, .. } in asked {
-        let answer = draft.carry(&world, hot, command).await?;
-        draft.answers.push(answer.map_err(TransitionError::from));
-        draft.open_gates(&world, hot).await;
-    }
-    if engine.performs(id) && !engine.stopping.is_cancelled() {
-        draft.claim(&world, hot).await;
-    }
-    Ok(())
-}
-
-/// What decisions are made with, beside the state.
-struct World<'a> {
-    engine: &'a Engine,
-    asked: &'a [Asked],
-    full: &'a BTreeMap<String, i64>,
-}
-
-impl Draft {
-    /// Decides one command and folds what it makes happen.
-    async fn carry(
-        &mut self,
-        world: &World<'_>,
-        hot: &mut Hot,
-        command: &Command,
-    ) -> Result<Result<(), Rejected>, StoreError> {
-        let needs = needs(&hot.state, command);
-        let pending = Pending {
-            before: &self.before,
-            full: world.full,
-            asked: world.asked,
-        };
-        let facts = gather(world.engine, hot, &needs, &pending).await?;
-        Ok(self.decide(hot, command, &facts))
-    }
-
-    fn decide(&mut self, hot: &mut Hot, command: &Command, facts: &Facts) -> Result<(), Rejected> {
-        for event in decide(&hot.state, command, facts)? {
-            self.record(&mut hot.state, event, facts.now);
-        }
-        Ok(())
-    }
-
-    /// Gates become due by what has just happened; their verdicts belong into the same commit. Where the database fails
-    /// them they stay due, and the sweep comes back to them: what was reported must not be lost for it.
-    async fn open_gates(&mut self, world: &World<'_>, hot: &mut Hot) {
-        while !hot.state.tally.gates_due.is_empty() && !hot.state.status().ended() {
-            match self.carry(world, hot, &Command::OpenGates).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => break,
-                Err(error) => {
-                    warn!("A gate could not be evaluated and will be tried again: {error}");
-                    break;
-                }
-            }
-        }
-    }
-
-    /// Claims what may start while there is room. Taking over an equal enrichment can make more steps ready: look again.
-    /// A step that cannot be looked at keeps nobody else waiting.
-    async fn claim(&mut self, world: &World<'_>, hot: &mut Hot) {
-        let engine = world.engine;
-        let Some(holder) = engine.holder() else {
-            return;
-        };
-        let mut tried = std::collections::BTreeSet::new();
-        loop {
-            let now = engine.clock.now();
-            let next = hot.state.tally.ready.iter().copied().find(|index| {
-                !tried.contains(index) && hot.state.standing(*index, now) == Standing::Claimable
-            });
-            let Some(index) = next else { return };
-            let Some(permit) = engine.take_slot() else {
-                return;
-            };
-            tried.insert(index);
-            let step = hot.state.graph.rules(index).id.clone();
-            let start = Command::Start { step, holder };
-            let mut answer = self.carry(world, hot, &start).await;
-            if let Ok(Err(Rejected::NotStartable { .. })) = answer {
-                // Left lying, then looked at once more: room that was made in between would not be told.
-                engine.work.finds_full();
-                answer = self.carry(world, hot, &start).await;
-            }
-            match answer {
-                Ok(Ok(())) => {
-                    let step = &hot.state.steps[index];
-                    if step.holder.is_some() {
-                        self.started.push((index, step.attempt, permit));
-                    }
-                    self.open_gates(world, hot).await;
-                }
-                Ok(Err(_)) => {}
-                Err(error) => {
-                    let step = &hot.state.graph.rules(index).id;
-                    warn!(step.id = %step, "Whether {step} may start cannot be told and will be looked at again: {error}");
-                }
-            }
-        }
-    }
-
-    /// Folds one event, keeping what it touches as it stood before.
-    fn record(&mut self, state: &mut Orchestration, event: Event, at: Timestamp) {
-        let recorded = Recorded {
-            seq: state.cursor() + 1,
-            at,
-            event,
-        };
-        match recorded.event.step().and_then(|id| state.graph.index(id)) {
-            Some(index) => {
-                self.touch(state, index);
-                if ends_a_step(&recorded.event) {
-                    for position in 0..state.graph.dependents(index).len() {
-                        self.touch(state, state.graph.dependents(index)[position].step);
-                    }
-                }
-                evolve(state, &recorded);
-            }
-            None => {
-                if matches!(
-                    recorded.event,
-                    Event::Paused { .. } | Event::Resumed { .. } | Event::CancelRequested { .. }
-                ) {
-                    (0..state.steps.len()).for_each(|index| self.touch(state, index));
-                }
-                evolve(state, &recorded);
-                if matches!(recorded.event, Event::OrchestrationCreated(_)) {
-                    (0..state.steps.len()).for_each(|index| self.touch(state, index));
-                }
-            }
-        }
-        self.events.push(recorded);
-    }
-
-    fn touch(&mut self, state: &Orchestration, index: StepIndex) {
-        self.before
-            .entry(index)
-            .or_insert_with(|| state.steps[index].clone());
-    }
-
-    /// Takes everything back.
-    fn undo(self, hot: &mut Hot) {
-        for (index, step) in self.before {
-            hot.state.steps[index] = step;
-        }
-        hot.state.head = self.head_before;
-        hot.state.tally = hot.state.count();
-    }
-}
-
-fn ends_a_step(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::StepCompleted { .. }
-            | Event::StepFailed { .. }
-            | Event::StepSkipped { .. }
-            | Event::StepGatedOff { .. }
-            | Event::StepCancelled { .. }
-    )
 }
 
 async fn commit(

@@ -1,0 +1,224 @@
+//! One commit in the making: commands decided one after another on the state in memory, which can take everything back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::orchestration::command::{Command, Facts, Rejected};
+use domain::orchestration::decide::decide;
+use domain::orchestration::event::{Event, Recorded};
+use domain::orchestration::evolve::evolve;
+use domain::orchestration::graph::StepIndex;
+use domain::orchestration::needs::needs;
+use domain::orchestration::standing::{Standing, Wait};
+use domain::orchestration::state::{Head, Orchestration, Step};
+use domain::values::ids::OrchestrationId;
+use domain::values::time::Timestamp;
+use store::error::StoreError;
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::warn;
+
+use crate::error::TransitionError;
+use crate::gather::{Pending, gather};
+use crate::handle::Engine;
+use crate::lane::{Asked, Hot};
+
+/// One commit in the making.
+#[derive(Default)]
+pub(crate) struct Draft {
+    pub(crate) before: BTreeMap<StepIndex, Step>,
+    pub(crate) head_before: Option<Head>,
+    pub(crate) events: Vec<Recorded>,
+    pub(crate) answers: Vec<Result<(), TransitionError>>,
+    /// Claimed, with the attempt's number and the room that it takes.
+    pub(crate) started: Vec<(StepIndex, u32, OwnedSemaphorePermit)>,
+}
+
+/// Decides all that was asked, opens the gates that become due, and claims what may start here while there is room.
+pub(crate) async fn decide_all(
+    engine: &Engine,
+    id: OrchestrationId,
+    hot: &mut Hot,
+    asked: &[Asked],
+    draft: &mut Draft,
+    full: &BTreeMap<String, i64>,
+) -> Result<(), StoreError> {
+    let world = World {
+        engine,
+        asked,
+        full,
+    };
+    for Asked { command, .. } in asked {
+        let answer = draft.carry(&world, hot, command).await?;
+        draft.answers.push(answer.map_err(TransitionError::from));
+        draft.open_gates(&world, hot).await;
+    }
+    if engine.performs(id) && !engine.stopping.is_cancelled() {
+        draft.claim(&world, hot).await;
+    }
+    Ok(())
+}
+
+/// What decisions are made with, beside the state.
+struct World<'a> {
+    engine: &'a Engine,
+    asked: &'a [Asked],
+    full: &'a BTreeMap<String, i64>,
+}
+
+impl Draft {
+    /// Decides one command and folds what it makes happen.
+    async fn carry(
+        &mut self,
+        world: &World<'_>,
+        hot: &mut Hot,
+        command: &Command,
+    ) -> Result<Result<(), Rejected>, StoreError> {
+        let needs = needs(&hot.state, command);
+        let pending = Pending {
+            before: &self.before,
+            full: world.full,
+            asked: world.asked,
+        };
+        let facts = gather(world.engine, hot, &needs, &pending).await?;
+        Ok(self.decide(hot, command, &facts))
+    }
+
+    fn decide(&mut self, hot: &mut Hot, command: &Command, facts: &Facts) -> Result<(), Rejected> {
+        for event in decide(&hot.state, command, facts)? {
+            self.record(&mut hot.state, event, facts.now);
+        }
+        Ok(())
+    }
+
+    /// Gates become due by what has just happened; their verdicts belong into the same commit. Where the database fails
+    /// them they stay due, and the sweep comes back to them: what was reported must not be lost for it.
+    async fn open_gates(&mut self, world: &World<'_>, hot: &mut Hot) {
+        while !hot.state.tally.gates_due.is_empty() && !hot.state.status().ended() {
+            match self.carry(world, hot, &Command::OpenGates).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => break,
+                Err(error) => {
+                    warn!("A gate could not be evaluated and will be tried again: {error}");
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Claims what may start while there is room. Taking over an equal enrichment can make more steps ready: look again.
+    /// A step that cannot be looked at keeps nobody else waiting.
+    async fn claim(&mut self, world: &World<'_>, hot: &mut Hot) {
+        let engine = world.engine;
+        let Some(holder) = engine.holder() else {
+            return;
+        };
+        let mut tried = BTreeSet::new();
+        // Counters that were found full: whoever waits behind them need not be asked one by one.
+        let mut full = BTreeSet::new();
+        loop {
+            let now = engine.clock.now();
+            let next = hot.state.tally.ready.iter().copied().find(|index| {
+                !tried.contains(index)
+                    && !waits_behind(&hot.state, *index, &full)
+                    && hot.state.standing(*index, now) == Standing::Claimable
+            });
+            let Some(index) = next else { return };
+            let Some(permit) = engine.take_slot() else {
+                return;
+            };
+            tried.insert(index);
+            let step = hot.state.graph.rules(index).id.clone();
+            let start = Command::Start { step, holder };
+            let mut answer = self.carry(world, hot, &start).await;
+            if let Ok(Err(Rejected::NotStartable { .. })) = answer {
+                // Left lying, then looked at once more: room that was made in between would not be told.
+                engine.work.finds_full();
+                answer = self.carry(world, hot, &start).await;
+            }
+            match answer {
+                Ok(Ok(())) => {
+                    let step = &hot.state.steps[index];
+                    if step.holder.is_some() {
+                        self.started.push((index, step.attempt, permit));
+                    }
+                    self.open_gates(world, hot).await;
+                }
+                Ok(Err(Rejected::NotStartable {
+                    wait: Wait::Counter { key, .. },
+                    ..
+                })) => {
+                    full.insert(key);
+                }
+                Ok(Err(_)) => {}
+                Err(error) => {
+                    let step = &hot.state.graph.rules(index).id;
+                    warn!(step.id = %step, "Whether {step} may start cannot be told and will be looked at again: {error}");
+                }
+            }
+        }
+    }
+
+    /// Folds one event, keeping what it touches as it stood before.
+    fn record(&mut self, state: &mut Orchestration, event: Event, at: Timestamp) {
+        let recorded = Recorded {
+            seq: state.cursor() + 1,
+            at,
+            event,
+        };
+        match recorded.event.step().and_then(|id| state.graph.index(id)) {
+            Some(index) => {
+                self.touch(state, index);
+                if ends_a_step(&recorded.event) {
+                    for position in 0..state.graph.dependents(index).len() {
+                        self.touch(state, state.graph.dependents(index)[position].step);
+                    }
+                }
+                evolve(state, &recorded);
+            }
+            None => {
+                if matches!(
+                    recorded.event,
+                    Event::Paused { .. } | Event::Resumed { .. } | Event::CancelRequested { .. }
+                ) {
+                    (0..state.steps.len()).for_each(|index| self.touch(state, index));
+                }
+                evolve(state, &recorded);
+                if matches!(recorded.event, Event::OrchestrationCreated(_)) {
+                    (0..state.steps.len()).for_each(|index| self.touch(state, index));
+                }
+            }
+        }
+        self.events.push(recorded);
+    }
+
+    fn touch(&mut self, state: &Orchestration, index: StepIndex) {
+        self.before
+            .entry(index)
+            .or_insert_with(|| state.steps[index].clone());
+    }
+
+    /// Takes everything back.
+    pub(crate) fn undo(self, hot: &mut Hot) {
+        for (index, step) in self.before {
+            hot.state.steps[index] = step;
+        }
+        hot.state.head = self.head_before;
+        hot.state.tally = hot.state.count();
+    }
+}
+
+/// Whether the step names a concurrency key that is among the `full` counters.
+fn waits_behind(state: &Orchestration, index: StepIndex, full: &BTreeSet<String>) -> bool {
+    let limit = state.graph.rules(index).concurrency.as_ref();
+    !full.is_empty() && limit.is_some_and(|limit| full.contains(&format!("key/{}", limit.key)))
+}
+
+fn ends_a_step(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::StepCompleted { .. }
+            | Event::StepFailed { .. }
+            | Event::StepSkipped { .. }
+            | Event::StepGatedOff { .. }
+            | Event::StepCancelled { .. }
+    )
+}
