@@ -8,7 +8,7 @@ use domain::orchestration::select::Wanted;
 use domain::orchestration::state::{Orchestration, Status};
 use domain::values::ids::{AccountId, HolderId, OrchestrationId};
 use engine::artifact::{enriched_plan, next_events, stored_events};
-use engine::handle::Engine;
+use engine::handle::{Engine, LEASE};
 use engine::plans::LoadedPlan;
 use engine::replica::Replica;
 use engine::submit::{Submission, Submitted, submit};
@@ -149,6 +149,9 @@ async fn follow(
             .for_each(|recorded| progress.show(&state, recorded));
     }
     hint(&progress, id, &state);
+    if continued {
+        held_elsewhere(&progress, engine, &state);
+    }
     let ended = tokio::select! {
         ended = until_end(engine, id, &mut state, &progress) => ended?,
         () = interrupted() => false,
@@ -187,6 +190,20 @@ fn waits_for_a_person(progress: &Progress, id: OrchestrationId, recorded: &Recor
             progress.say(&format!("to go on: afterplan orchestrations resume {id}"))
         }
         _ => {}
+    }
+}
+
+/// Why nothing seems to happen, when another program has a step in hand, or had it when it was killed.
+fn held_elsewhere(progress: &Progress, engine: &Engine, state: &Orchestration) {
+    let own = engine.holder().map(|holder| holder.id);
+    for (rules, step) in state.graph.all().iter().zip(&state.steps) {
+        if step.holder.is_some_and(|holder| Some(holder.id) != own) {
+            progress.say(&format!(
+                "{} is in the hands of another program; if that is dead, it is free within {} s",
+                rules.id,
+                LEASE.0 / 1_000
+            ));
+        }
     }
 }
 

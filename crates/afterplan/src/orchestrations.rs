@@ -284,6 +284,7 @@ async fn prune(engine: &Engine, days: u32) -> Result<(), Failure> {
             break;
         }
     }
-    say(&format!("{orchestrations} orchestrations deleted"));
+    let ending = if orchestrations == 1 { "" } else { "s" };
+    say(&format!("{orchestrations} orchestration{ending} deleted"));
     Ok(())
 }
