@@ -1,6 +1,7 @@
 //! Dates by which a text wants something done.
 
 use jiff::civil::Date;
+use planexe::views::deadline::dates::month_number;
 
 use crate::lexer::{Token, tokens};
 
@@ -121,34 +122,11 @@ fn last_of_month(year: i16, month: i8) -> Option<Date> {
 }
 
 fn month(word: &str) -> Option<i8> {
-    const NAMES: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
     // "may" and "march" in small letters are other words.
-    if !word.starts_with(char::is_uppercase) {
-        return None;
-    }
-    let word = word.to_lowercase();
-    let is = |name: &&str| {
-        **name == word
-            || (word.len() == 3 && name.starts_with(word.as_str()))
-            || (word == "sept" && *name == "september")
-    };
-    (1..)
-        .zip(NAMES)
-        .find(|(_, name)| is(name))
-        .map(|(number, _)| number)
+    let is_name = word.starts_with(char::is_uppercase);
+    is_name
+        .then(|| month_number(&word.to_lowercase()))
+        .flatten()
 }
 
 #[cfg(test)]

@@ -22,6 +22,15 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
+/// The number of the month (1 to 12) that a word in small letters names: `march`, `mar`, `sept`.
+pub fn month_number(word: &str) -> Option<i8> {
+    let is_short = word.len() == 3 || word == "sept";
+    (1..)
+        .zip(MONTHS)
+        .find(|(_, month)| *month == word || (is_short && month.starts_with(word)))
+        .map(|(number, _)| number)
+}
+
 /// `M/D/YYYY`, as PlanExe's schedule writes it; also `YYYY-MM-DD`.
 pub fn slashed(text: &str) -> Option<Date> {
     let text = text.trim();
@@ -96,13 +105,9 @@ fn months(year: i16, first: i8, last: i8) -> Option<Range> {
 }
 
 fn month_word(cursor: &mut Cursor<'_>) -> Option<i8> {
-    let word = cursor.word()?;
-    let is_short = word.len() == 3 || word == "sept";
-    let index = MONTHS
-        .iter()
-        .position(|month| *month == word || (is_short && month.starts_with(word)))?;
+    let number = month_number(cursor.word()?)?;
     cursor.sign('.');
-    i8::try_from(index + 1).ok()
+    Some(number)
 }
 
 fn day(cursor: &mut Cursor<'_>) -> Option<Range> {
