@@ -219,6 +219,7 @@ fn both_databases_tell_the_same_story() {
             if let Some(place) = Place::postgres().await {
                 let on_server = play_on(&place, &history).await;
                 place.gone().await;
+                prop_assert_eq!(on_file.len(), on_server.len());
                 for (one, other) in on_file.iter().zip(&on_server) {
                     prop_assert_eq!(one, other);
                 }
