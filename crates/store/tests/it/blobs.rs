@@ -103,7 +103,7 @@ async fn a_blob_that_no_row_names_is_refused() {
     .await;
 }
 
-/// LangGraph, Inngest and Trigger.dev are asked for storage that does not grow for ever (field-lessons, ask 9).
+/// LangGraph, Inngest and Trigger.dev are asked for storage that does not grow for ever: so nothing may stay that no row names.
 #[tokio::test]
 async fn retention_deletes_the_ended_and_what_only_they_named() {
     on_both(async |store| {
