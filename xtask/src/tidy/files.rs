@@ -33,7 +33,9 @@ impl Tree {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = entry.path();
             let kind = entry.file_type()?;
-            if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
+            // What `enrich` wrote here is no more ours than what cargo wrote.
+            let skipped = SKIPPED.contains(&name.as_str()) || name.ends_with(".enriched");
+            if kind.is_dir() && !skipped {
                 self.add(&path, &format!("{prefix}{name}/"))?;
             } else if kind.is_file()
                 && let Ok(text) = String::from_utf8(fs::read(&path)?)
