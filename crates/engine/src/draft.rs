@@ -7,7 +7,7 @@ use domain::orchestration::decide::decide;
 use domain::orchestration::event::{Event, Recorded};
 use domain::orchestration::evolve::evolve;
 use domain::orchestration::graph::StepIndex;
-use domain::orchestration::needs::needs;
+use domain::orchestration::needs::{Needs, needs};
 use domain::orchestration::standing::{Standing, Wait};
 use domain::orchestration::state::{Head, Orchestration, Step};
 use domain::values::ids::OrchestrationId;
@@ -51,8 +51,9 @@ pub(crate) async fn decide_all(
         draft.answers.push(answer.map_err(TransitionError::from));
         draft.open_gates(&world, hot).await;
     }
-    if engine.performs(id) && !engine.stopping.is_cancelled() {
-        draft.claim(&world, hot).await;
+    // Boxed as what is rare and large: the future of every command stays small.
+    if engine.performs(id) && !engine.stopping.is_cancelled() && !hot.state.tally.ready.is_empty() {
+        Box::pin(draft.claim(&world, hot)).await;
     }
     Ok(())
 }
@@ -73,12 +74,19 @@ impl Draft {
         command: &Command,
     ) -> Result<Result<(), Rejected>, StoreError> {
         let needs = needs(&hot.state, command);
+        if needs == Needs::default() {
+            let facts = Facts {
+                now: world.engine.clock.now(),
+                ..Facts::default()
+            };
+            return Ok(self.decide(hot, command, &facts));
+        }
         let pending = Pending {
             before: &self.before,
             full: world.full,
             asked: world.asked,
         };
-        let facts = gather(world.engine, hot, &needs, &pending).await?;
+        let facts = Box::pin(gather(world.engine, hot, &needs, &pending)).await?;
         Ok(self.decide(hot, command, &facts))
     }
 

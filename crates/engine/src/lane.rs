@@ -117,10 +117,10 @@ impl Lane {
 
     /// Takes all that waits. When that is nothing, the caller drives no longer, and the lane is gone if nothing is left to
     /// do here or memory is `short`: what is in it can be loaded again, but not who performs an attempt.
-    pub fn take(&self, short: bool) -> Vec<Asked> {
+    pub fn take(&self, short: impl FnOnce() -> bool) -> Vec<Asked> {
         let mut queue = self.queue();
         queue.driven = !queue.waiting.is_empty();
-        queue.gone = !queue.driven && (queue.spent || short) && self.in_flight().is_empty();
+        queue.gone = !queue.driven && (queue.spent || short()) && self.in_flight().is_empty();
         std::mem::take(&mut queue.waiting)
     }
 

@@ -62,7 +62,7 @@ async fn drive(engine: Engine, lane: Arc<Lane>) {
         done: false,
     };
     loop {
-        let asked = lane.take(engine.is_crowded());
+        let asked = lane.take(|| engine.is_crowded());
         if asked.is_empty() {
             break;
         }
@@ -137,11 +137,13 @@ async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
             Err(CommitError::Store(error)) => return refuse_all(asked, &error.into()),
             // Loaded anew: what was stored shows whether it was this commit.
             Err(CommitError::Overtaken | CommitError::BlobMissing { .. }) => {}
-            Err(CommitError::Unknown(_)) => match is_stored(engine, lane.id, &draft).await {
-                Ok(true) => return answer_all(engine, lane, asked, draft).await,
-                Ok(false) => {}
-                Err(error) => return refuse_all(asked, &error.into()),
-            },
+            Err(CommitError::Unknown(_)) => {
+                match Box::pin(is_stored(engine, lane.id, &draft)).await {
+                    Ok(true) => return Box::pin(answer_all(engine, lane, asked, draft)).await,
+                    Ok(false) => {}
+                    Err(error) => return refuse_all(asked, &error.into()),
+                }
+            }
         }
     }
     refuse_all(asked, &TransitionError::Overtaken(lane.id));
@@ -159,7 +161,8 @@ async fn current(
     }
     let hot = match slot.take() {
         Some(hot) => hot,
-        None => load(engine, lane.id).await?,
+        // Rare and large: boxed, so that the future of every command stays small.
+        None => Box::pin(load(engine, lane.id)).await?,
     };
     let creates = |asked: &Asked| matches!(asked.command, Command::Create(_));
     if hot.version.is_none() && !asked.iter().any(creates) {
@@ -255,7 +258,7 @@ async fn settle(engine: &Engine, lane: &Arc<Lane>, hot: &mut Hot, asked: Vec<Ask
         if step.state != StepState::Running || step.attempt != number {
             continue; // what was stored has moved on since
         }
-        match Started::of(engine, lane, hot, index, permit).await {
+        match Box::pin(Started::of(engine, lane, hot, index, permit)).await {
             Ok(started) => attempt::spawn(engine, lane, started),
             Err(error) => attempt::give_up(engine, lane, &hot.state, index, &error),
         }
