@@ -377,6 +377,15 @@ async fn judge(house: &House, told: &[String], ids: &BTreeSet<OrchestrationId>) 
             assert!(fine, "{id}: {step:?}");
         }
     }
+    let mut counters = BTreeSet::from(["key/few".to_owned()]);
+    for recorded in logs.values().flatten() {
+        if let Event::AttemptStarted { input, .. } = &recorded.event {
+            counters.insert(format!("flight/system/{input}"));
+        }
+    }
+    let named: Vec<&str> = counters.iter().map(String::as_str).collect();
+    let held = engine.store.counters(&named).await.unwrap();
+    assert_eq!(held, BTreeMap::new(), "held by nobody");
     assert_sound(engine).await;
 }
 
