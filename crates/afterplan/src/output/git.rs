@@ -17,7 +17,7 @@ use crate::output::place::Place;
 
 /// Whether there is a git to call.
 pub fn is_there() -> Result<(), Failure> {
-    let version = Command::new("git")
+    let version = program()
         .arg("--version")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -150,12 +150,7 @@ fn commit(
     message: &str,
 ) -> io::Result<()> {
     git(folder, &[], &["add", "--all", "--force", "."])?;
-    let unchanged = Command::new("git")
-        .current_dir(folder)
-        .args(["diff", "--cached", "--quiet"])
-        .status()?
-        .success();
-    if unchanged {
+    if git(folder, &[], &["diff", "--cached", "--name-only"])?.is_empty() {
         return Ok(());
     }
     let mail = format!("{mailbox}@afterplan.invalid");
@@ -183,13 +178,21 @@ fn commit(
     Ok(())
 }
 
+/// The program git without anything that the caller's environment says to it: within a hook that names another repository, and
+/// elsewhere another index, another store of objects, or settings.
+fn program() -> Command {
+    let mut git = Command::new("git");
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"GIT_")) {
+        git.env_remove(name);
+    }
+    git
+}
+
 /// Calls git, and answers what it wrote.
 fn git(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> io::Result<String> {
-    let done = Command::new("git")
+    let done = program()
         .current_dir(folder)
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE")
         .envs(environment.iter().copied())
         .args([
             "-c",

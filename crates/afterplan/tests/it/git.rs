@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::plan::{AGENTS, assert_whole, files, sample, sample_path};
-use crate::shell::Shell;
+use crate::shell::{Answer, Shell};
 
 fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
@@ -98,5 +98,24 @@ fn a_second_enrichment_goes_on_in_the_same_repository() {
         &["enrich", sample_path(), "--git", "--out", "plan.zip"],
         &["--git wants a directory"],
     );
+    assert_eq!(shell.names(), ["plan"]);
+}
+
+/// Called from a git hook, say: what the environment says to git is about another repository.
+#[test]
+fn the_environment_of_git_changes_nothing() {
+    let shell = Shell::new();
+    let output = shell
+        .command(&["enrich", sample_path(), "--git", "--out", "plan"])
+        .env("GIT_DIR", shell.at("elsewhere"))
+        .env("GIT_INDEX_FILE", shell.at("index"))
+        .env("GIT_OBJECT_DIRECTORY", shell.at("objects"))
+        .env("GIT_CONFIG_COUNT", "1")
+        .output();
+    let answer = Answer::of(output.unwrap());
+    assert_eq!(answer.exit, 0, "{answer}");
+    let log = git(&shell.at("plan"), &["log", "--format=%s"]);
+    assert_eq!(log.lines().count(), 8, "{log}");
+    assert_eq!(git(&shell.at("plan"), &["status", "--porcelain"]), "");
     assert_eq!(shell.names(), ["plan"]);
 }
