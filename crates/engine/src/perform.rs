@@ -26,7 +26,7 @@ pub struct Assignment {
     pub attempt: u32,
     /// Who performs it.
     pub agent: AgentDefinition,
-    /// Its declared inputs, and nothing else of the plan.
+    /// The artifacts that it declares, each whole (a pointer says what must be there), and nothing else of the plan.
     pub plan: Plan,
     /// Data of the direct dependencies that left an enrichment.
     pub dependencies: BTreeMap<String, Value>,
