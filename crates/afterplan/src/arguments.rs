@@ -8,7 +8,7 @@ use domain::values::ids::{AgentId, OrchestrationId, StepId};
 
 const EXITS: &str = "\
 Exit codes: 0 complete, 3 partial, 1 failed (or something found by `check`), 2 refused, 4 cancelled,
-130 interrupted: the same command goes on where it stopped.
+130 interrupted: the same command goes on where it stopped (with --fresh it starts anew).
 
 Begin with: afterplan enrich PATH-OF-A-PLAN";
 
@@ -19,7 +19,7 @@ Examples:
   afterplan enrich my-plan --agents plan-lint         only the consistency check and what it needs
   afterplan enrich my-plan --git --out my-plan-log    one commit an enrichment
 
-Killed or interrupted? The same command goes on where it stopped.
+Killed or interrupted? The same command goes on where it stopped (with --fresh it starts anew).
 Called again after it is complete, it takes over what has not changed.";
 
 const COMPLETIONS_EXAMPLES: &str = "\

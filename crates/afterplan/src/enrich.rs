@@ -60,9 +60,16 @@ pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8
     };
     if !ended {
         engine.store.close().await;
-        note(&format!(
-            "interrupted; the same command goes on with orchestration {id} where it stopped"
-        ));
+        note(&if request.fresh {
+            format!(
+                "interrupted; a fresh orchestration is not gone on with: `afterplan orchestrations cancel {id}` ends it, the same \
+                 command starts anew"
+            )
+        } else {
+            format!(
+                "interrupted; the same command goes on with orchestration {id} where it stopped"
+            )
+        });
         return Ok(INTERRUPTED);
     }
     stopped?;

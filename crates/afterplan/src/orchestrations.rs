@@ -89,6 +89,7 @@ async fn list(engine: &Engine, limit: u32, json: bool) -> Result<(), Failure> {
             .to_vec(),
     ];
     let mut shown = Vec::new();
+    let attended = attended(engine).await?;
     for row in rows {
         let id = OrchestrationId(uuid::Uuid::from_bytes(row.id));
         let head: Head = serde_json::from_str(&row.detail).map_err(|error| {
@@ -96,10 +97,10 @@ async fn list(engine: &Engine, limit: u32, json: bool) -> Result<(), Failure> {
                 "orchestration {id} cannot be read: {error}; run `afterplan check`"
             ))
         })?;
-        shown.push(head_json(id, &head));
+        shown.push(head_json(id, &head, attended));
         lines.push(vec![
             id.to_string(),
-            status_word(&head).to_owned(),
+            status_word(&head, attended).to_owned(),
             head.version.to_string(),
             head.created_at.to_string(),
             plain(&head.name),
@@ -115,7 +116,14 @@ async fn list(engine: &Engine, limit: u32, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn status_word(head: &Head) -> &'static str {
+/// Whether any program is at work on this database. One that was killed counts until its lease has run out.
+async fn attended(engine: &Engine) -> Result<bool, Failure> {
+    let now = engine.clock.now().0;
+    let holders = engine.store.holders().await?;
+    Ok(holders.iter().any(|holder| holder.until > now))
+}
+
+fn status_word(head: &Head, attended: bool) -> &'static str {
     match (
         head.status.ended(),
         head.cancelling.is_some(),
@@ -123,6 +131,7 @@ fn status_word(head: &Head) -> &'static str {
     ) {
         (false, true, _) => "cancelling",
         (false, false, true) => "paused",
+        (false, false, false) if !attended => "interrupted",
         _ => head.status.name(),
     }
 }
@@ -133,12 +142,12 @@ async fn existing(engine: &Engine, id: OrchestrationId) -> Result<(Orchestration
     Ok((state, head))
 }
 
-fn head_json(id: OrchestrationId, head: &Head) -> Value {
+fn head_json(id: OrchestrationId, head: &Head, attended: bool) -> Value {
     json!({
         "id": id,
         "plan": head.name,
         "planHash": head.plan,
-        "status": status_word(head),
+        "status": status_word(head, attended),
         "reason": head.reason,
         "version": head.version,
         "createdAt": head.created_at.to_string(),
@@ -167,18 +176,22 @@ fn step_json(state: &Orchestration, index: StepIndex, now: Timestamp) -> Value {
 
 async fn show(engine: &Engine, id: OrchestrationId, json: bool) -> Result<(), Failure> {
     let (state, head) = existing(engine, id).await?;
-    let now = engine.clock.now();
+    let (now, attended) = (engine.clock.now(), attended(engine).await?);
     if json {
         let steps = (0..state.steps.len()).map(|index| step_json(&state, index, now));
         let shown = json!({
-            "orchestration": head_json(id, &head),
+            "orchestration": head_json(id, &head, attended),
             "steps": steps.collect::<Vec<_>>(),
             "excluded": head.excluded,
         });
         say(&format!("{shown:#}"));
         return Ok(());
     }
-    say(&format!("{}  {}", plain(&head.name), status_word(&head)));
+    say(&format!(
+        "{}  {}",
+        plain(&head.name),
+        status_word(&head, attended)
+    ));
     say(&format!(
         "orchestration {id}, created {}, artifact version {}, {} credits",
         head.created_at, head.version, head.cost
@@ -265,7 +278,10 @@ fn line_of(recorded: &Recorded, json: bool) -> String {
 async fn steer(engine: &Engine, id: OrchestrationId, command: Command) -> Result<(), Failure> {
     transition(engine, id, command, Vec::new()).await?;
     let (_, head) = existing(engine, id).await?;
-    say(&format!("{id} {}", status_word(&head)));
+    say(&format!(
+        "{id} {}",
+        status_word(&head, attended(engine).await?)
+    ));
     Ok(())
 }
 

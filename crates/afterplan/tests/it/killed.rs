@@ -142,6 +142,8 @@ fn a_signal_to_stop_is_obeyed_and_the_work_kept() {
         );
         assert_eq!(shell.names(), [""; 0]);
         let (id, done) = unended(&shell).unwrap();
+        let shown = shell.json(&["orchestrations", "show", &id, "--json"]);
+        assert_eq!(shown["orchestration"]["status"], "interrupted");
         assert!(
             said.contains(&id) && done >= 1,
             "{done} steps of {id}: {said}"
@@ -156,6 +158,26 @@ fn a_signal_to_stop_is_obeyed_and_the_work_kept() {
         );
         assert_whole(&files(&shell.at(OUT)), &files(&sample()), &AGENTS);
     }
+}
+
+/// A fresh orchestration has no submission key to be found by: another call must not be promised to go on with it.
+#[test]
+fn an_interrupted_fresh_orchestration_is_ended_by_its_id() {
+    let shell = Shell::new();
+    let mut child = shell.start(&["enrich", sample_path(), "--fresh"]);
+    let mut err = read_until(&mut child, "plan-inventory: completed");
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut err, &mut said).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    let (id, _) = unended(&shell).unwrap();
+    let way_out = format!("`afterplan orchestrations cancel {id}` ends it");
+    assert!(said.contains(&way_out), "{said}");
+    assert!(!said.contains("where it stopped"), "{said}");
+    let cancelled = shell.call(&["orchestrations", "cancel", &id, "--grace", "0"]);
+    assert_eq!(cancelled.exit, 0, "{cancelled}");
+    assert_eq!(unended(&shell), None);
 }
 
 #[test]
