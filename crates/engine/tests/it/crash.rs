@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use domain::agent::definition::AgentDefinition;
 use domain::agent::retry::ErrorClass;
 use domain::orchestration::command::Command;
-use domain::orchestration::event::{EndedAs, Event};
+use domain::orchestration::event::{EndedAs, Event, Recorded};
 use domain::orchestration::state::StepState;
 use domain::values::ids::OrchestrationId;
 use domain::values::time::Millis;
@@ -350,32 +350,7 @@ async fn judge(house: &House, told: &[String], ids: &BTreeSet<OrchestrationId>) 
         assert!(stands, "lost: {line}: {kinds:?}");
     }
     for (id, log) in &logs {
-        let mut applied = BTreeSet::new();
-        let mut version = 1;
-        for (recorded, seq) in log.iter().zip(1..) {
-            assert_eq!(recorded.seq, seq, "a gap in {id}");
-            if let Event::StepCompleted {
-                step,
-                version: made,
-                ..
-            } = &recorded.event
-            {
-                assert!(
-                    applied.insert(step.clone()),
-                    "{step} of {id} was applied twice"
-                );
-                version += 1;
-                assert_eq!(*made, version, "{id}");
-            }
-        }
-        let stored = engine.store.enrichments(*id.0.as_bytes()).await.unwrap();
-        assert_eq!(stored.len(), applied.len());
-        let state = state(engine, *id).await;
-        for step in &state.steps {
-            // Three lapses of one step are possible where the same one is met three times; nothing else may fail.
-            let fine = step.lapses >= 3 || step.state != StepState::Ended(EndedAs::Failed);
-            assert!(fine, "{id}: {step:?}");
-        }
+        assert_applied_once(engine, *id, log).await;
     }
     let mut counters = BTreeSet::from(["key/few".to_owned()]);
     for recorded in logs.values().flatten() {
@@ -387,6 +362,40 @@ async fn judge(house: &House, told: &[String], ids: &BTreeSet<OrchestrationId>) 
     let held = engine.store.counters(&named).await.unwrap();
     assert_eq!(held, BTreeMap::new(), "held by nobody");
     assert_sound(engine).await;
+}
+
+/// No gap in the log, each enrichment once, each a version.
+async fn assert_applied_once(
+    engine: &engine::handle::Engine,
+    id: OrchestrationId,
+    log: &[Recorded],
+) {
+    let mut applied = BTreeSet::new();
+    let mut version = 1;
+    for (recorded, seq) in log.iter().zip(1..) {
+        assert_eq!(recorded.seq, seq, "a gap in {id}");
+        if let Event::StepCompleted {
+            step,
+            version: made,
+            ..
+        } = &recorded.event
+        {
+            assert!(
+                applied.insert(step.clone()),
+                "{step} of {id} was applied twice"
+            );
+            version += 1;
+            assert_eq!(*made, version, "{id}");
+        }
+    }
+    let stored = engine.store.enrichments(*id.0.as_bytes()).await.unwrap();
+    assert_eq!(stored.len(), applied.len());
+    let state = state(engine, id).await;
+    for step in &state.steps {
+        // Three lapses of one step are possible where the same one is met three times; nothing else may fail.
+        let fine = step.lapses >= 3 || step.state != StepState::Ended(EndedAs::Failed);
+        assert!(fine, "{id}: {step:?}");
+    }
 }
 
 /// How many kills: few in every test of the project, many when there is time.

@@ -11,4 +11,6 @@ mod house;
 mod place;
 mod random;
 mod recovery;
+mod reuse;
 mod sharing;
+mod stops;
