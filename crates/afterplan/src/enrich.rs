@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::arguments::EnrichRequest;
 use crate::failure::{CANCELLED, COMPLETE, FAILED, Failure, INTERRUPTED, PARTIAL};
 use crate::inspect::{Read, read, refuse_what_is_no_plan};
+use crate::output::clash;
 use crate::output::place::Place;
 use crate::progress::Progress;
 use crate::screen::{note, plain, say};
@@ -34,12 +35,11 @@ pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8
     } = read(&request.path)?;
     refuse_what_is_no_plan(&request.path, &planexe::completeness::completeness(&plan))?;
     // Refused before anything is done, not after all the work.
-    let place = Place::prepare(
-        &choices::out(request.out.as_deref(), &named.name),
-        request.git,
-        &named.files,
-    )?;
+    let out = choices::out(request.out.as_deref(), &named.name);
+    clash::refuse_overlap(&out, &request.path)?;
     let plan = Arc::new(LoadedPlan::of(plan).map_err(Failure::failed)?);
+    clash::refuse_another_plan(&out, &named.name, &plan)?;
+    let place = Place::prepare(&out, request.git, &named.files)?;
     let engine = house::open(database).await?;
     let replica = Replica::start(&engine, HolderId(Uuid::now_v7()), &house::label()).await?;
     let followed = follow(&engine, &request, &named.name, plan).await;

@@ -1,6 +1,7 @@
 //! Writing the enriched plan: aside first, then renamed into place, so that nothing half-written is ever seen.
 
 pub mod archive;
+pub mod clash;
 pub mod enriched;
 pub mod folder;
 pub mod git;

@@ -187,6 +187,61 @@ fn an_output_that_cannot_be_is_refused_before_the_work() {
     );
 }
 
+/// Else the next call would read the output as part of the plan, or the plan would be replaced by what was made from it.
+#[test]
+fn an_output_within_the_plan_or_around_it_is_refused() {
+    let shell = Shell::new();
+    lay_out(&shell.at("around/plan"), &files(&sample()));
+    symlink(shell.at("around"), shell.at("link")).unwrap();
+    let before = files(&shell.at("around"));
+    for (out, part) in [
+        ("around/plan/enriched", "lies within the plan around/plan"),
+        ("around/plan/deep/x.zip", "lies within the plan around/plan"),
+        ("link/plan/enriched", "lies within the plan around/plan"),
+        ("around", "holds the plan around/plan"),
+    ] {
+        let parts = [part, "give an --out elsewhere"];
+        shell.fails(2, &["enrich", "around/plan", "--out", out], &parts);
+    }
+    assert_eq!(files(&shell.at("around")), before);
+}
+
+#[test]
+fn another_plan_s_enriched_plan_is_not_replaced() {
+    let shell = Shell::new();
+    // Of the same name, with nothing of its own text in common; what PlanExe writes alike does not count.
+    let other: Files = files(&sample())
+        .into_iter()
+        .map(|(path, mut bytes)| {
+            if !path.ends_with("pipeline_complete.txt") {
+                bytes.push(b'\n');
+            }
+            (path, bytes)
+        })
+        .collect();
+    lay_out(&shell.at("other/harbour-ferry-solveig"), &other);
+    for out in ["enriched", "enriched.zip"] {
+        let enrich = |plan| ["enrich", plan, "--agents", "plan-inventory", "--out", out];
+        let first = shell.call(&enrich(sample_path()));
+        assert_eq!(first.exit, 0, "{first}");
+        shell.fails(
+            2,
+            &enrich("other/harbour-ferry-solveig"),
+            &[
+                "is the enriched plan harbour-ferry-solveig",
+                "shares nothing with",
+                "give another --out",
+            ],
+        );
+        // A plan that was gone on with still is the same plan.
+        let mut grown = files(&sample());
+        grown.insert("031-notes.md".to_owned(), b"more".to_vec());
+        lay_out(&shell.at("grown"), &grown);
+        let answer = shell.call(&enrich("grown"));
+        assert_eq!(answer.exit, 0, "{answer}");
+    }
+}
+
 /// What a person put among our output is not lost by enriching again.
 #[test]
 fn somebody_s_notes_within_an_earlier_output_are_not_lost() {
