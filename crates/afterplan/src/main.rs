@@ -34,7 +34,9 @@ fn main() -> ExitCode {
             runtime.shutdown_background();
             outcome
         });
-    match outcome {
+    let unsaid = screen::unsaid()
+        .map(|error| Failure::failed(format!("standard output cannot be written to: {error}")));
+    match outcome.and_then(|exit| unsaid.map_or(Ok(exit), Err)) {
         Ok(exit) => ExitCode::from(exit),
         Err(failure) => {
             screen::complain(&failure.to_string());

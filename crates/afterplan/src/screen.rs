@@ -1,6 +1,10 @@
 //! Writing to the terminal. A closed pipe is not an error: whoever listened has heard enough.
 
-use std::io::{IsTerminal, Write};
+use std::io::{Error, ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
+
+/// What kept standard output from taking all that was said.
+static UNSAID: OnceLock<Error> = OnceLock::new();
 
 /// Writes a line to standard output.
 pub fn say(line: &str) {
@@ -9,7 +13,23 @@ pub fn say(line: &str) {
 
 /// Writes a line to standard output. Answers whether anybody still listens.
 pub fn say_while_heard(line: &str) -> bool {
-    writeln!(std::io::stdout(), "{line}").is_ok()
+    heard(writeln!(std::io::stdout(), "{line}"))
+}
+
+fn heard(written: std::io::Result<()>) -> bool {
+    let Err(error) = written else {
+        return true;
+    };
+    if error.kind() != ErrorKind::BrokenPipe {
+        let _ = UNSAID.set(error);
+    }
+    false
+}
+
+/// Why something that was said did not get out, if so. Called when all is said.
+pub fn unsaid() -> Option<&'static Error> {
+    heard(std::io::stdout().flush());
+    UNSAID.get()
 }
 
 /// Writes a line to standard error.

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::plan::{AGENTS, files, lay_out, sample, sample_path};
-use crate::shell::Shell;
+use crate::shell::{Answer, Shell};
 
 #[test]
 fn inspect_says_what_is_there_and_what_is_not() {
@@ -242,5 +242,26 @@ fn json_is_json() {
             serde_json::from_str::<Value>(&answer.out).is_ok(),
             "{answer}"
         );
+    }
+}
+
+/// A script must not take an answer for whole that is not.
+#[test]
+fn an_answer_that_does_not_get_out_is_a_failure() {
+    if !std::path::Path::new("/dev/full").exists() {
+        println!("SKIPPED: a full standard output (there is no /dev/full)");
+        return;
+    }
+    let shell = Shell::new();
+    for arguments in [
+        &["agents", "list"][..],
+        &["plan", "inspect", sample_path(), "--json"],
+        &["orchestrations", "list", "--json"],
+    ] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = shell.command(arguments).stdout(full).output();
+        let answer = Answer::of(output.unwrap());
+        assert_eq!(answer.exit, 1, "{answer}");
+        answer.is_one_sentence(&["standard output cannot be written to"]);
     }
 }
