@@ -81,8 +81,11 @@ pub enum StoreError {
         /// Its version.
         found: String,
     },
-    /// The connection was lost before anything was written.
-    #[error("the connection to {database} was lost: {detail}")]
+    /// The server could not be reached, or the connection was lost, and so it stayed when it was tried again for a while. Nothing of
+    /// what was asked is stored, except that a plan may be, or a holder's row: both may be put again.
+    #[error(
+        "lost the connection to {database} ({detail}): start it or check the address; the same command goes on where it stopped"
+    )]
     Lost {
         /// The database.
         database: String,

@@ -17,6 +17,7 @@ pub mod plans;
 mod postgres;
 mod postgres_columns;
 mod postgres_error;
+mod postgres_outage;
 mod postgres_write;
 mod prepare;
 mod presence;

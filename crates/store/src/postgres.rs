@@ -14,6 +14,7 @@ use crate::errand::{Errand, Numbers, Tx, perform};
 use crate::error::StoreError;
 use crate::migrate::{self, missing};
 use crate::postgres_error::failed;
+use crate::postgres_outage::Outage;
 use crate::postgres_write::write_loop;
 use crate::queue::{Queue, Request, WAITING};
 use crate::record::{Record, Value};
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) channel: String,
     /// The writer's backend, whose notifications are our own.
     pub(crate) writer_pid: AtomicI32,
+    pub(crate) outage: Outage,
 }
 
 /// An open database.
@@ -80,6 +82,7 @@ impl Postgres {
             name,
             channel,
             writer_pid: AtomicI32::new(0),
+            outage: Outage::default(),
         });
         let (sender, receiver) = mpsc::channel(WAITING);
         let (count, elsewhere) = watch::channel(0);
@@ -112,15 +115,18 @@ impl Postgres {
         self.elsewhere.clone()
     }
 
-    /// Asks; once more when the connection turns out to have been cut, since a server that was restarted cuts all of the pool.
+    /// Asks; again while the server cannot be reached.
     pub(crate) async fn query(
         &self,
         text: &str,
         parameters: &[Value],
     ) -> Result<Vec<Record>, StoreError> {
-        match self.query_once(text, parameters).await {
-            Err(StoreError::Lost { .. }) => self.query_once(text, parameters).await,
-            answer => answer,
+        let mut patience = self.shared.outage.patience();
+        loop {
+            let answer = self.query_once(text, parameters).await;
+            if !patience.again(&answer).await {
+                return answer;
+            }
         }
     }
 
@@ -138,16 +144,19 @@ impl Postgres {
         records(&self.shared.name, &rows)
     }
 
-    /// Does an errand in a transaction of its own, again when it collided with another or its connection was cut: each errand may be
-    /// done twice (at most an epoch is skipped, or a second answer says that nothing was left to do).
+    /// Does an errand in a transaction of its own, again when it collided with another or the server cannot be reached: each errand may
+    /// be done twice (at most an epoch is skipped, or a second answer says that nothing was left to do).
     pub(crate) async fn errand(&self, errand: Errand) -> Result<Numbers, StoreError> {
-        let mut tries = 0;
+        let mut patience = self.shared.outage.patience();
+        let mut collisions = 0;
         loop {
-            match self.try_errand(&errand).await {
-                Err(StoreError::Contended { .. } | StoreError::Lost { .. }) if tries < 3 => {
-                    tries += 1
-                }
-                done => return done,
+            let answer = self.try_errand(&errand).await;
+            if let Err(StoreError::Contended { .. }) = answer
+                && collisions < 3
+            {
+                collisions += 1;
+            } else if !patience.again(&answer).await {
+                return answer;
             }
         }
     }
@@ -163,10 +172,23 @@ impl Postgres {
         ended.map_err(|e| failed(name, &e)).map(|()| numbers)
     }
 
-    /// Reads in one transaction: all as of one moment.
+    /// Reads in one transaction, all as of one moment; from the start again while the server cannot be reached.
     pub(crate) async fn read<T>(
         &self,
-        work: impl AsyncFnOnce(&Open<'_>) -> Result<T, StoreError>,
+        work: impl AsyncFn(&Open<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut patience = self.shared.outage.patience();
+        loop {
+            let answer = self.read_once(&work).await;
+            if !patience.again(&answer).await {
+                return answer;
+            }
+        }
+    }
+
+    async fn read_once<T>(
+        &self,
+        work: impl AsyncFn(&Open<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let name = &self.shared.name;
         let mut client = self.connection().await?;
@@ -404,6 +426,7 @@ async fn listen_once(
     });
     let text = format!("listen \"{}\"", shared.channel.replace('"', "\"\""));
     client.batch_execute(&text).await.map_err(sql)?;
+    shared.outage.over();
     count.send_modify(|n| *n += 1);
     if let Some(ready) = ready.take() {
         let _ = ready.send(Ok(()));

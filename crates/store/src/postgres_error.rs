@@ -36,6 +36,13 @@ pub(crate) fn failed(name: &str, error: &tokio_postgres::Error) -> StoreError {
         "40" => StoreError::Contended { database },
         "23" => StoreError::Constraint { database, detail },
         "28" | "3D" => StoreError::CannotConnect { database, detail },
+        // A statement that took too long, or that someone stopped: the connection stands.
+        _ if *code == SqlState::QUERY_CANCELED => StoreError::Other { database, detail },
+        _ if *code == SqlState::DATABASE_DROPPED => StoreError::CannotConnect { database, detail },
+        // A program that stood still in a transaction finds itself put out.
+        _ if *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => {
+            StoreError::Lost { database, detail }
+        }
         "57" | "08" => StoreError::Lost { database, detail },
         "XX" => StoreError::Corrupt { database, detail },
         _ => StoreError::Other { database, detail },

@@ -25,7 +25,7 @@ type Answers = Vec<Result<Committed, CommitError>>;
 
 type Parameter<'a> = &'a (dyn tokio_postgres::types::ToSql + Sync);
 
-/// How often a batch is tried that collided with another transaction, or lost its connection before anything was sent to be kept.
+/// How often a batch is tried that collided with another transaction.
 const TRIES: usize = 3;
 
 /// What holds for the writer's transactions whatever the server's defaults are: durable when answered, and no replica that froze keeps
@@ -64,26 +64,38 @@ async fn answer(connected: &Connected, line: &mut Option<Line>, batch: Waiters) 
     batch.into_iter().zip(answers).for_each(Waiting::answered);
 }
 
-/// One transaction, connected anew where needed. An error means that nothing of it is stored.
+/// One transaction, tried again when it collided, or when the server could not be reached before anything was sent to be kept. An
+/// error means that nothing of it is stored.
 async fn commit(
     connected: &Connected,
     line: &mut Option<Line>,
     sets: &[&Prepared],
 ) -> Result<Answers, StoreError> {
+    let mut patience = connected.outage.patience();
     let mut tries = 1;
     loop {
-        let open = match line.take() {
-            Some(open) if !open.client.is_closed() => open,
-            _ => Line::open(connected).await?,
-        };
-        let open = line.insert(open);
-        match open.commit(connected, sets).await {
-            Err(StoreError::Contended { .. } | StoreError::Lost { .. }) if tries < TRIES => {
-                tries += 1;
-            }
-            done => return done,
+        let answer = try_commit(connected, line, sets).await;
+        if let Err(StoreError::Contended { .. }) = answer
+            && tries < TRIES
+        {
+            tries += 1;
+        } else if !patience.again(&answer).await {
+            return answer;
         }
     }
+}
+
+/// One transaction, connected anew where needed.
+async fn try_commit(
+    connected: &Connected,
+    line: &mut Option<Line>,
+    sets: &[&Prepared],
+) -> Result<Answers, StoreError> {
+    let open = match line.take() {
+        Some(open) if !open.client.is_closed() => open,
+        _ => Line::open(connected).await?,
+    };
+    line.insert(open).commit(connected, sets).await
 }
 
 /// The connection that writes, with its statements.
@@ -110,7 +122,7 @@ impl Line {
     async fn open(connected: &Connected) -> Result<Self, StoreError> {
         let name = &connected.name;
         let opened = connected.config.connect(NoTls).await;
-        let (client, connection) = opened.map_err(|e| failed(name, &e).at_open())?;
+        let (client, connection) = opened.map_err(|e| failed(name, &e))?;
         tokio::spawn(connection);
         let prepare = async {
             client.batch_execute(SETTINGS).await?;

@@ -40,7 +40,11 @@ impl Shared {
                 Some(entry) => entry,
                 None => self.counters.entry(change.key.clone()).or_default(),
             };
-            *entry = ((entry.0 + change.delta).max(0), true);
+            let held = entry.0 + change.delta;
+            if held < 0 {
+                tracing::warn!(counter = %change.key, held, "More was given back than is held");
+            }
+            *entry = (held.max(0), true);
         }
         let count = i64::try_from(set.rows.events.len()).unwrap_or(0);
         match self.feeds.get_mut(&set.rows.orchestration.account) {

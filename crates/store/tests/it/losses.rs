@@ -1,16 +1,30 @@
 //! Connections that are cut while commits are under way: what was acknowledged stands, what is unknown can be found out.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use store::db::Store;
 use store::error::StoreError;
 use store::url::DatabaseUrl;
 use store::write::CommitError;
 
+use crate::gate::Gate;
 use crate::harness::{Place, administer, event, id, new};
 
 /// How often the connections are cut.
 const CUTS: usize = 12;
+
+/// A store's URL by which its connections are known, and the statement that cuts them.
+fn named(place: &Place, what: &str) -> (DatabaseUrl, String) {
+    let DatabaseUrl::Postgres(server) = &place.url else {
+        panic!("a server")
+    };
+    let name = format!("{what}_{}", std::process::id());
+    let url = DatabaseUrl::parse(&format!("{server}&application_name={name}")).unwrap();
+    let cut = format!(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '{name}'"
+    );
+    (url, cut)
+}
 
 /// LiteLLM 33872 (what was dequeued is lost when the commit fails) and elizaOS 10930 (the acknowledgement is lost after the commit):
 /// each row set is either there or not, its caller can tell which, and the next one finds a connection again.
@@ -22,15 +36,11 @@ async fn cut_connections_lose_nothing_that_was_acknowledged() {
     let DatabaseUrl::Postgres(server) = &place.url else {
         panic!("a server")
     };
-    let name = format!("cut_{}", std::process::id());
-    let url = DatabaseUrl::parse(&format!("{server}&application_name={name}")).unwrap();
+    let (url, cut) = named(&place, "cut");
     let store = Store::open(&url).await.unwrap();
     let callers: Vec<_> = (1..=8_u64)
         .map(|n| tokio::spawn(commit_until_ended(store.clone(), n)))
         .collect();
-    let cut = format!(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '{name}'"
-    );
     for _ in 0..CUTS {
         tokio::time::sleep(Duration::from_millis(40)).await;
         administer(server, &cut).await;
@@ -95,4 +105,103 @@ async fn commit_until_ended(store: Store, n: u64) -> i64 {
             Err(other) => panic!("{other}"),
         }
     }
+}
+
+/// A server that throws everybody out ten times a second: commits and reads wait until they get through. What is unknown can be found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_and_reads_outlast_a_server_that_keeps_throwing_them_out() {
+    let Some(place) = Place::postgres().await else {
+        return;
+    };
+    let (url, cut) = named(&place, "outlast");
+    let store = Store::open(&url).await.unwrap();
+    let cutting = tokio::spawn(async move {
+        let DatabaseUrl::Postgres(server) = place.url.clone() else {
+            panic!("a server")
+        };
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            administer(&server, &cut).await;
+        }
+        place
+    });
+    let end = Instant::now() + Duration::from_secs(2);
+    let callers: Vec<_> = (1..=4_u64)
+        .map(|n| tokio::spawn(commit_in_order(store.clone(), n, end)))
+        .collect();
+    let mut reads = 0;
+    while Instant::now() < end {
+        store.holders().await.unwrap();
+        store.counters(&["gpu"]).await.unwrap();
+        assert_eq!(store.check().await.unwrap(), []);
+        reads += 1;
+    }
+    assert!(reads > 5, "only {reads} reads");
+    for caller in callers {
+        let committed = caller.await.unwrap();
+        assert!(committed > 5, "only {committed} commits");
+    }
+    let place = cutting.await.unwrap();
+    assert_eq!(store.check().await.unwrap(), []);
+    store.close().await;
+    place.gone().await;
+}
+
+/// One orchestration's commits, one after another; answers how many. Nobody else commits to it, so none may be overtaken or fail.
+async fn commit_in_order(store: Store, n: u64, end: Instant) -> i64 {
+    let mut set = new(n);
+    let mut expected = 0;
+    while Instant::now() < end {
+        match store.commit(set.clone()).await {
+            Ok(done) => assert_eq!(done.version, expected + 1),
+            Err(CommitError::Unknown(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+        let row = store.orchestration(id(n)).await.unwrap();
+        let version = row.as_ref().map_or(0, |r| r.version);
+        assert!((expected..=expected + 1).contains(&version));
+        expected = version;
+        if let Some(row) = row {
+            set.expected_version = Some(version);
+            set.events = vec![event(row.cursor + 1, "step_ready")];
+            set.blobs = Vec::new();
+            set.orchestration = row;
+        }
+    }
+    expected
+}
+
+/// A restart: everybody is out, nobody gets in for a second. What was under way and what is asked meanwhile waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_away_for_a_second_is_waited_for() {
+    let Some(place) = Place::postgres().await else {
+        return;
+    };
+    let DatabaseUrl::Postgres(server) = &place.url else {
+        panic!("a server")
+    };
+    let gate = Gate::before(server);
+    let store = Store::open(&gate.url).await.unwrap();
+    store.commit(new(1)).await.unwrap();
+    let closed = gate.close();
+    let started = Instant::now();
+    let opening = Store::open(&closed.url).await;
+    assert!(
+        matches!(opening, Err(StoreError::CannotConnect { .. })),
+        "{opening:?}"
+    );
+    assert!(started.elapsed() < Duration::from_secs(1));
+    let of_commit = store.clone();
+    let commit = tokio::spawn(async move { of_commit.commit(new(2)).await });
+    let of_read = store.clone();
+    let read = tokio::spawn(async move { of_read.orchestration(id(1)).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!commit.is_finished() && !read.is_finished());
+    let gate = closed.open();
+    commit.await.unwrap().unwrap();
+    assert!(read.await.unwrap().unwrap().is_some());
+    assert_eq!(store.check().await.unwrap(), []);
+    store.close().await;
+    drop(gate);
+    place.gone().await;
 }

@@ -13,6 +13,7 @@ mod claims;
 mod commits;
 mod concurrency;
 mod differential;
+mod gate;
 mod harness;
 mod losses;
 mod opening;
