@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::arguments::AgentsVerb;
 use crate::failure::{COMPLETE, Failure, REFUSED};
-use crate::screen::{complain, say, table};
+use crate::screen::{complain, say, shown, table};
 
 /// Performs the verb.
 pub fn perform(verb: AgentsVerb) -> Result<u8, Failure> {
@@ -60,7 +60,7 @@ fn list(registry: &Registry, json: bool) {
 fn validate(files: &[std::path::PathBuf]) -> u8 {
     let mut exit = COMPLETE;
     for file in files {
-        let name = file.display().to_string();
+        let name = shown(file);
         let valid = std::fs::read_to_string(file)
             .map_err(|error| format!("{name} cannot be read: {error}"))
             .and_then(|text| parse(&name, &text).map_err(|error| error.to_string()));

@@ -4,20 +4,20 @@ use store::url::DatabaseUrl;
 
 use crate::failure::{COMPLETE, FAILED, Failure};
 use crate::house;
-use crate::screen::{note, say};
+use crate::screen::{note, plain, say};
 
 /// Checks everything; what is found goes to standard output, a line each.
 pub async fn check(database: &DatabaseUrl) -> Result<u8, Failure> {
     let engine = house::open_existing(database).await?;
     let checked = engine::check::check(&engine).await?;
     for problem in &checked.problems {
-        say(problem);
+        say(&plain(problem));
     }
     let what = format!(
         "{}, {} in {}",
         count(checked.orchestrations, "orchestration"),
         count(checked.events, "event"),
-        engine.store.name()
+        plain(&engine.store.name())
     );
     engine.store.close().await;
     if checked.problems.is_empty() {

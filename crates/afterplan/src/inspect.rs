@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::arguments::PlanVerb;
 use crate::failure::{COMPLETE, Failure};
-use crate::screen::{paragraph, plain, say, span, table};
+use crate::screen::{paragraph, plain, say, shown, span, table};
 
 /// A plan that was read, and how long that took.
 pub struct Read {
@@ -39,7 +39,7 @@ pub fn read(path: &Path) -> Result<Read, Failure> {
 
 /// Refuses what has nothing to enrich.
 pub fn refuse_what_is_no_plan(path: &Path, completeness: &Completeness) -> Result<(), Failure> {
-    let path = path.display();
+    let path = shown(path);
     match completeness.kind {
         Kind::Complete | Kind::Partial => Ok(()),
         Kind::Ping => Err(Failure::refused(format!(

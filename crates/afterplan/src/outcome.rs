@@ -7,7 +7,7 @@ use engine::artifact::EnrichedPlan;
 use serde_json::{Value, json};
 
 use crate::output::enriched::{steps, summaries};
-use crate::screen::{paragraph, plain, say, span};
+use crate::screen::{paragraph, plain, say, shown, span};
 
 /// An orchestration that has ended.
 pub struct Outcome<'a> {
@@ -85,11 +85,11 @@ impl Outcome<'_> {
         let Some(path) = &self.written else {
             return say("nothing was written, since no enrichment stands");
         };
-        say(&format!("written to {}", path.display()));
+        say(&format!("written to {}", shown(path)));
         if path.is_dir() {
             say(&format!(
                 "read {}",
-                path.join("enrichment_report.html").display()
+                shown(&path.join("enrichment_report.html"))
             ));
         }
     }

@@ -16,6 +16,7 @@ use report::files::files;
 
 use crate::failure::Failure;
 use crate::output::place::{Form, Place};
+use crate::screen::shown;
 
 /// Writes the original artifacts, untouched, and what the orchestration made of them. Returns where.
 pub fn write(
@@ -31,6 +32,6 @@ pub fn write(
         Form::Folder => folder::write(place.aside(), &named.files, &made),
         Form::Repository => git::write(&place, &named.files, &made, &outcome),
     }
-    .map_err(|error| Failure::failed(format!("the enriched plan cannot be written to {}: {error}; free some room or give another --out", place.target().display())))?;
+    .map_err(|error| Failure::failed(format!("the enriched plan cannot be written to {}: {error}; free some room or give another --out", shown(place.target()))))?;
     place.reveal()
 }

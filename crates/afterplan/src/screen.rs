@@ -1,6 +1,7 @@
 //! Writing to the terminal. A closed pipe is not an error: whoever listened has heard enough.
 
 use std::io::{Error, ErrorKind, IsTerminal, Write};
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// What kept standard output from taking all that was said.
@@ -37,9 +38,10 @@ pub fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Writes a failure to standard error.
+/// Writes a failure to standard error. What it quotes may come from anywhere; only its lines stay.
 pub fn complain(sentence: &str) {
-    note(&format!("afterplan: {sentence}"));
+    let lines: Vec<String> = sentence.split('\n').map(plain).collect();
+    note(&format!("afterplan: {}", lines.join("\n")));
 }
 
 /// Writes an indented paragraph to standard output, in short lines where a person reads it.
@@ -92,9 +94,37 @@ pub fn span(millis: u64) -> String {
     }
 }
 
-/// Plan text made safe for a terminal: no control characters, so that a plan cannot move the cursor or change the title.
+/// Text made safe for a terminal: no control characters, so that a plan cannot move the cursor or change the title, and nothing
+/// unseen that would make it read otherwise than it is.
 pub fn plain(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if misleads(c) { ' ' } else { c })
         .collect()
+}
+
+/// Control characters, those of no width, and those that turn the direction of writing.
+fn misleads(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+        )
+}
+
+/// A path made safe for a terminal.
+pub fn shown(path: &Path) -> String {
+    plain(&path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn what_misleads_is_not_shown() {
+        for hidden in ['\u{1b}', '\u{9b}', '\n', '\u{200b}', '\u{202e}', '\u{2066}'] {
+            assert_eq!(plain(&format!("a{hidden}b")), "a b", "{hidden:?}");
+        }
+        assert_eq!(plain("Fähre — 渡船 🚢"), "Fähre — 渡船 🚢");
+    }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use zip::ZipArchive;
 
 use crate::failure::Failure;
+use crate::screen::{plain, shown};
 
 /// More than any manifest has, in bytes.
 const MANIFEST_LIMIT: u64 = 64 << 20;
@@ -34,8 +35,8 @@ pub fn refuse_overlap(target: &Path, plan: &Path) -> Result<(), Failure> {
     };
     Err(Failure::refused(format!(
         "the output {} {how} {}; give an --out elsewhere",
-        target.display(),
-        plan.display()
+        shown(target),
+        shown(plan)
     )))
 }
 
@@ -87,10 +88,10 @@ pub fn refuse_another_plan(target: &Path, name: &str, plan: &LoadedPlan) -> Resu
     }
     Err(Failure::refused(format!(
         "{} is the enriched plan {} ({}), which shares nothing with {} ({}); give another --out, or remove it",
-        target.display(),
-        earlier["name"].as_str().unwrap_or("without a name"),
+        shown(target),
+        plain(earlier["name"].as_str().unwrap_or("without a name")),
         short(hash),
-        name,
+        plain(name),
         short(&plan.hash.to_string())
     )))
 }

@@ -14,6 +14,7 @@ use report::files::{OutputFile, path_of};
 use crate::failure::Failure;
 use crate::output::folder::write_file;
 use crate::output::place::Place;
+use crate::screen::{plain, shown};
 
 /// Whether there is a git to call.
 pub fn is_there() -> Result<(), Failure> {
@@ -37,18 +38,15 @@ pub fn refuse_uncommitted(target: &Path) -> Result<(), Failure> {
     }
     let status = ["status", "--porcelain", "--ignored"];
     let lines = git(target, &[], &status).map_err(|error| {
-        Failure::refused(format!(
-            "{} cannot be gone on in: {error}",
-            target.display()
-        ))
+        Failure::refused(format!("{} cannot be gone on in: {error}", shown(target)))
     })?;
     let Some(first) = lines.lines().next() else {
         return Ok(());
     };
     Err(Failure::refused(format!(
         "{} has changes that are not committed ({}): commit them or put them away",
-        target.display(),
-        first.get(3..).unwrap_or(first)
+        shown(target),
+        plain(first.get(3..).unwrap_or(first))
     )))
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::screen::plain;
+use crate::screen::{plain, shown};
 
 /// How often putting the output into its place is tried while others put theirs there.
 const TRIES: usize = 20;
@@ -68,7 +68,7 @@ impl Place {
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
             return Err(Failure::refused(format!(
                 "{} cannot be an output: give --out a name",
-                target.display()
+                shown(&target)
             )));
         };
         let folders = make_folder(parent)?;
@@ -117,7 +117,7 @@ impl Place {
         let failed = |error: io::Error| {
             Failure::failed(format!(
                 "the output cannot be put into {}: {error}",
-                self.target.display()
+                shown(&self.target)
             ))
         };
         let mut result = self.put();
@@ -181,7 +181,7 @@ fn make_folder(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     {
         return Err(Failure::refused(format!(
             "{} is a file, so nothing can be written below it; give another --out",
-            file.display()
+            shown(file)
         )));
     }
     let missing = folder.ancestors().take_while(|path| !path.exists());
@@ -220,7 +220,7 @@ fn clear_away_the_dead(folder: &Path, name: &str, target: &Path) {
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::refused(format!(
         "{} cannot be written to: {error}; give another --out",
-        path.display()
+        shown(path)
     ))
 }
 
@@ -233,7 +233,7 @@ fn refuse_strangers(
     let Ok(metadata) = fs::symlink_metadata(target) else {
         return Ok(());
     };
-    let shown = target.display();
+    let shown = shown(target);
     let refuse = |what: &str| {
         Err(Failure::refused(format!(
             "{shown} {what}; give another --out, or remove it"

@@ -174,3 +174,24 @@ fn a_postgresql_gives_the_same_bytes() {
     let check = server.call(&["check"]);
     assert!(check.out.starts_with("clean: 2 orchestrations"), "{check}");
 }
+
+/// A name cannot move the cursor, nor make itself read otherwise than it is.
+#[test]
+fn a_path_is_shown_without_what_misleads() {
+    let shell = Shell::new();
+    let out = "a\u{1b}[31m\u{202e}b";
+    let answer = shell.call(&[
+        "enrich",
+        sample_path(),
+        "--agents",
+        "plan-inventory",
+        "--out",
+        out,
+    ]);
+    assert_eq!(answer.exit, 0, "{answer}");
+    assert!(answer.out.contains("a [31m b"), "{answer}");
+    assert!(!answer.out.contains(['\u{1b}', '\u{202e}']), "{answer}");
+    let refused = shell.call(&["enrich", "no\u{1b}where"]);
+    assert_eq!(refused.exit, 2, "{refused}");
+    refused.is_one_sentence(&["no where does not exist"]);
+}
