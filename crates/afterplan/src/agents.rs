@@ -1,11 +1,18 @@
 //! `afterplan agents`: the definitions that this program knows, and checking one's own.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
 use engine::registry::{Registry, parse};
 use serde_json::json;
 
 use crate::arguments::AgentsVerb;
 use crate::failure::{COMPLETE, Failure, REFUSED};
 use crate::screen::{complain, say, shown, table};
+
+/// In bytes.
+const DEFINITION_LIMIT: u64 = 1_000_000;
 
 /// Performs the verb.
 pub fn perform(verb: AgentsVerb) -> Result<u8, Failure> {
@@ -56,12 +63,25 @@ fn list(registry: &Registry, json: bool) {
     say(&table(&rows));
 }
 
+/// The text of a definition file, of at most 1 MB: more is something else, and may have no end.
+fn definition_text(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = File::open(file)?;
+    file.take(DEFINITION_LIMIT + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > DEFINITION_LIMIT {
+        return Err(io::Error::other(
+            "it has more than 1 MB, and no definition has",
+        ));
+    }
+    Ok(text)
+}
+
 /// Says of each file whether it is valid, and everything that is wrong with it.
-fn validate(files: &[std::path::PathBuf]) -> u8 {
+fn validate(files: &[PathBuf]) -> u8 {
     let mut exit = COMPLETE;
     for file in files {
         let name = shown(file);
-        let valid = std::fs::read_to_string(file)
+        let valid = definition_text(file)
             .map_err(|error| format!("{name} cannot be read: {error}"))
             .and_then(|text| parse(&name, &text).map_err(|error| error.to_string()));
         match valid {

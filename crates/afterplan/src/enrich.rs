@@ -35,7 +35,7 @@ pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8
     } = read(&request.path)?;
     refuse_what_is_no_plan(&request.path, &planexe::completeness::completeness(&plan))?;
     // Refused before anything is done, not after all the work.
-    let out = choices::out(request.out.as_deref(), &named.name);
+    let out = choices::out(request.out.as_deref(), &named.name)?;
     clash::refuse_overlap(&out, &request.path)?;
     let plan = Arc::new(LoadedPlan::of(plan).map_err(Failure::failed)?);
     clash::refuse_another_plan(&out, &named.name, &plan)?;

@@ -7,6 +7,7 @@ pub mod folder;
 pub mod git;
 pub mod place;
 
+use std::io;
 use std::path::PathBuf;
 
 use domain::values::ids::OrchestrationId;
@@ -32,6 +33,26 @@ pub fn write(
         Form::Folder => folder::write(place.aside(), &named.files, &made),
         Form::Repository => git::write(&place, &named.files, &made, &outcome),
     }
-    .map_err(|error| Failure::failed(format!("the enriched plan cannot be written to {}: {error}; free some room or give another --out", shown(place.target()))))?;
+    .map_err(|error| unwritten(&place, &error))?;
     place.reveal()
+}
+
+/// What went wrong, with the way out.
+fn unwritten(place: &Place, error: &io::Error) -> Failure {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    let (what, way_out) = if !place.aside().exists() {
+        let gone = format!(
+            "somebody removed {}, where it was made",
+            shown(place.aside())
+        );
+        (gone, "call again")
+    } else if [StorageFull, QuotaExceeded].contains(&error.kind()) {
+        (error.to_string(), "free some room or give another --out")
+    } else {
+        (error.to_string(), "give another --out")
+    };
+    Failure::failed(format!(
+        "the enriched plan cannot be written to {}: {what}; {way_out}",
+        shown(place.target())
+    ))
 }

@@ -36,6 +36,14 @@ pub fn refuse_uncommitted(target: &Path) -> Result<(), Failure> {
     if !target.join(".git").is_dir() {
         return Ok(());
     }
+    let lock = target.join(".git/index.lock");
+    if lock.exists() {
+        return Err(Failure::refused(format!(
+            "{} cannot be gone on in: another git is at work there, or was killed; wait for it, or remove {}",
+            shown(target),
+            shown(&lock)
+        )));
+    }
     let status = ["status", "--porcelain", "--ignored"];
     let lines = git(target, &[], &status).map_err(|error| {
         Failure::refused(format!("{} cannot be gone on in: {error}", shown(target)))

@@ -134,6 +134,21 @@ fn looking_makes_no_database() {
     assert_eq!(fs::read_dir(shell.folder()).unwrap().count(), 0);
 }
 
+/// As many scripts leave it: the default counts.
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let shell = Shell::new();
+    let mut list = shell.command(&["orchestrations", "list"]);
+    let output = list.env("AFTERPLAN_DATABASE", "").output().unwrap();
+    let answer = Answer::of(output);
+    assert_eq!(answer.exit, 0, "{answer}");
+    shell.fails(
+        2,
+        &["orchestrations", "list", "--database", ""],
+        &["database"],
+    );
+}
+
 /// A disk that is full: of the database, or of the output.
 #[test]
 fn a_full_disk_leaves_nothing_half_written() {

@@ -187,6 +187,20 @@ fn an_output_that_cannot_be_is_refused_before_the_work() {
     );
 }
 
+#[test]
+fn an_output_that_is_unclear_is_refused() {
+    let shell = Shell::new();
+    for (out, part) in [
+        ("x.zip/", "leave out the slash"),
+        (".zip", "no name before its .zip"),
+        ("deep/.ZIP", "no name before its .zip"),
+        ("-", "is not standard output"),
+    ] {
+        shell.fails(2, &["enrich", sample_path(), "--out", out], &[part]);
+    }
+    assert_eq!(shell.names(), [""; 0]);
+}
+
 /// Else the next call would read the output as part of the plan, or the plan would be replaced by what was made from it.
 #[test]
 fn an_output_within_the_plan_or_around_it_is_refused() {

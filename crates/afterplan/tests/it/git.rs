@@ -101,6 +101,15 @@ fn a_second_enrichment_goes_on_in_the_same_repository() {
     assert_eq!(shell.names(), ["plan"]);
 }
 
+#[test]
+fn a_lock_that_was_left_behind_is_named() {
+    let shell = Shell::new();
+    let arguments = ["enrich", sample_path(), "--git", "--out", "plan"];
+    assert_eq!(shell.call(&arguments).exit, 0);
+    std::fs::write(shell.at("plan/.git/index.lock"), "").unwrap();
+    shell.fails(2, &arguments, &["remove plan/.git/index.lock"]);
+}
+
 /// Called from a git hook, say: what the environment says to git is about another repository.
 #[test]
 fn the_environment_of_git_changes_nothing() {

@@ -93,6 +93,7 @@ fn agents_are_listed_shown_and_checked() {
         "typo.toml",
         "gate.toml",
         "nowhere.toml",
+        "/dev/zero",
         &good,
     ]);
     assert_eq!(answer.exit, 2, "{answer}");
@@ -102,6 +103,7 @@ fn agents_are_listed_shown_and_checked() {
         "gate.toml",
         "runCondition",
         "nowhere.toml cannot be read",
+        "/dev/zero cannot be read: it has more than 1 MB",
     ] {
         assert!(answer.err.contains(said), "{said} is not in {answer}");
     }
