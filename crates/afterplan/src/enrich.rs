@@ -150,7 +150,7 @@ async fn follow(
             plain(&excluded.reason)
         ));
     }
-    let progress = Progress::of(&state);
+    let progress = Progress::of(id, &state);
     if !continued {
         log.iter()
             .for_each(|recorded| progress.show(&state, recorded));

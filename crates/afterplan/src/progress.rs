@@ -5,8 +5,9 @@ mod tree;
 
 use std::io::IsTerminal;
 
-use domain::orchestration::event::Recorded;
+use domain::orchestration::event::{Event, Recorded};
 use domain::orchestration::state::Orchestration;
+use domain::values::ids::OrchestrationId;
 
 use crate::progress::tree::Tree;
 use crate::screen::{note, plain};
@@ -15,15 +16,15 @@ use crate::screen::{note, plain};
 pub enum Progress {
     /// A line a step, redrawn in place.
     Tree(Tree),
-    /// A line an event.
-    Lines,
+    /// A line an event of this orchestration.
+    Lines(OrchestrationId),
 }
 
 impl Progress {
-    /// For the steps of `state`.
-    pub fn of(state: &Orchestration) -> Self {
+    /// For the steps of `state`, which is that of `id`.
+    pub fn of(id: OrchestrationId, state: &Orchestration) -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self::Lines;
+            return Self::Lines(id);
         }
         Self::Tree(Tree::of(state))
     }
@@ -32,7 +33,16 @@ impl Progress {
     pub fn show(&self, state: &Orchestration, recorded: &Recorded) {
         match self {
             Self::Tree(tree) => tree.draw(state, recorded.at),
-            Self::Lines => note(&plain(&describe::event(&recorded.event))),
+            Self::Lines(id) => {
+                let line = plain(&describe::event(&recorded.event));
+                // The id, by which another shell can steer it, is needed before anything goes wrong.
+                note(&match recorded.event {
+                    Event::OrchestrationCreated(_) => {
+                        line.replacen("created", &format!("created orchestration {id}"), 1)
+                    }
+                    _ => line,
+                });
+            }
         }
     }
 
@@ -40,7 +50,7 @@ impl Progress {
     pub fn say(&self, line: &str) {
         match self {
             Self::Tree(tree) => tree.say(line),
-            Self::Lines => note(line),
+            Self::Lines(_) => note(line),
         }
     }
 

@@ -32,7 +32,14 @@ fn a_directory_becomes_an_enriched_directory_beside_nothing_else() {
 #[test]
 fn the_outcome_as_json_says_what_scripts_want_to_know() {
     let shell = Shell::new();
-    let outcome = shell.json(&["enrich", sample_path(), "--json", "--out", "enriched"]);
+    let answer = shell.call(&["enrich", sample_path(), "--json", "--out", "enriched"]);
+    assert_eq!(answer.exit, 0, "{answer}");
+    let outcome: Value = serde_json::from_str(&answer.out).unwrap();
+    let created = format!(
+        "created orchestration {} with 6 steps for harbour-ferry-solveig",
+        outcome["orchestration"].as_str().unwrap()
+    );
+    assert_eq!(answer.err.lines().next(), Some(created.as_str()));
     assert_eq!(outcome["status"], "complete");
     assert_eq!(outcome["plan"], "harbour-ferry-solveig");
     assert_eq!(outcome["artifactVersion"], 7);
