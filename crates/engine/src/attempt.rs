@@ -30,8 +30,12 @@ use crate::transition::transition;
 /// [`REPORT_PAUSES`] times as long.
 const REPORT_PAUSE: Millis = Millis(1_000);
 
-/// After so many tries whoever waits for an end is told; a restart of a database server takes less.
+/// The longest pause, in such pauses.
 const REPORT_PAUSES: u64 = 10;
+
+/// After so many tries whoever waits for an end is told. The store has waited each time already, longer than a server's
+/// restart takes.
+const TOLD_AFTER: u64 = 2;
 
 /// A claimed step, ready to be performed.
 pub struct Started {
@@ -281,7 +285,7 @@ async fn hand_in(engine: &Engine, lane: &Lane, mut command: Command, mut blobs: 
         }
         warn!(orchestration.id = %lane.id, "A report could not be stored, trying again: {error}");
         if let TransitionError::Store(error) = error
-            && (tries >= REPORT_PAUSES || !may_pass(&error))
+            && (tries >= TOLD_AFTER || !may_pass(&error))
         {
             engine.set_trouble(error);
         }
