@@ -33,7 +33,7 @@ pub enum Presence {
     },
     /// It was expected and is not there.
     Missing,
-    /// It is there, with nothing or only white space in it.
+    /// It is there, with nothing, white space or a byte order mark in it.
     Empty,
     /// It ends too early.
     Truncated {
@@ -58,7 +58,7 @@ pub struct Completeness {
     pub listed: bool,
     /// How many were expected.
     pub expected: usize,
-    /// How many of these are there, neither empty nor truncated.
+    /// How many of these are there: not empty, truncated or unreadable.
     pub present: usize,
     /// Artifacts that are there but are not what their name says (no UTF-8, no JSON).
     pub unreadable: Vec<Skipped>,
@@ -71,7 +71,8 @@ pub struct Completeness {
 /// A report that PlanExe drew is half a megabyte; a ping's is a page.
 const REPORT_BYTES_MIN: usize = 10_000;
 
-/// Looks at every artifact once. Complete means: the core is there, and PlanExe's marker or a whole report.
+/// Looks at every artifact once. Complete means: the core is there and can be read, so are most
+/// of the expected artifacts, and there is PlanExe's marker or a whole report.
 pub fn completeness(plan: &Plan) -> Completeness {
     let listed_names = listed(plan);
     let is_listed = listed_names.is_some();
@@ -93,9 +94,19 @@ pub fn completeness(plan: &Plan) -> Completeness {
             artifacts.insert(name.clone(), Presence::Missing);
         }
     }
+    let unread: BTreeSet<&str> = unreadable
+        .iter()
+        .map(|note| note.artifact.as_str())
+        .collect();
+    let is_whole = |name: &str| {
+        matches!(artifacts.get(name), Some(Presence::Present { .. })) && !unread.contains(name)
+    };
     let is_there = |name: &str| {
-        matches!(artifacts.get(name), Some(Presence::Present { .. }))
-            || !plan.series(name).is_empty()
+        let chunks = plan.series(name).into_iter();
+        is_whole(name)
+            || chunks
+                .map(|(chunk, _)| format!("{name}#{chunk}"))
+                .any(|key| is_whole(&key))
     };
     let marker = plan.text(known::MARKER).ok().map(str::to_lowercase);
     let is_ping = marker.as_deref().is_some_and(|text| text.contains("ping"));
@@ -108,6 +119,7 @@ pub fn completeness(plan: &Plan) -> Completeness {
         .filter(|name| !is_there(name))
         .collect();
     let finished = marker.is_some() && !is_ping;
+    let present = expected_names.iter().filter(|name| is_there(name)).count();
     let (kind, reasons) = judge(
         plan,
         &Signs {
@@ -115,9 +127,10 @@ pub fn completeness(plan: &Plan) -> Completeness {
             finished,
             report,
             lacking: &lacking,
+            present,
+            expected: expected_names.len(),
         },
     );
-    let present = expected_names.iter().filter(|name| is_there(name)).count();
     Completeness {
         kind,
         reasons,
@@ -138,6 +151,8 @@ struct Signs<'a> {
     finished: bool,
     report: bool,
     lacking: &'a [&'a str],
+    present: usize,
+    expected: usize,
 }
 
 fn judge(plan: &Plan, signs: &Signs<'_>) -> (Kind, Vec<String>) {
@@ -146,6 +161,8 @@ fn judge(plan: &Plan, signs: &Signs<'_>) -> (Kind, Vec<String>) {
         finished,
         report,
         lacking,
+        present,
+        expected,
     } = *signs;
     let has_work = known::CORE
         .iter()
@@ -172,8 +189,14 @@ fn judge(plan: &Plan, signs: &Signs<'_>) -> (Kind, Vec<String>) {
     let mut reasons = Vec::new();
     if !lacking.is_empty() {
         reasons.push(format!(
-            "of the core these are missing, empty or cut off: {}",
+            "of the core these are missing, empty, cut off or unreadable: {}",
             lacking.join(", ")
+        ));
+    }
+    let most_are_there = present * 2 >= expected;
+    if !most_are_there {
+        reasons.push(format!(
+            "of {expected} expected artifacts only {present} are there and whole"
         ));
     }
     match (finished, report) {
@@ -183,7 +206,7 @@ fn judge(plan: &Plan, signs: &Signs<'_>) -> (Kind, Vec<String>) {
             reasons.push("there is neither PlanExe's marker nor a whole report".to_owned())
         }
     }
-    let kind = if lacking.is_empty() && (finished || report) {
+    let kind = if lacking.is_empty() && most_are_there && (finished || report) {
         Kind::Complete
     } else {
         Kind::Partial
@@ -207,7 +230,10 @@ fn look(name: &str, artifact: &Artifact) -> (Presence, Option<Skipped>) {
     let present = Presence::Present {
         size: artifact.bytes.len() as u64,
     };
-    if artifact.bytes.trim_ascii().is_empty() {
+    let is_blank = |bytes: &[u8]| bytes.trim_ascii().is_empty();
+    let marks: [&[u8]; 3] = [b"\xEF\xBB\xBF", b"\xFF\xFE", b"\xFE\xFF"];
+    let is_mark = |mark: &&[u8]| artifact.bytes.strip_prefix(*mark).is_some_and(is_blank);
+    if is_blank(&artifact.bytes) || marks.iter().any(is_mark) {
         return (Presence::Empty, None);
     }
     let base = name.split(['#', '~']).next().unwrap_or(name);

@@ -73,10 +73,12 @@ pub enum UnreadableReason {
 }
 
 impl Plan {
-    /// Makes a plan of files. Later files with a name that is taken are kept beside it and named in `collisions`.
+    /// Makes a plan of files. Of files that want one name the first that holds anything has it, the others are kept beside it and
+    /// named in `collisions`.
     pub fn from_named_bytes(files: impl IntoIterator<Item = (String, Arc<[u8]>)>) -> Plan {
         let (paths, contents): (Vec<String>, Vec<Arc<[u8]>>) = files.into_iter().unzip();
-        let (keys, collisions) = naming::keys(&paths);
+        let (mut keys, mut collisions) = naming::keys(&paths);
+        prefer_filled(&mut keys, &mut collisions, &contents);
         let artifacts = keys
             .into_iter()
             .zip(paths.into_iter().zip(contents))
@@ -174,4 +176,31 @@ impl Plan {
             .value
             .map(|prompt| prompt.text)
     }
+}
+
+/// Gives a name to the file that holds something, where the one that has it holds nothing.
+fn prefer_filled(keys: &mut [String], collisions: &mut [Collision], contents: &[Arc<[u8]>]) {
+    for collision in collisions {
+        let place = |wanted: &str| keys.iter().position(|key| key == wanted);
+        let (Some(kept), Some(other)) = (place(&collision.name), place(&collision.other)) else {
+            continue;
+        };
+        if holds_nothing(&contents[kept]) && !holds_nothing(&contents[other]) {
+            keys.swap(kept, other);
+            std::mem::swap(&mut collision.kept, &mut collision.path);
+        }
+    }
+}
+
+/// Whether there is nothing in a file but white space, or an empty list or object.
+fn holds_nothing(bytes: &[u8]) -> bool {
+    let Ok(text) = read::text(bytes) else {
+        return false;
+    };
+    let mut marks = text.chars().filter(|char| !char.is_whitespace());
+    let start = (marks.next(), marks.next(), marks.next());
+    matches!(
+        start,
+        (None, ..) | (Some('['), Some(']'), None) | (Some('{'), Some('}'), None)
+    )
 }

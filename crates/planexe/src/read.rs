@@ -27,9 +27,35 @@ pub(crate) fn check_json(text: &str) -> Result<(), UnreadableReason> {
     if text.trim().is_empty() {
         return Err(UnreadableReason::Empty);
     }
-    serde_json::from_str::<serde::de::IgnoredAny>(text)
-        .map(drop)
-        .map_err(|error| json_reason(&error))
+    serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| json_reason(&error))?;
+    // Passing over values has no limit of depth, reading them has: what is that deep is put to the reader itself.
+    if nesting(text) < NESTING_PLAIN {
+        return Ok(());
+    }
+    json(text).map(drop)
+}
+
+/// Lists and objects within each other that any reader takes.
+const NESTING_PLAIN: usize = 100;
+
+/// How deep lists and objects of well-formed JSON stand within each other.
+fn nesting(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 fn json_reason(error: &serde_json::Error) -> UnreadableReason {

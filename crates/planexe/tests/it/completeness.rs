@@ -201,3 +201,36 @@ fn a_stop_that_was_asked_for_is_told() {
         .stop_requested
     );
 }
+
+#[test]
+fn what_cannot_be_read_is_not_there_and_most_of_a_list_must_be() {
+    let report = report();
+    let deep = "[".repeat(300) + &"]".repeat(300);
+    let mut files = core();
+    for (name, content) in &mut files {
+        if name.ends_with(".json") {
+            *content = &deep;
+        }
+    }
+    files.push(("030-report.html", &report));
+    let found = of(&files);
+    assert_eq!((found.kind, found.present), (Kind::Partial, 2));
+    let mut files = core();
+    files.push(("030-report.html", &report));
+    files.push((
+        "expected_filenames1.json",
+        r#"["plan.txt", "x.md", "y.md"]"#,
+    ));
+    let found = of(&files);
+    assert_eq!((found.kind, found.present), (Kind::Partial, 1));
+}
+
+#[test]
+fn a_byte_order_mark_alone_is_empty() {
+    let found = of(&[("swot_analysis.md", "\u{feff}"), ("plan.txt", "\u{feff}x")]);
+    assert_eq!(found.artifacts["swot_analysis.md"], Presence::Empty);
+    assert!(matches!(
+        found.artifacts["plan.txt"],
+        Presence::Present { .. }
+    ));
+}

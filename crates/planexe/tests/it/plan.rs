@@ -129,3 +129,13 @@ fn the_prompt_is_what_stands_in_the_frame() {
         Some("")
     );
 }
+
+#[test]
+fn of_two_files_of_one_name_the_one_that_holds_something_is_read() {
+    let full = ("022-2-task_durations.json", r#"[{"task_id": "a"}]"#);
+    let found = plan(&[("task_durations.json", "[ ]\n"), full]);
+    assert_eq!(found.artifacts["task_durations.json"].path, full.0);
+    assert_eq!(found.collisions[0].kept, full.0);
+    assert_eq!(found.collisions[0].path, "task_durations.json");
+    assert!(found.has("task_durations.json~2"), "nothing is lost");
+}
