@@ -364,3 +364,17 @@ fn a_lone_date_is_nothing_but_a_date() {
     );
     assert_eq!(dates::slashed("13/13/2026"), None);
 }
+
+#[test]
+fn what_is_in_doubt_is_no_deadline() {
+    for text in [
+        "Completed within -3 months.",
+        "Completed within 18 to 6 months.",
+        "Completed in 1e3 days.",
+        "Completed in 0.1 days.",
+        "5 years after the company was founded in 1998.",
+    ] {
+        bound(text, "none");
+    }
+    bound("Completed by 1998.", "by 1998 => 1998-01-01..1998-12-31");
+}

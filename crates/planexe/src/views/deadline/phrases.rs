@@ -2,6 +2,8 @@
 //!
 //! A mention counts as a deadline only where its neighbours leave no doubt: precision before recall.
 
+use std::ops::Range;
+
 use jiff::civil::Date;
 
 use super::words::{Cursor, Kind, Token, tokens};
@@ -149,7 +151,10 @@ pub(super) fn find(text: &str, place: Place, start: Option<Date>) -> Vec<Found> 
     while at < tokens.len() {
         match statement(&tokens, at, place, start) {
             Some((end, when)) => {
-                let (first, strength) = weigh(&tokens, at, end, when, place);
+                let (first, mut strength) = weigh(&tokens, at, end, when, place);
+                if is_history(&tokens, first..at, when, start) {
+                    strength = Strength::Mention;
+                }
                 let phrase = text[tokens[first].start..tokens[end - 1].end].to_owned();
                 found.push(Found {
                     quote: quote(text, tokens[at].start),
@@ -268,6 +273,14 @@ fn weigh(tokens: &[Token], at: usize, end: usize, when: When, place: Place) -> (
             Strength::Mention
         },
     )
+}
+
+/// A year or month before the start that no word makes a deadline: `founded in 1998`.
+fn is_history(tokens: &[Token], mut lead: Range<usize>, when: When, start: Option<Date>) -> bool {
+    const DUE: [&str; 7] = ["by", "until", "till", "before", "than", "within", "through"];
+    let is_past = matches!((when, start), (When::Dates { low, high }, Some(start)) if low < high && high < start);
+    let says_due = clause_says(tokens, lead.start, &["deadline", "due"]);
+    is_past && !says_due && !lead.any(|index| is_one(tokens, index, &DUE))
 }
 
 fn word(tokens: &[Token], index: usize) -> Option<&str> {

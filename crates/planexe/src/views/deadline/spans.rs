@@ -8,6 +8,9 @@ pub(super) type Days = (f64, f64);
 /// A span longer than this is no plan's.
 const DAYS_MAX: f64 = 200_000.0;
 
+/// A span shorter than half a day is no deadline of a plan, and would be told as none.
+const DAYS_MIN: f64 = 0.5;
+
 /// Days of one unit. A month is a twelfth of 365.25 days.
 fn unit(word: &str) -> Option<f64> {
     Some(match word {
@@ -26,16 +29,42 @@ fn unit(word: &str) -> Option<f64> {
 
 /// The span that comes next.
 pub(super) fn span(cursor: &mut Cursor<'_>) -> Option<Days> {
+    if doubtful(cursor) {
+        return None;
+    }
     let readers = [measured, numbered];
     readers.into_iter().find_map(|reader| {
         let mut ahead = *cursor;
         let (low, high) = reader(&mut ahead)?;
-        if high > DAYS_MAX || low > high || high <= 0.0 {
+        if high > DAYS_MAX || low > high || high < DAYS_MIN {
             return None;
         }
         *cursor = ahead;
         Some((low, high))
     })
+}
+
+/// Whether what stands just before leaves it open what the next number means: `-3 months`, `18 to 6 months`, `1e3 days`.
+fn doubtful(cursor: &Cursor<'_>) -> bool {
+    let token = |steps: usize| cursor.tokens.get(cursor.at.checked_sub(steps)?);
+    let (Some(next), Some(before)) = (token(0), token(1)) else {
+        return false;
+    };
+    let is_glued = before.end == next.start;
+    let is_number = matches!(next.kind, Kind::Number(..));
+    let behind_number = |steps| matches!(token(steps).map(|t| &t.kind), Some(Kind::Number(..)));
+    match &before.kind {
+        Kind::Word(word) if matches!(word.as_str(), "to" | "or" | "and") => {
+            let is_range = word != "and" || cursor.back(3) == Some("between");
+            is_number && is_range && behind_number(2)
+        }
+        Kind::Word(_) => is_number && is_glued,
+        Kind::Sign('-') => {
+            let is_minus = is_glued && token(2).is_none_or(|token| token.end < before.start);
+            is_number && (is_minus || behind_number(2))
+        }
+        Kind::Sign(_) | Kind::Number(..) => false,
+    }
 }
 
 /// A number or two with a unit behind: `18-20 months`, `6 months to 2 years`, `2 years and 6 months`.
