@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::{
-    critical_path, plan_inventory, plan_lint, readiness_score, risk_exposure, schedule_monte_carlo,
+    critical_path, listed, plan_inventory, plan_lint, readiness_score, risk_exposure,
+    schedule_monte_carlo,
 };
 
 /// One deterministic agent.
@@ -102,7 +103,8 @@ static ANALYSES: [Analysis; 6] = [
 const ERRORS_TOLD: usize = 5;
 
 fn checked(id: &str, output: Result<Value, AnalysisError>) -> Result<Value, AnalysisError> {
-    let output = output?;
+    let mut output = output?;
+    listed::bound(id, &mut output);
     let told =
         |error: jsonschema::ValidationError<'_>| format!("{}: {error}", error.instance_path());
     let errors: Vec<String> = match validators().get(id) {

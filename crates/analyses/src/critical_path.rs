@@ -14,6 +14,7 @@ use crate::calendar::{finish_date, start_date};
 use crate::catalog::{AnalysisError, Input};
 use crate::cpm::{Schedule, critical_chains, lanes, most_at_once, schedule};
 use crate::finding::{Finding, Severity, counted};
+use crate::listed::{self, shortage};
 use crate::number::{days, plain, share};
 
 /// Its agent id.
@@ -21,6 +22,18 @@ pub const ID: &str = "critical-path";
 
 /// Chains listed; more are only counted.
 const CHAINS_LISTED: usize = 10;
+
+/// Activities, links and dropped dependencies listed, at most; a plan of more is reckoned whole.
+const LISTED: usize = 5_000;
+
+/// Neighbours listed of one activity when there are more than [`LISTED`] links.
+const NEIGHBOURS_LISTED: usize = 20;
+
+/// Ids of one chain or cycle, and cycles, listed, at most.
+const IDS_LISTED: usize = 1_000;
+
+/// Names in one sentence, at most.
+const NAMES_TOLD: usize = 20;
 
 /// What a plan says about its schedule, read once for all who reckon with it.
 pub struct Basis {
@@ -55,7 +68,7 @@ impl Basis {
         let made = project(&tasks.value.tasks, &estimates.value, &stated.value);
         let Some(project) = made else {
             if missing.is_empty() {
-                missing.push("task_durations.json".to_owned());
+                missing.push("a usable duration in task_durations.json".to_owned());
             }
             return Err(AnalysisError::MissingInput(missing));
         };
@@ -143,16 +156,15 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
     let (schedule, waterfall) = (basis.schedule(), basis.waterfall());
     let project = &basis.project;
     let id = |i: &usize| project.activities[*i].id.as_str();
-    let ids = |group: &[usize]| group.iter().map(id).collect::<Vec<_>>();
+    let ids = |group: &[usize]| group.iter().take(IDS_LISTED).map(id).collect::<Vec<_>>();
     let (chains, total) = critical_chains(&project.network, &schedule, CHAINS_LISTED);
     let lane_of = lanes(&schedule);
     let lane_count = lane_of.iter().max().map_or(0, |last| last + 1);
-    let members = |lane: usize| {
-        (0..lane_of.len())
-            .filter(|&i| lane_of[i] == lane)
-            .map(|i| id(&i))
-            .collect::<Vec<_>>()
-    };
+    let mut members: Vec<Vec<&str>> = vec![Vec::new(); lane_count];
+    for (i, &lane) in lane_of.iter().enumerate().take(LISTED) {
+        members[lane].push(id(&i));
+    }
+    members.truncate(LISTED);
     let whole = waterfall.last().copied().unwrap_or(0.0);
     let findings = findings(&basis);
     let finish =
@@ -160,11 +172,13 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
     let links: Vec<Value> = project
         .links
         .iter()
+        .take(LISTED)
         .map(|link| json!({ "from": id(&link.from), "to": id(&link.to), "backward": link.from > link.to, "pointer": link.pointer }))
         .collect();
     let dropped: Vec<Value> = project
         .dropped
         .iter()
+        .take(LISTED)
         .map(|d| {
             json!({
                 "dependent": d.stated.dependent, "dependsOn": d.stated.depends_on, "reason": d.reason,
@@ -172,7 +186,7 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
             })
         })
         .collect();
-    let activities: Vec<Value> = (0..project.activities.len())
+    let activities: Vec<Value> = (0..project.activities.len().min(LISTED))
         .map(|i| activity(&basis, &schedule, &waterfall, lane_of[i], i))
         .collect();
     Ok(json!({
@@ -182,21 +196,39 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
         "network": finish(schedule.finish),
         "waterfall": finish(whole),
         "activities": activities,
-        "phases": project.phases.iter().map(|p| phase(p, &basis, &schedule, &waterfall)).collect::<Vec<_>>(),
+        "phases": project.phases.iter().take(LISTED).map(|p| phase(p, &basis, &schedule, &waterfall)).collect::<Vec<_>>(),
         "criticalChains": chains.iter().map(|chain| ids(chain)).collect::<Vec<_>>(),
         "criticalChainsTotal": total,
         "lanes": {
             "count": lane_count,
             "maxConcurrent": most_at_once(&schedule),
-            "members": (0..lane_count).map(members).collect::<Vec<_>>(),
+            "members": members,
         },
         "links": links,
         "dropped": dropped,
-        "cycles": project.cycles.iter().map(|cycle| ids(cycle)).collect::<Vec<_>>(),
+        "cycles": project.cycles.iter().take(IDS_LISTED).map(|cycle| ids(cycle)).collect::<Vec<_>>(),
         "coverage": coverage(project),
         "findings": findings,
-        "skipped": basis.skipped,
+        "skipped": skipped(&basis),
     }))
+}
+
+/// What could not be used, and what is not listed.
+fn skipped(basis: &Basis) -> Vec<Skipped> {
+    let (project, mut all) = (&basis.project, basis.skipped.clone());
+    let (times, links, first) = (&basis.durations, &basis.dependencies, "the first");
+    let lists = [
+        (times, "activities", project.activities.len()),
+        (times, "phases", project.phases.len()),
+        (links, "links", project.links.len()),
+        (links, "unused dependencies", project.dropped.len()),
+    ];
+    all.extend(
+        lists
+            .into_iter()
+            .filter_map(|(artifact, what, count)| shortage(artifact, what, first, count, LISTED)),
+    );
+    all
 }
 
 fn activity(
@@ -216,9 +248,15 @@ fn activity(
         source,
         ..
     } = &project.activities[at];
+    let most = if project.links.len() > LISTED {
+        NEIGHBOURS_LISTED
+    } else {
+        LISTED
+    };
     let ids = |group: &[usize]| {
         group
             .iter()
+            .take(most)
             .map(|&i| project.activities[i].id.as_str())
             .collect::<Vec<_>>()
     };
@@ -298,7 +336,7 @@ fn findings(basis: &Basis) -> Vec<Finding> {
             let names: Vec<&str> = cycle.iter().map(name).collect();
             let message = format!(
                 "These wait for each other, so none of them could start: {}.",
-                names.join("; ")
+                listed::names(&names, NAMES_TOLD)
             );
             Finding::new(
                 "dependency-cycle",
@@ -318,7 +356,7 @@ fn findings(basis: &Basis) -> Vec<Finding> {
     if !missing.is_empty() {
         let message = format!(
             "Without a duration, and so reckoned as 0 days: {}.",
-            missing.join("; ")
+            listed::names(&missing, NAMES_TOLD)
         );
         let finding = Finding::new(
             "duration-missing",

@@ -13,6 +13,7 @@ pub mod finding;
 pub mod generator;
 pub mod lexer;
 pub mod lint;
+pub mod listed;
 pub mod network;
 pub mod number;
 pub mod pert;

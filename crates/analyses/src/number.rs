@@ -2,10 +2,17 @@
 
 use serde_json::Value;
 
+/// From here on a figure has no decimals to round, and its hundredfold may be no number any more.
+const EXACT: f64 = 1e15;
+
 /// A figure rounded half away from zero to `places` decimals, as JSON; `null` when it is not finite.
 pub fn rounded(value: f64, places: u32) -> Value {
     let scale = libm::pow(10.0, f64::from(places));
-    let result = libm::round(value * scale) / scale;
+    let result = if value.abs() < EXACT {
+        libm::round(value * scale) / scale
+    } else {
+        value
+    };
     // Minus zero would print as `-0.0`.
     serde_json::Number::from_f64(result + 0.0).map_or(Value::Null, Value::Number)
 }
@@ -22,15 +29,16 @@ pub fn share(value: f64) -> Value {
 
 /// A figure in a sentence: whole days without a point, others with one or two places.
 pub fn plain(value: f64) -> String {
+    if value.abs() >= EXACT {
+        return format!("{value:e}");
+    }
     let text = format!("{:.2}", libm::round(value * 100.0) / 100.0 + 0.0);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A chance in a sentence, in whole per cent, never claiming 0 % or 100 % for what is merely near.
+/// A chance in a sentence, in whole per cent. Trials never show that something is certain or cannot be.
 pub fn per_cent(chance: f64) -> String {
     match chance {
-        c if c <= 0.0 => "0 %".to_owned(),
-        c if c >= 1.0 => "100 %".to_owned(),
         c if c < 0.01 => "under 1 %".to_owned(),
         c if c > 0.99 => "over 99 %".to_owned(),
         c => format!("{} %", plain(libm::round(c * 100.0))),
@@ -61,12 +69,14 @@ mod tests {
         );
         assert_eq!(
             (
-                per_cent(0.004).as_str(),
+                per_cent(0.0).as_str(),
                 per_cent(0.996).as_str(),
                 per_cent(1.0).as_str()
             ),
-            ("under 1 %", "over 99 %", "100 %")
+            ("under 1 %", "over 99 %", "over 99 %")
         );
         assert_eq!(per_cent(0.415), "42 %");
+        assert_eq!(plain(1e308), "1e308");
+        assert_eq!(days(1e308), 1e308);
     }
 }

@@ -1,6 +1,7 @@
 //! `plan-inventory`: what is there, and what only looks as if it were.
 
 use planexe::completeness::{Completeness, Kind, Presence, completeness};
+use planexe::naming::Collision;
 use planexe::plan::{Artifact, Plan};
 use planexe::summary::plan_summary;
 use planexe::view::{Skipped, View};
@@ -56,6 +57,7 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
     findings.extend(few_criticisms(plan, &contents));
     findings.extend(silent_critics(plan));
     findings.extend(placeholders(plan));
+    findings.extend(collisions(plan));
     sort(&mut findings);
     Ok(json!({
         "summary": summary(&map, &findings),
@@ -71,8 +73,9 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
 
 fn artifact(plan: &Plan, map: &Completeness, name: &str, presence: &Presence) -> Value {
     let file = plan.get(name);
+    let unread = map.unreadable.iter().find(|note| note.artifact == name);
     let (state, reason) = match presence {
-        Presence::Present { .. } => ("present", None),
+        Presence::Present { .. } => ("present", unread.map(|note| note.reason.as_str())),
         Presence::Missing => ("missing", None),
         Presence::Empty => ("empty", None),
         Presence::Truncated { reason } => ("truncated", Some(reason.as_str())),
@@ -296,6 +299,20 @@ fn missing_finding(missing: &[&str], map: &Completeness) -> Option<Finding> {
             .with("missing", missing.len())
             .with("expected", map.expected),
     )
+}
+
+/// Files that want one name: which of them is meant, nobody can know.
+fn collisions(plan: &Plan) -> Vec<Finding> {
+    let one = |collision: &Collision| {
+        let Collision {
+            name, kept, path, ..
+        } = collision;
+        let message = format!("Two files are both {name}: {kept} was read, {path} was not.");
+        Finding::new("name-collision", Severity::Warning, (name, ""), message)
+            .with("read", kept.as_str())
+            .with("passedOver", path.as_str())
+    };
+    plan.collisions.iter().map(one).collect()
 }
 
 /// One chunk an expert.

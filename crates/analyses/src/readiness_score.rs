@@ -18,6 +18,9 @@ pub const BANDS: [(&str, f64); 4] = [
     ("not-ready", 0.0),
 ];
 
+/// Below this confidence a score gets no word: too much of it was left out.
+const CONFIDENCE_MIN: f64 = 0.5;
+
 /// Gaps below this many points are not told.
 const GAP_MIN: f64 = 0.5;
 
@@ -42,7 +45,9 @@ pub fn perform(input: &Input<'_>) -> Value {
     let score = (of > 0.0).then(|| 100.0 * points / of);
     let lost = confidence_lost(&components);
     let confidence = (1.0 - lost.iter().map(|(_, lost)| lost).sum::<f64>()).max(0.0);
-    let band = score.map_or("unknown", band);
+    let band = score
+        .filter(|_| confidence >= CONFIDENCE_MIN)
+        .map_or("unknown", band);
     let mut gaps: Vec<(f64, Value)> = available().filter_map(gap).collect();
     gaps.sort_by(|a, b| b.0.total_cmp(&a.0));
     json!({
@@ -111,10 +116,13 @@ fn summary(score: Option<f64>, band: &str, confidence: f64, gaps: &[(f64, Value)
         return "There is too little to judge the plan's readiness by.".to_owned();
     };
     let mut text = format!(
-        "{} of 100, {}, with a confidence of {}.",
+        "{} of 100, {}, confidence {} %.",
         plain(libm::round(score)),
-        band.replace('-', " "),
-        plain(confidence),
+        match band {
+            "unknown" => "not enough to tell".to_owned(),
+            band => band.replace('-', " "),
+        },
+        plain(libm::round(confidence * 100.0)),
     );
     if let Some((lost, gap)) = gaps.first() {
         let message = gap["message"].as_str().unwrap_or_default();

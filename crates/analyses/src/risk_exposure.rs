@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::amounts::{Delay, Money, delays, money};
 use crate::catalog::{AnalysisError, Input};
 use crate::finding::{Finding, Severity, counted, shortened};
+use crate::listed::shortage;
 use crate::number::{days, plain};
 use crate::terms::{Index, Mention};
 
@@ -21,6 +22,15 @@ pub const ID: &str = "risk-exposure";
 
 /// Activities that one item is linked to, at most.
 const LINKS_MAX: usize = 3;
+
+/// Risks and failure modes listed, at most: the highest.
+const ITEMS_LISTED: usize = 500;
+
+/// Areas, assumptions and sums or delays of one item listed, at most.
+const PARTS_LISTED: usize = 200;
+
+/// Letters of a text repeated here, at most.
+const TEXT_MAX: usize = 4_000;
 
 /// The level of the work breakdown structure that items are linked to.
 const LINK_LEVEL: u32 = 2;
@@ -101,8 +111,6 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
     let index = Index::of(names, items.iter().map(|item| item.text.as_str()));
     for item in &mut items {
         item.delays = delays(&item.text);
-        item.money = money(&item.text);
-        item.mentions = index.mentions(&item.text, LINKS_MAX);
     }
     // Ids are made in document order, so that the stable sort keeps that order among equals.
     items.sort_by(|a, b| {
@@ -110,11 +118,19 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
             .unwrap_or(-1.0)
             .total_cmp(&a.score().unwrap_or(-1.0))
     });
+    for item in items.iter_mut().take(ITEMS_LISTED) {
+        item.money = money(&item.text);
+        item.mentions = index.mentions(&item.text, LINKS_MAX);
+    }
+    let listed = &items[..items.len().min(ITEMS_LISTED)];
     let mut skipped: Vec<Skipped> =
         [risks.skipped.as_slice(), &premortem.skipped, &tasks.skipped].concat();
     skipped.sort();
     skipped.dedup();
-    let told = items
+    let artifact = items.first().map_or("", |item| item.artifact);
+    let (what, which) = ("risks and failure modes", "the highest");
+    skipped.extend(shortage(artifact, what, which, items.len(), ITEMS_LISTED));
+    let told = listed
         .iter()
         .enumerate()
         .map(|(at, item)| told(item, at + 1, &tasks.value));
@@ -126,10 +142,10 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
         },
         "counts": counts(&items),
         "items": told.collect::<Vec<_>>(),
-        "matrix": matrix(&items),
+        "matrix": matrix(&items, listed.len()),
         "areas": areas(&items),
         "assumptions": assumptions(&premortem, &items),
-        "activities": by_activity(&items, &tasks.value),
+        "activities": by_activity(listed, &tasks.value),
         "statedDelay": stated_delay(&items),
         "findings": findings(&items),
         "skipped": skipped,
@@ -249,6 +265,15 @@ fn first_sentence(text: &str) -> &str {
     text.find(". ").map_or(text, |end| &text[..=end])
 }
 
+/// A text as it stands, or its beginning when it is endless.
+fn bounded(text: &str) -> String {
+    if text.chars().nth(TEXT_MAX).is_none() {
+        text.to_owned()
+    } else {
+        shortened(text, TEXT_MAX)
+    }
+}
+
 fn told(item: &Item<'_>, rank: usize, tasks: &[WbsTask]) -> Value {
     let label = |rating: Rating| match (rating.of, rating.value) {
         (3, 1) => "low".to_owned(),
@@ -269,14 +294,14 @@ fn told(item: &Item<'_>, rank: usize, tasks: &[WbsTask]) -> Value {
     let sum = |m: &Money| json!({ "low": days(m.low), "high": days(m.high), "currency": m.currency, "quote": m.quote });
     json!({
         "rank": rank, "id": item.id, "source": item.source, "title": item.title, "area": item.area,
-        "description": item.description,
+        "description": bounded(item.description),
         "likelihood": rating(item.likelihood), "impact": rating(item.impact),
         "score": item.score().map(days), "band": item.band(),
         "cell": cell.map(|(l, i)| json!({ "likelihood": l.cell(), "impact": i.cell() })),
-        "owner": item.owner, "action": item.action, "gaps": item.gaps,
+        "owner": item.owner, "action": item.action.as_deref().map(bounded), "gaps": item.gaps,
         "assumption": item.assumption.map(|a| json!({ "id": a.id, "statement": a.statement, "pointer": a.pointer })),
-        "delays": item.delays.iter().map(delay).collect::<Vec<_>>(),
-        "money": item.money.iter().map(sum).collect::<Vec<_>>(),
+        "delays": item.delays.iter().take(PARTS_LISTED).map(delay).collect::<Vec<_>>(),
+        "money": item.money.iter().take(PARTS_LISTED).map(sum).collect::<Vec<_>>(),
         "links": item.mentions.iter().map(link).collect::<Vec<_>>(),
         "artifact": item.artifact, "pointer": item.pointer,
     })
@@ -292,17 +317,19 @@ fn counts(items: &[Item<'_>]) -> Value {
     })
 }
 
-fn matrix(items: &[Item<'_>]) -> Value {
-    let mut cells: BTreeMap<(u32, u32), Vec<&str>> = BTreeMap::new();
-    for item in items {
+/// Counts all, and names the first `listed`.
+fn matrix(items: &[Item<'_>], listed: usize) -> Value {
+    let mut cells: BTreeMap<(u32, u32), (usize, Vec<&str>)> = BTreeMap::new();
+    for (at, item) in items.iter().enumerate() {
         if let Some((likelihood, impact)) = item.likelihood.zip(item.impact) {
-            cells
-                .entry((likelihood.cell(), impact.cell()))
-                .or_default()
-                .push(&item.id);
+            let cell = cells.entry((likelihood.cell(), impact.cell())).or_default();
+            cell.0 += 1;
+            if at < listed {
+                cell.1.push(&item.id);
+            }
         }
     }
-    let cell = |((likelihood, impact), ids): ((u32, u32), Vec<&str>)| json!({ "likelihood": likelihood, "impact": impact, "count": ids.len(), "ids": ids });
+    let cell = |((likelihood, impact), (count, ids)): ((u32, u32), (usize, Vec<&str>))| json!({ "likelihood": likelihood, "impact": impact, "count": count, "ids": ids });
     json!({ "size": 5, "cells": cells.into_iter().map(cell).collect::<Vec<_>>() })
 }
 
@@ -327,12 +354,16 @@ fn areas(items: &[Item<'_>]) -> Vec<Value> {
         groups.entry(item.area.to_owned()).or_default().push(item);
     }
     let area = |(area, items, score): (String, Vec<&Item<'_>>, f64)| json!({ "area": area, "count": items.len(), "score": days(score), "worst": items.first().map(|item| item.id.as_str()) });
-    by_score(groups).into_iter().map(area).collect()
+    by_score(groups)
+        .into_iter()
+        .take(PARTS_LISTED)
+        .map(area)
+        .collect()
 }
 
 fn assumptions(view: &View<Premortem>, items: &[Item<'_>]) -> Vec<Value> {
     let mut all: Vec<(f64, Value)> = Vec::new();
-    for assumption in &view.value.assumptions {
+    for assumption in view.value.assumptions.iter().take(PARTS_LISTED) {
         let from = |item: &&Item<'_>| {
             item.assumption
                 .is_some_and(|a| a.pointer == assumption.pointer)
@@ -342,7 +373,7 @@ fn assumptions(view: &View<Premortem>, items: &[Item<'_>]) -> Vec<Value> {
         let told = json!({
             "id": assumption.id, "statement": assumption.statement, "testNow": assumption.test_now,
             "falsifier": assumption.falsifier,
-            "failureModes": modes.iter().map(|item| item.id.as_str()).collect::<Vec<_>>(),
+            "failureModes": modes.iter().take(PARTS_LISTED).map(|item| item.id.as_str()).collect::<Vec<_>>(),
             "score": days(score), "artifact": view.source, "pointer": assumption.pointer,
         });
         all.push((score, told));

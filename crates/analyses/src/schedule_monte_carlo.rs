@@ -9,6 +9,7 @@ use crate::activities::{Activity, DurationSource};
 use crate::calendar::finish_date;
 use crate::catalog::{AnalysisError, Input};
 use crate::critical_path::Basis;
+use crate::listed::shortage;
 use crate::number::{days, per_cent, plain, share};
 use crate::pert::Pert;
 use crate::simulate::{Trials, simulate};
@@ -20,8 +21,17 @@ pub const ID: &str = "schedule-monte-carlo";
 /// Beyond this a trial more says nothing more, and both columns of finishes stay below 4 MB.
 pub const TRIALS_MAX: u64 = 200_000;
 
-/// Draws, at most: a few seconds. A plan of thousands of activities gets fewer trials, and is told so.
-const DRAWS_MAX: u64 = 50_000_000;
+/// Trials times activities and links, at most: a few seconds. A large plan gets fewer trials, and is told so.
+const WORK_MAX: u64 = 50_000_000;
+
+/// Trials that a chance to the per cent needs: no plan gets fewer unless fewer are asked for.
+const TRIALS_ENOUGH: u64 = 1_000;
+
+/// Activities that are drawn, at most: beyond this the least number of trials takes too long.
+const ACTIVITIES_MAX: usize = 20_000;
+
+/// Activities listed, at most: those most often on the longest path.
+const ACTIVITIES_LISTED: usize = 500;
 
 /// Bins of a histogram, at most.
 const BINS_MAX: usize = 40;
@@ -49,9 +59,14 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
         lambda,
     } = settings(input.parameters)?;
     let mut basis = Basis::of(input.plan)?;
-    let trials = wanted
-        .min(DRAWS_MAX / basis.project.activities.len().max(1) as u64)
-        .max(1);
+    let (count, links) = (basis.project.activities.len(), basis.project.links.len());
+    if count > ACTIVITIES_MAX {
+        return Err(AnalysisError::MissingInput(vec![format!(
+            "{} (its {count} activities are more than the {ACTIVITIES_MAX} that are drawn)",
+            basis.durations
+        )]));
+    }
+    let trials = affordable(wanted, count + links);
     let perts: Vec<Pert> = basis
         .project
         .activities
@@ -83,9 +98,20 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
     skipped.extend(deadlines.skipped);
     skipped.extend(assumed_ranges(&basis));
     if trials < wanted {
-        let reason = format!("so many activities that {trials} trials were made and not {wanted}");
+        let reason = format!(
+            "so many activities and links ({count} and {links}) that {trials} trials were made and not {wanted}"
+        );
         skipped.push(Skipped::new(&basis.durations, "", reason));
     }
+    let which = "those most often on the longest path";
+    let artifact = &basis.durations;
+    skipped.extend(shortage(
+        artifact,
+        "activities",
+        which,
+        count,
+        ACTIVITIES_LISTED,
+    ));
     skipped.sort();
     skipped.dedup();
     Ok(json!({
@@ -103,6 +129,12 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
         "drivers": drivers(&basis.project.activities, &made),
         "skipped": skipped,
     }))
+}
+
+/// So many of the wanted trials that the work stays bounded, through a network of so many activities and links.
+fn affordable(wanted: u64, size: usize) -> u64 {
+    let most = WORK_MAX / size.max(1) as u64;
+    wanted.min(most.max(TRIALS_ENOUGH))
 }
 
 fn settings(parameters: &Map<String, Value>) -> Result<Settings, AnalysisError> {
@@ -182,7 +214,11 @@ fn activities(activities: &[Activity], perts: &[Pert], made: &Trials) -> Vec<Val
             "waterfallSensitivity": made.waterfall_sensitivity[i].map(share),
         })
     };
-    (0..activities.len()).map(one).collect()
+    let mut chosen: Vec<usize> = (0..activities.len()).collect();
+    chosen.sort_by(|&a, &b| made.criticality[b].total_cmp(&made.criticality[a]));
+    chosen.truncate(ACTIVITIES_LISTED);
+    chosen.sort_unstable();
+    chosen.into_iter().map(one).collect()
 }
 
 /// The activities whose durations move the network's finish most.
@@ -250,5 +286,18 @@ fn summary(made: &Trials, start: Option<Date>, deadline: Option<&Value>) -> Stri
             "{bounds} The stated deadline (\u{201c}{phrase}\u{201d}) is met in {waterfall} (one after another) to {network} (dependencies only) of the trials."
         ),
         _ => format!("{bounds} The plan states no deadline that could be read against this."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_network_gets_fewer_trials_and_none_fewer_than_enough() {
+        assert_eq!(affordable(20_000, 60), 20_000);
+        assert_eq!(affordable(20_000, 9_999), 5_000);
+        assert_eq!(affordable(20_000, 180_300), TRIALS_ENOUGH);
+        assert_eq!(affordable(10, 180_300), 10, "fewer are made when asked for");
     }
 }

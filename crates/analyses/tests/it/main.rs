@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod bakery;
+mod large;
 mod numpy;
 mod plans;
 mod properties;

@@ -265,3 +265,27 @@ fn a_plan_of_thousands_of_tasks_is_analysed_too() {
         output.unwrap_or_else(|error| panic!("{id}: {error}"));
     }
 }
+
+#[test]
+fn durations_without_a_number_are_said_to_be_just_that() {
+    let rows = ["a", "b", "c", "d"].map(|id| json!({ "task_id": id, "days_realistic": "soon" }));
+    let mut files = clean();
+    files.insert(DURATIONS, json!(rows));
+    let error = perform("critical-path", &made(&files), &Outputs::new()).unwrap_err();
+    let told = vec!["a usable duration in task_durations.json".to_owned()];
+    assert_eq!(error, AnalysisError::MissingInput(told));
+}
+
+#[test]
+fn two_files_of_one_name_are_a_signal_and_a_plan_little_known_gets_no_verdict() {
+    let files = [("001-plan.txt", "Build it."), ("plan.txt", "Build that.")];
+    let outputs = perform_all(&plan(&files));
+    let inventory = outputs["plan-inventory"].as_ref().unwrap();
+    assert!(rules(inventory).contains(&"name-collision"), "{inventory}");
+    let readiness = outputs["readiness-score"].as_ref().unwrap();
+    assert!(readiness["confidence"].as_f64().unwrap() < 0.5);
+    assert!(readiness["score"].is_number());
+    assert_eq!(readiness["band"], "unknown");
+    let summary = readiness["summary"].as_str().unwrap();
+    assert!(summary.contains("not enough to tell"), "{summary}");
+}
