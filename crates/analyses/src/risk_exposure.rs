@@ -205,8 +205,14 @@ fn of_risk<'p>(artifact: &'p str, at: usize, risk: &'p Risk) -> Item<'p> {
 fn of_failure_modes(view: &View<Premortem>) -> Vec<Item<'_>> {
     let artifact = view.source.as_deref().unwrap_or_default();
     let modes = view.value.failure_modes.iter().enumerate();
+    // Of two of one id the first is meant.
+    let assumptions = view.value.assumptions.iter().rev();
+    let by_id = assumptions
+        .filter(|assumption| !assumption.id.is_empty())
+        .map(|assumption| (assumption.id.as_str(), assumption))
+        .collect();
     modes
-        .map(|(at, mode)| of_failure_mode(artifact, at, mode, &view.value.assumptions))
+        .map(|(at, mode)| of_failure_mode(artifact, at, mode, &by_id))
         .collect()
 }
 
@@ -214,12 +220,10 @@ fn of_failure_mode<'p>(
     artifact: &'p str,
     at: usize,
     mode: &'p FailureMode,
-    assumptions: &'p [AssumptionToKill],
+    assumptions: &BTreeMap<&str, &'p AssumptionToKill>,
 ) -> Item<'p> {
     let cause = mode.root_cause.as_deref();
-    let assumption = assumptions
-        .iter()
-        .find(|a| Some(a.id.as_str()) == cause && !a.id.is_empty());
+    let assumption = cause.and_then(|id| assumptions.get(id).copied());
     let description = mode.analysis.as_deref().unwrap_or_default();
     Item {
         id: format!("F{}", at + 1),

@@ -59,14 +59,7 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
         lambda,
     } = settings(input.parameters)?;
     let mut basis = Basis::of(input.plan)?;
-    let (count, links) = (basis.project.activities.len(), basis.project.links.len());
-    if count > ACTIVITIES_MAX {
-        return Err(AnalysisError::MissingInput(vec![format!(
-            "{} (its {count} activities are more than the {ACTIVITIES_MAX} that are drawn)",
-            basis.durations
-        )]));
-    }
-    let trials = affordable(wanted, count + links);
+    let trials = affordable(wanted, &basis)?;
     let perts: Vec<Pert> = basis
         .project
         .activities
@@ -97,21 +90,7 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
     let mut skipped = std::mem::take(&mut basis.skipped);
     skipped.extend(deadlines.skipped);
     skipped.extend(assumed_ranges(&basis));
-    if trials < wanted {
-        let reason = format!(
-            "so many activities and links ({count} and {links}) that {trials} trials were made and not {wanted}"
-        );
-        skipped.push(Skipped::new(&basis.durations, "", reason));
-    }
-    let which = "those most often on the longest path";
-    let artifact = &basis.durations;
-    skipped.extend(shortage(
-        artifact,
-        "activities",
-        which,
-        count,
-        ACTIVITIES_LISTED,
-    ));
+    skipped.extend(cut_short(&basis, trials, wanted));
     skipped.sort();
     skipped.dedup();
     Ok(json!({
@@ -131,10 +110,42 @@ pub fn perform(input: &Input<'_>) -> Result<Value, AnalysisError> {
     }))
 }
 
-/// So many of the wanted trials that the work stays bounded, through a network of so many activities and links.
-fn affordable(wanted: u64, size: usize) -> u64 {
+/// So many of the wanted trials that the work stays bounded.
+fn affordable(wanted: u64, basis: &Basis) -> Result<u64, AnalysisError> {
+    let (activities, links) = (basis.project.activities.len(), basis.project.links.len());
+    if activities > ACTIVITIES_MAX {
+        return Err(AnalysisError::MissingInput(vec![format!(
+            "{} (its {activities} activities are more than the {ACTIVITIES_MAX} that are drawn)",
+            basis.durations
+        )]));
+    }
+    Ok(bounded(wanted, activities + links))
+}
+
+/// The same through a network of so many activities and links.
+fn bounded(wanted: u64, size: usize) -> u64 {
     let most = WORK_MAX / size.max(1) as u64;
     wanted.min(most.max(TRIALS_ENOUGH))
+}
+
+/// What was made or is listed less than wanted.
+fn cut_short(basis: &Basis, trials: u64, wanted: u64) -> Vec<Skipped> {
+    let (activities, links) = (basis.project.activities.len(), basis.project.links.len());
+    let fewer = (trials < wanted).then(|| {
+        let reason = format!(
+            "so many activities and links ({activities} and {links}) that {trials} trials were made and not {wanted}"
+        );
+        Skipped::new(&basis.durations, "", reason)
+    });
+    let which = "those most often on the longest path";
+    let listed = shortage(
+        &basis.durations,
+        "activities",
+        which,
+        activities,
+        ACTIVITIES_LISTED,
+    );
+    [fewer, listed].into_iter().flatten().collect()
 }
 
 fn settings(parameters: &Map<String, Value>) -> Result<Settings, AnalysisError> {
@@ -295,9 +306,9 @@ mod tests {
 
     #[test]
     fn a_large_network_gets_fewer_trials_and_none_fewer_than_enough() {
-        assert_eq!(affordable(20_000, 60), 20_000);
-        assert_eq!(affordable(20_000, 9_999), 5_000);
-        assert_eq!(affordable(20_000, 180_300), TRIALS_ENOUGH);
-        assert_eq!(affordable(10, 180_300), 10, "fewer are made when asked for");
+        assert_eq!(bounded(20_000, 60), 20_000);
+        assert_eq!(bounded(20_000, 9_999), 5_000);
+        assert_eq!(bounded(20_000, 180_300), TRIALS_ENOUGH);
+        assert_eq!(bounded(10, 180_300), 10, "fewer are made when asked for");
     }
 }

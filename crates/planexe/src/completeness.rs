@@ -76,13 +76,7 @@ const REPORT_BYTES_MIN: usize = 10_000;
 pub fn completeness(plan: &Plan) -> Completeness {
     let listed_names = listed(plan);
     let is_listed = listed_names.is_some();
-    let expected_names = listed_names.unwrap_or_else(|| {
-        known::CORE
-            .into_iter()
-            .chain([known::REPORT])
-            .map(str::to_owned)
-            .collect()
-    });
+    let expected_names = listed_names.unwrap_or_else(of_every_plan);
     let (mut artifacts, mut unreadable) = (BTreeMap::new(), Vec::new());
     for (name, artifact) in &plan.artifacts {
         let (presence, note) = look(name, artifact);
@@ -143,6 +137,12 @@ pub fn completeness(plan: &Plan) -> Completeness {
         expected_names,
         unreadable,
     }
+}
+
+/// What every plan has.
+fn of_every_plan() -> BTreeSet<String> {
+    let names = known::CORE.into_iter().chain([known::REPORT]);
+    names.map(str::to_owned).collect()
 }
 
 /// What the kind is judged by.
