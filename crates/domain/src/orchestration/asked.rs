@@ -23,22 +23,25 @@ fn unended(state: &Orchestration, id: &StepId) -> Result<StepIndex, Rejected> {
     }
 }
 
+/// Whether the step, or without one the whole, is paused.
+fn is_paused(state: &Orchestration, head: &Head, step: Option<&StepId>) -> Result<bool, Rejected> {
+    let paused_at = match step {
+        Some(id) => state.steps[unended(state, id)?].paused_at,
+        None => head.paused_at,
+    };
+    Ok(paused_at.is_some())
+}
+
 pub(super) fn pause(
     state: &Orchestration,
     head: &Head,
     step: Option<&StepId>,
 ) -> Result<Vec<Event>, Rejected> {
-    let paused_at = match step {
-        Some(id) => state.steps[unended(state, id)?].paused_at,
-        None => head.paused_at,
+    let paused = || Event::Paused {
+        step: step.cloned(),
     };
-    Ok(if paused_at.is_some() {
-        Vec::new()
-    } else {
-        vec![Event::Paused {
-            step: step.cloned(),
-        }]
-    })
+    let is_paused = is_paused(state, head, step)?;
+    Ok((!is_paused).then(paused).into_iter().collect())
 }
 
 pub(super) fn resume(
@@ -46,17 +49,11 @@ pub(super) fn resume(
     head: &Head,
     step: Option<&StepId>,
 ) -> Result<Vec<Event>, Rejected> {
-    let paused_at = match step {
-        Some(id) => state.steps[unended(state, id)?].paused_at,
-        None => head.paused_at,
+    let resumed = || Event::Resumed {
+        step: step.cloned(),
     };
-    Ok(if paused_at.is_none() {
-        Vec::new()
-    } else {
-        vec![Event::Resumed {
-            step: step.cloned(),
-        }]
-    })
+    let is_paused = is_paused(state, head, step)?;
+    Ok(is_paused.then(resumed).into_iter().collect())
 }
 
 pub(super) fn cancel_all(
