@@ -55,16 +55,42 @@ pub fn parse(name: &str, text: &str) -> Result<AgentDefinition, InvalidDefinitio
         reason,
     };
     let definition = from_toml(text).map_err(|error| invalid(error.to_string()))?;
-    let found = problems(&definition);
+    let mut found: Vec<String> = problems(&definition)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    if let Err(error) = jsonschema::validator_for(&definition.output_json_schema()) {
+        found.push(format!(
+            "outputSchema: not a JSON Schema that can be checked: {error}"
+        ));
+    }
     if found.is_empty() {
         Ok(definition)
     } else {
-        Err(invalid(
-            found
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("; "),
-        ))
+        Err(invalid(found.join("; ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_output_schema_that_cannot_be_checked_is_refused_at_once() {
+        let with = |schema: &str| {
+            parse(
+                "a.toml",
+                &format!("id = 'a'\ndisplayName = 'A'\noutputSchema = {{ schema = {schema} }}"),
+            )
+        };
+        assert!(with("{ type = 'object' }").is_ok());
+        assert!(
+            with("{ type = 5 }")
+                .unwrap_err()
+                .reason
+                .contains("outputSchema")
+        );
+        assert!(with("{ '$ref' = 'https://example.invalid/s.json' }").is_err());
     }
 }
