@@ -24,7 +24,7 @@ const FLOORS: [(&str, &[&str]); 13] = [
             "domain",
         ],
     ),
-    ("server", &["engine", "store", "domain"]),
+    ("server", &["engine", "store", "intake", "report", "planexe", "domain"]),
     (
         "afterplan",
         &[

@@ -1,0 +1,1 @@
+//! The only outgoing network: agents reached over HTTP, and another Afterplan server.

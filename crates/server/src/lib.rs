@@ -1,0 +1,1 @@
+//! The service: HTTP, WebSocket and the reference page over one engine.
