@@ -181,6 +181,7 @@ pub async fn put(
     store
         .put_plan(NewPlan {
             row,
+            plan_id: None,
             manifest: manifest.into(),
             artifacts: artifacts.collect(),
         })

@@ -59,6 +59,9 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
         events: Vec::with_capacity(events.len()),
         enrichments: Vec::new(),
         blobs,
+        kept: Vec::new(),
+        released: Vec::new(),
+        plan: None,
         counters: counter_changes(state, before),
     };
     for Recorded { seq, at, event } in events {
@@ -86,6 +89,7 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
                 agent: rules.agent.as_str().to_owned(),
                 agent_version: rules.agent_version.clone(),
                 account: head.account.as_str().to_owned(),
+                enrichment_type: String::new(),
                 status: if whole { "completed" } else { "partial" }.to_owned(),
                 input_hash: *enrichment.input.as_bytes(),
                 data_hash: Some(*enrichment.data.as_bytes()),
@@ -159,6 +163,7 @@ pub(crate) fn step_row(
         holder: step.holder.map(|holder| *holder.id.0.as_bytes()),
         epoch: step.holder.map(|holder| signed(holder.epoch)),
         attempt: i64::from(step.attempt),
+        kept_hash: None,
         detail: serde_json::to_string(step)?,
     })
 }

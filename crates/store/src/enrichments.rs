@@ -5,17 +5,27 @@ use crate::error::StoreError;
 use crate::record::{Record, Value};
 use crate::rows::{EnrichmentRow, Hash, Id};
 
+/// The columns of an enrichment `e`, in the order of `decode`.
+macro_rules! columns {
+    () => {
+        "select e.orchestration, e.version, e.step, e.agent, e.agent_version, e.account, e.enrichment_type, e.status, e.input_hash,
+                e.data_hash, e.reusable, e.at, e.cost, e.detail "
+    };
+}
+pub(crate) use columns;
+
 impl Store {
     /// All enrichments of an orchestration, by the version they made.
     ///
     /// # Errors
     /// Whatever the database said.
     pub async fn enrichments(&self, orchestration: Id) -> Result<Vec<EnrichmentRow>, StoreError> {
-        const TEXT: &str = "
-            select orchestration, version, step, agent, agent_version, account, status, input_hash, data_hash, reusable, at, cost, detail
-            from enrichment
+        const TEXT: &str = concat!(
+            columns!(),
+            "from enrichment e
             where orchestration = $1
-            order by version";
+            order by version"
+        );
         let rows = self.query(TEXT, vec![Value::from(&orchestration)]).await?;
         rows.into_iter().map(decode).collect()
     }
@@ -29,12 +39,13 @@ impl Store {
         account: &str,
         input_hash: Hash,
     ) -> Result<Option<EnrichmentRow>, StoreError> {
-        const TEXT: &str = "
-            select orchestration, version, step, agent, agent_version, account, status, input_hash, data_hash, reusable, at, cost, detail
-            from enrichment
+        const TEXT: &str = concat!(
+            columns!(),
+            "from enrichment e
             where account = $1 and input_hash = $2 and reusable = 1
             order by at desc, orchestration desc, version desc
-            limit 1";
+            limit 1"
+        );
         let parameters = vec![Value::from(account), Value::from(&input_hash)];
         self.query(TEXT, parameters)
             .await?
@@ -44,7 +55,7 @@ impl Store {
     }
 }
 
-fn decode(mut r: Record) -> Result<EnrichmentRow, StoreError> {
+pub(crate) fn decode(mut r: Record) -> Result<EnrichmentRow, StoreError> {
     Ok(EnrichmentRow {
         orchestration: r.fixed("enrichment.orchestration")?,
         version: r.int("enrichment.version")?,
@@ -52,6 +63,7 @@ fn decode(mut r: Record) -> Result<EnrichmentRow, StoreError> {
         agent: r.text("enrichment.agent")?,
         agent_version: r.text("enrichment.agent_version")?,
         account: r.text("enrichment.account")?,
+        enrichment_type: r.text("enrichment.enrichment_type")?,
         status: r.text("enrichment.status")?,
         input_hash: r.fixed("enrichment.input_hash")?,
         data_hash: r.opt_fixed("enrichment.data_hash")?,

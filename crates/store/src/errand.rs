@@ -8,10 +8,11 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use crate::errand_service;
 use crate::error::StoreError;
 use crate::prepare::PackedBlob;
 use crate::record::{Record, Value};
-use crate::rows::{Hash, HolderRow, Id, PlanRow};
+use crate::rows::{AgentRow, Hash, HolderRow, Id, KeyRow, PlanRow};
 
 /// An open transaction, or a connection on which each statement is its own.
 pub(crate) trait Tx {
@@ -35,6 +36,37 @@ pub(crate) enum Errand {
     CloseHolder(Id, i64),
     /// Orchestrations, plans and blobs that were deleted.
     DeleteEnded(i64, i64),
+    /// 1 when it is new.
+    PutAgent(AgentRow),
+    /// Id, version and time: 1 when it was not retired.
+    RetireAgent(String, String, i64),
+    /// 1 when it is new.
+    PutKey(KeyRow),
+    /// Id and time: 1 when it was not revoked.
+    RevokeKey(String, i64),
+    /// 1 when the key was not known, or had expired.
+    BeginWrite {
+        scope: String,
+        key: String,
+        request: Hash,
+        subject: Id,
+        now: i64,
+        expires: i64,
+    },
+    /// Scope, key, since when it seemed to be under way, now, and when it expires: 1 when it still was.
+    TakeOverWrite(String, String, i64, i64, i64),
+    /// 1 when it was under way.
+    EndWrite {
+        scope: String,
+        key: String,
+        status: i64,
+        headers: String,
+        body: Vec<u8>,
+    },
+    /// Scope and key: 1 when it was under way.
+    DropWrite(String, String),
+    /// How many there were.
+    DeleteExpiredWrites(i64),
 }
 
 /// What an errand answers: its meaning stands with the errand.
@@ -57,6 +89,7 @@ pub(crate) async fn perform(tx: &impl Tx, errand: &Errand) -> Result<Numbers, St
                 .await?
         }
         Errand::DeleteEnded(time, limit) => return delete_ended(tx, *time, *limit).await,
+        other => errand_service::perform(tx, other).await?,
     };
     Ok([one, 0, 0])
 }

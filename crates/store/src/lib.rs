@@ -1,5 +1,7 @@
 //! The only SQL: orchestrations, steps, events, plans and blobs in SQLite or PostgreSQL, written by one writer in groups.
 
+pub mod accounts;
+pub mod agents;
 pub mod blobs;
 pub mod chain;
 pub mod check;
@@ -7,9 +9,13 @@ pub mod counters;
 pub mod db;
 pub mod enrichments;
 mod errand;
+mod errand_service;
 pub mod error;
 pub mod events;
 pub mod holders;
+pub mod idempotency;
+pub mod idle;
+pub mod keys;
 mod migrate;
 pub mod orchestrations;
 mod pack;
@@ -24,6 +30,7 @@ mod presence;
 mod queue;
 pub mod record;
 pub mod retention;
+pub mod revisions;
 pub mod rows;
 mod shared;
 mod sqlite;

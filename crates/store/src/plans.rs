@@ -54,6 +54,7 @@ impl Store {
 fn pack_plan(plan: NewPlan) -> (PlanRow, Vec<PackedBlob>, Vec<Hash>) {
     let NewPlan {
         row,
+        plan_id: _,
         manifest,
         mut artifacts,
     } = plan;

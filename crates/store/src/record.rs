@@ -90,6 +90,18 @@ impl Record {
         }
     }
 
+    /// The next column, bytes of any length or null.
+    pub(crate) fn opt_bytes(
+        &mut self,
+        column: &'static str,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.columns.next() {
+            Some(Value::Bytes(v)) => Ok(Some(v)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(StoreError::Decode { column }),
+        }
+    }
+
     /// The next column, an id or a hash.
     pub(crate) fn fixed<const N: usize>(
         &mut self,

@@ -79,6 +79,8 @@ pub struct StepRow {
     pub epoch: Option<i64>,
     /// Number of the latest attempt, 0 before the first.
     pub attempt: i64,
+    /// The blob with what an attempt kept. Holds one reference to that blob, from `RowSet::kept` to `RowSet::released`.
+    pub kept_hash: Option<Hash>,
     /// JSON, opaque.
     pub detail: String,
 }
@@ -121,6 +123,8 @@ pub struct EnrichmentRow {
     pub agent_version: String,
     /// The account that may reuse it.
     pub account: String,
+    /// What kind of enrichment the agent says it makes; empty when it does not say.
+    pub enrichment_type: String,
     /// Status, in the words of the domain.
     pub status: String,
     /// Hash over the declared inputs.
@@ -169,6 +173,78 @@ pub struct HolderRow {
     pub label: String,
     /// When this epoch was opened, in microseconds.
     pub opened_at: i64,
+}
+
+/// An account, with what it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRow {
+    /// Its id.
+    pub id: String,
+    /// Its last feed number given.
+    pub feed: i64,
+    /// How many orchestrations it has, ended ones that retention spared among them.
+    pub orchestrations: i64,
+    /// How many of these have not ended.
+    pub running: i64,
+    /// When its first orchestration was submitted, in microseconds.
+    pub created_at: i64,
+}
+
+/// One version of an agent definition. Never changes but for `retired_at`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentRow {
+    /// The agent's id.
+    pub id: String,
+    /// The version; with the id it names the definition.
+    pub version: String,
+    /// SHA-256 that stands for the definition.
+    pub hash: Hash,
+    /// JSON, opaque.
+    pub definition: String,
+    /// Where it came from: `file`, `api`, `discovery` or `built_in`.
+    pub source: String,
+    /// Where it was discovered.
+    pub url: Option<String>,
+    /// When it was registered, in microseconds.
+    pub created_at: i64,
+    /// When it was retired, in microseconds.
+    pub retired_at: Option<i64>,
+}
+
+/// One key of an account; the secret itself is not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Its id, as it stands in the key.
+    pub id: String,
+    /// The account that it opens.
+    pub account: String,
+    /// Role, in the words of the domain.
+    pub role: String,
+    /// Something to show.
+    pub label: String,
+    /// SHA-256 of the secret.
+    pub secret_hash: Hash,
+    /// When it was made, in microseconds.
+    pub created_at: i64,
+    /// Until when it opens anything, in microseconds.
+    pub expires_at: Option<i64>,
+    /// When it was revoked, in microseconds.
+    pub revoked_at: Option<i64>,
+}
+
+/// One revision of a plan that its account calls by an id of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevisionRow {
+    /// The account.
+    pub account: String,
+    /// The account's own id for the plan.
+    pub plan_id: String,
+    /// 1, 2, 3, …
+    pub revision: i64,
+    /// The plan's hash.
+    pub plan_hash: Hash,
+    /// When it came first, in microseconds.
+    pub created_at: i64,
 }
 
 /// A step by its place.

@@ -12,7 +12,8 @@ impl Store {
     /// Whatever the database said.
     pub async fn steps(&self, orchestration: Id) -> Result<Vec<StepRow>, StoreError> {
         const TEXT: &str = "
-            select step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max, holder, epoch, attempt, detail
+            select step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max, holder, epoch, attempt, kept_hash,
+                   detail
             from step
             where orchestration = $1
             order by step";
@@ -114,6 +115,7 @@ fn decode(mut r: Record) -> Result<StepRow, StoreError> {
         holder: r.opt_fixed("step.holder")?,
         epoch: r.opt_int("step.epoch")?,
         attempt: r.int("step.attempt")?,
+        kept_hash: r.opt_fixed("step.kept_hash")?,
         detail: r.text("step.detail")?,
     })
 }

@@ -18,8 +18,17 @@ pub struct RowSet {
     pub events: Vec<NewEvent>,
     /// Enrichments applied by these events.
     pub enrichments: Vec<EnrichmentRow>,
-    /// Bytes of blobs that the rows above name (`pinned_hash`, `data_hash`). A row may also name a blob that is already stored.
+    /// Bytes of blobs that the rows above name (`pinned_hash`, `data_hash`, `kept_hash`). A row may also name a blob that is already
+    /// stored.
     pub blobs: Vec<NewBlob>,
+    /// References that steps gain by their `kept_hash`, one entry a step that goes over to this blob. A step that is written again
+    /// with the `kept_hash` that it had has no entry here.
+    pub kept: Vec<Hash>,
+    /// References that are let go, one entry each: the former `kept_hash` of a step that goes over to another or to none. A blob
+    /// without any reference left is deleted.
+    pub released: Vec<Hash>,
+    /// The plan, to be stored with this row set where the account does not have it; else only noted as wanted still.
+    pub plan: Option<NewPlan>,
     /// Changes of shared counters; each key at most once.
     pub counters: Vec<CounterChange>,
 }
@@ -64,6 +73,8 @@ pub struct CounterChange {
 pub struct NewPlan {
     /// The row.
     pub row: PlanRow,
+    /// What the account calls the plan: the same id with another hash than before is a new revision.
+    pub plan_id: Option<String>,
     /// Bytes of the manifest, whose hash is `row.manifest_hash`.
     pub manifest: Arc<[u8]>,
     /// Bytes of the artifacts; equal hashes are stored once.

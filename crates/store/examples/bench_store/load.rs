@@ -74,6 +74,7 @@ fn step(n: i64, seq: i64) -> StepRow {
         holder: None,
         epoch: None,
         attempt: seq,
+        kept_hash: None,
         detail: format!("{{\"input\":\"{}\"}}", "y".repeat(80)),
     }
 }
@@ -109,6 +110,9 @@ fn start(n: usize) -> RowSet {
             hash: content_hash(pinned),
             bytes: Arc::from(pinned),
         }],
+        kept: Vec::new(),
+        released: Vec::new(),
+        plan: None,
         counters: Vec::new(),
     }
 }
@@ -131,6 +135,9 @@ fn follow(first: &RowSet, commands: usize) -> Vec<RowSet> {
                 events: vec![event(n + 2)],
                 enrichments: Vec::new(),
                 blobs: Vec::new(),
+                kept: Vec::new(),
+                released: Vec::new(),
+                plan: None,
                 counters: Vec::new(),
             };
             set.orchestration.chain = chain;

@@ -17,6 +17,7 @@ fn enrichment(n: u64, version: i64, data: &str) -> EnrichmentRow {
         agent: "plan-lint".to_owned(),
         agent_version: "1".to_owned(),
         account: "ann".to_owned(),
+        enrichment_type: String::new(),
         status: "completed".to_owned(),
         input_hash: hash("input"),
         data_hash: Some(hash(data)),

@@ -210,6 +210,7 @@ async fn a_poisonous_row_set_fails_alone() {
                             agent: "a".to_owned(),
                             agent_version: "1".to_owned(),
                             account: "ann".to_owned(),
+                            enrichment_type: String::new(),
                             status: "completed".to_owned(),
                             input_hash: hash("i"),
                             data_hash: None,

@@ -85,6 +85,9 @@ async fn change(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
         }],
         enrichments: Vec::new(),
         blobs: Vec::new(),
+        kept: Vec::new(),
+        released: Vec::new(),
+        plan: None,
         counters: Vec::new(),
         orchestration: row,
     };
@@ -106,6 +109,7 @@ async fn change(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
             agent: "plan-lint".to_owned(),
             agent_version: "1".to_owned(),
             account: "ann".to_owned(),
+            enrichment_type: String::new(),
             status: "completed".to_owned(),
             input_hash: hash(&format!("input {data}")),
             data_hash: Some(hash(&format!("data {data}"))),

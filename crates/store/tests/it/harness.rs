@@ -147,6 +147,7 @@ pub fn step(step: i64) -> StepRow {
         holder: None,
         epoch: None,
         attempt: 0,
+        kept_hash: None,
         detail: "{}".to_owned(),
     }
 }
@@ -181,6 +182,9 @@ pub fn new(n: u64) -> RowSet {
         events: vec![event(1, "orchestration_created")],
         enrichments: Vec::new(),
         blobs: vec![blob(PINNED)],
+        kept: Vec::new(),
+        released: Vec::new(),
+        plan: None,
         counters: Vec::new(),
     }
 }
@@ -198,6 +202,9 @@ pub fn next(of: &RowSet, committed: &Committed) -> RowSet {
         events: vec![event(committed.cursor + 1, "step_ready")],
         enrichments: Vec::new(),
         blobs: Vec::new(),
+        kept: Vec::new(),
+        released: Vec::new(),
+        plan: None,
         counters: Vec::new(),
     }
 }
@@ -213,6 +220,7 @@ pub fn plan() -> NewPlan {
             bytes: 11,
             created_at: 500,
         },
+        plan_id: None,
         manifest: Arc::from(b"manifest".as_slice()),
         artifacts: vec![blob("risks"), blob("tasks"), blob("risks")],
     }
