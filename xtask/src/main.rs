@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod fuzz;
 mod postgres;
 mod python;
 mod shell;
@@ -21,7 +22,7 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
   test [--long] [--only STAGE]...   all that CI checks, on both databases
-                                    stages: fmt, tidy, clippy, doc, deny, test
+                                    stages: fmt, tidy, clippy, doc, deny, test, api
                                     --long: the crash storms in full
   tidy                              the rules of the house that no compiler knows
   bench [--only NAME]...            the figures, with this machine's own baseline

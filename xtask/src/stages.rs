@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{postgres, python, shell, tidy};
+use crate::{fuzz, postgres, python, shell, tidy};
 
 /// A stage's name and what it does, in the order in which they are gone through: cheap and frequent findings first.
-const STAGES: [(&str, Stage); 6] = [
+const STAGES: [(&str, Stage); 7] = [
     ("fmt", fmt),
     ("tidy", tidy_stage),
     ("clippy", clippy),
     ("doc", doc),
     ("deny", deny),
     ("test", test_stage),
+    ("api", api),
 ];
 
 type Stage = fn(&Wish) -> Result<Verdict>;
@@ -229,6 +230,20 @@ fn test_stage(wish: &Wish) -> Result<Verdict> {
     })
 }
 
+/// The service, fuzzed from its own description.
+fn api(wish: &Wish) -> Result<Verdict> {
+    let schemathesis = match fuzz::find() {
+        Ok(found) => found,
+        Err(error) if shell::under_ci() => return Err(error),
+        Err(error) => return Ok(Verdict::Skipped(format!("{error:#}"))),
+    };
+    Ok(if fuzz::fuzz(&schemathesis, wish.long)? {
+        Verdict::Ok(String::new())
+    } else {
+        Verdict::Failed("schemathesis found something: see above".to_owned())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,7 +253,9 @@ mod tests {
         let refusal = test(false, &["tests".to_owned()])
             .err()
             .map(|error| error.to_string());
-        assert!(refusal.is_some_and(|text| text.contains("fmt, tidy, clippy, doc, deny, test")));
+        assert!(
+            refusal.is_some_and(|text| text.contains("fmt, tidy, clippy, doc, deny, test, api"))
+        );
     }
 
     #[test]

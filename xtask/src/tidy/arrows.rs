@@ -24,7 +24,10 @@ const FLOORS: [(&str, &[&str]); 13] = [
             "domain",
         ],
     ),
-    ("server", &["engine", "store", "intake", "report", "planexe", "domain"]),
+    (
+        "server",
+        &["engine", "store", "intake", "report", "planexe", "domain"],
+    ),
     (
         "afterplan",
         &[
@@ -78,8 +81,8 @@ const RESERVED: [(&str, &[&str], &str); 15] = [
     ("cel", &["domain"], "gates are evaluated in one place"),
     (
         "zip",
-        &["intake", "afterplan"],
-        "archives are read under intake's limits, written by the program",
+        &["intake", "report", "afterplan"],
+        "archives are read under intake's limits, written by report; the program looks into its own",
     ),
     (
         "clap",
