@@ -1,0 +1,146 @@
+//! The `api` stage: every route of a real server is fuzzed from its own OpenAPI description by schemathesis.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell;
+
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+
+/// Where schemathesis is: on the PATH, or in an environment under `target/` that is made once.
+///
+/// # Errors
+/// When there is no Python, or pip cannot install it.
+pub(crate) fn find() -> Result<PathBuf> {
+    if let Some(folder) = shell::find_in(shell::path_folders(), "schemathesis") {
+        return Ok(folder.join("schemathesis"));
+    }
+    let home = shell::target()?.join("xtask").join("schemathesis");
+    let program = home.join("bin").join("schemathesis");
+    if shell::output(Command::new(&program).arg("--version")).is_ok() {
+        return Ok(program);
+    }
+    println!("Installing {SCHEMATHESIS} into {}", home.display());
+    shell::output(
+        Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(&home),
+    )
+    .context("no virtual environment: install python3 and python3-venv")?;
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--timeout",
+        "20",
+        "--retries",
+        "1",
+    ];
+    shell::output(
+        Command::new(home.join("bin").join("python3"))
+            .args(pip)
+            .arg(SCHEMATHESIS),
+    )
+    .context("pip could not install schemathesis (no network?)")?;
+    Ok(program)
+}
+
+/// Whether schemathesis found nothing on a fresh server.
+///
+/// # Errors
+/// When the program cannot be built or the server does not start.
+pub(crate) fn fuzz(schemathesis: &Path, long: bool) -> Result<bool> {
+    if !shell::ends_well(&mut shell::cargo(&[
+        "build",
+        "--quiet",
+        "--bin",
+        "afterplan",
+    ])?)? {
+        bail!("the program could not be built");
+    }
+    let folder = shell::target()?.join("xtask").join("api");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    let server = Server::start(&folder)?;
+    let base = format!("http://{}", server.address);
+    let examples = if long { "400" } else { "25" };
+    let mut command = Command::new(schemathesis);
+    command
+        .arg("run")
+        .arg(format!("{base}/api/openapi.json"))
+        .args(["--url", &base])
+        .args(["--max-examples", examples])
+        // Generation is seeded: a red pass can be repeated. What is found anew belongs to `--long`, which draws a seed.
+        .args(if long { vec![] } else { vec!["--seed", "2026"] })
+        .args([
+            "--request-timeout",
+            "20",
+            "--no-color",
+            "--continue-on-failure",
+            "--workers",
+            "2",
+        ])
+        .env("XDG_CACHE_HOME", &folder)
+        .current_dir(&folder);
+    let clean = shell::ends_well(&mut command)?;
+    let answers = shell::output(Command::new("python3").args(["-c", HEALTH, &base])).is_ok();
+    if !answers {
+        println!(
+            "The server no longer answers; its log: {}",
+            folder.join("log").display()
+        );
+    }
+    Ok(clean && answers)
+}
+
+/// After the storm the server must still be there.
+const HEALTH: &str = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + '/health', timeout=10).read()";
+
+/// A server of our own on a fresh database, ended with this value.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Result<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let log = fs::File::create(folder.join("log"))?;
+        let child = Command::new(shell::target()?.join("debug").join("afterplan"))
+            .args(["serve", "--listen", &address.to_string()])
+            .arg("--database")
+            .arg(folder.join("afterplan.db"))
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("the server cannot be started")?;
+        let mut server = Self { child, address };
+        let began = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            if server.child.try_wait()?.is_some() || began.elapsed() > Duration::from_secs(30) {
+                let said = fs::read_to_string(folder.join("log")).unwrap_or_default();
+                bail!("the server does not start: {said}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
