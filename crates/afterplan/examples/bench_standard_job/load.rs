@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::{join, join_all};
 
 use crate::host::Host;
 use crate::plans::Plans;
@@ -109,8 +110,8 @@ pub async fn load(
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     };
-    let callers = futures_util::future::join_all((0..callers).map(|_| caller()));
-    futures_util::future::join(callers, watch).await;
+    let callers = join_all((0..callers).map(|_| caller()));
+    join(callers, watch).await;
     let mut latencies = latencies.into_inner();
     latencies.sort_by(f64::total_cmp);
     Load {

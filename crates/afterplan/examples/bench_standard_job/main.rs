@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use host::Host;
 use load::{Load, Manner, Numbers, load};
 use plans::Plans;
@@ -64,6 +65,16 @@ struct Shown {
     at_64: f64,
     written: f64,
     kept: f64,
+}
+
+impl Shown {
+    fn rate(&self, shape: &Shape) -> f64 {
+        self.best.steps_per_second(shape)
+    }
+
+    fn cpu(&self, shape: &Shape) -> f64 {
+        self.best.cpu_per_thousand(shape)
+    }
 }
 
 /// What all rounds showed, by shape and program.
@@ -172,85 +183,104 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn report(results: &Results, with_postgres: bool) {
     for shape in SHAPES
         .iter()
-        .filter(|s| results.contains_key(&(s.name, "raw")))
+        .filter(|shape| results.contains_key(&(shape.name, "raw")))
     {
-        let of = |program: &'static str, value: &dyn Fn(&Shown) -> f64| -> Vec<f64> {
-            results[&(shape.name, program)].iter().map(value).collect()
-        };
-        let name = shape.name;
-        let rate = |shown: &Shown| shown.best.steps_per_second(shape);
-        let cpu = |shown: &Shown| shown.best.cpu_per_thousand(shape);
-        let raws: &[&'static str] = if with_postgres {
+        let floors: &[&'static str] = if with_postgres {
             &["raw", "raw-log", "raw-pg"]
         } else {
             &["raw", "raw-log"]
         };
-        for raw in raws {
-            println!("bench {raw}-{name} {:.0} steps/s", median(of(raw, &rate)));
+        for floor in floors {
+            let rates = values(results, shape, floor, &|shown| shown.rate(shape));
+            let cpu = values(results, shape, floor, &|shown| shown.cpu(shape));
+            println!("bench {floor}-{} {:.0} steps/s", shape.name, median(rates));
             println!(
-                "bench {raw}-{name}-cpu {:.3} s/1000-steps",
-                median(of(raw, &cpu))
+                "bench {floor}-{}-cpu {:.3} s/1000-steps",
+                shape.name,
+                median(cpu)
             );
         }
-        let mut programs = vec![("sqlite", "raw-log", 0.45)];
+        report_program(results, shape, "sqlite", "raw-log", 0.45);
+        report_bytes(results, shape);
         if with_postgres {
-            programs.push(("postgres", "raw-pg", 0.5));
-        }
-        for (program, floor, must) in programs {
-            let paired = |value: &dyn Fn(&Shown) -> f64, other: &'static str| -> Vec<f64> {
-                let pairs = of(program, value).into_iter().zip(of(other, value));
-                pairs.map(|(own, floor)| own / floor).collect()
-            };
-            println!(
-                "bench {program}-{name} {:.0} steps/s ratio {:.3} to {floor} target ratio>={must}",
-                median(of(program, &rate)),
-                median(paired(&rate, floor))
-            );
-            let bound = if name == "chain10" && program == "sqlite" {
-                " target <=0.20"
-            } else {
-                ""
-            };
-            println!(
-                "bench {program}-{name}-cpu {:.3} s/1000-steps{bound}",
-                median(of(program, &cpu))
-            );
-            let alone = |shown: &Shown| shown.one.p50_ms;
-            let own = median(of(program, &alone));
-            match name {
-                "chain10" => {
-                    let over = (own - median(of("raw", &alone))) / shape.steps() as f64;
-                    let bound = if program == "sqlite" {
-                        " target <=0.7"
-                    } else {
-                        ""
-                    };
-                    println!("bench {program}-{name}-overhead {over:.3} ms/step{bound}");
-                }
-                "diamond10" => {
-                    let over = median(paired(&alone, "raw"));
-                    println!(
-                        "bench {program}-{name}-alone {own:.2} ms ratio {over:.2} to raw target ratio<=5"
-                    );
-                }
-                _ => println!("bench {program}-{name}-alone {own:.2} ms"),
-            }
-            if program == "sqlite" {
-                println!(
-                    "bench {program}-{name}-pss-64 {:.1} MB target <=128",
-                    median(of(program, &|shown| shown.at_64))
-                );
-                println!(
-                    "bench {program}-{name}-written {:.2} x-logical target <=4",
-                    median(of(program, &|shown| shown.written))
-                );
-                println!(
-                    "bench {program}-{name}-kept {:.2} x-logical target <=1.5",
-                    median(of(program, &|shown| shown.kept))
-                );
-            }
+            report_program(results, shape, "postgres", "raw-pg", 0.5);
         }
     }
+}
+
+/// What each round showed of one thing.
+fn values(
+    results: &Results,
+    shape: &Shape,
+    program: &'static str,
+    value: &dyn Fn(&Shown) -> f64,
+) -> Vec<f64> {
+    results[&(shape.name, program)].iter().map(value).collect()
+}
+
+/// The middle of the rounds' quotients: what else the machine did fell on both sides of each.
+fn share(own: &[f64], other: &[f64]) -> f64 {
+    median(
+        own.iter()
+            .zip(other)
+            .map(|(own, other)| own / other)
+            .collect(),
+    )
+}
+
+fn report_program(
+    results: &Results,
+    shape: &Shape,
+    program: &'static str,
+    floor: &'static str,
+    must: f64,
+) {
+    let name = format!("{program}-{}", shape.name);
+    let of = |program, value: &dyn Fn(&Shown) -> f64| values(results, shape, program, value);
+    let rates = of(program, &|shown| shown.rate(shape));
+    let of_floor = share(&rates, &of(floor, &|shown| shown.rate(shape)));
+    println!(
+        "bench {name} {:.0} steps/s ratio {of_floor:.3} to {floor} target ratio>={must}",
+        median(rates)
+    );
+    let bound = |text| if program == "sqlite" { text } else { "" };
+    let cpu = median(of(program, &|shown| shown.cpu(shape)));
+    let own = of(program, &|shown| shown.one.p50_ms);
+    let raw = of("raw", &|shown| shown.one.p50_ms);
+    let alone = median(own.clone());
+    match shape.name {
+        "chain10" => {
+            println!(
+                "bench {name}-cpu {cpu:.3} s/1000-steps{}",
+                bound(" target <=0.20")
+            );
+            let over = (alone - median(raw)) / shape.steps() as f64;
+            println!(
+                "bench {name}-overhead {over:.3} ms/step{}",
+                bound(" target <=0.7")
+            );
+        }
+        "diamond10" => {
+            println!("bench {name}-cpu {cpu:.3} s/1000-steps");
+            let over = share(&own, &raw);
+            println!("bench {name}-alone {alone:.2} ms ratio {over:.2} to raw target ratio<=5");
+        }
+        _ => {
+            println!("bench {name}-cpu {cpu:.3} s/1000-steps");
+            println!("bench {name}-alone {alone:.2} ms");
+        }
+    }
+}
+
+fn report_bytes(results: &Results, shape: &Shape) {
+    let middle = |value: &dyn Fn(&Shown) -> f64| median(values(results, shape, "sqlite", value));
+    let name = format!("sqlite-{}", shape.name);
+    let pss = middle(&|shown| shown.at_64);
+    println!("bench {name}-pss-64 {pss:.1} MB target <=128");
+    let written = middle(&|shown| shown.written);
+    println!("bench {name}-written {written:.2} x-logical target <=4");
+    let kept = middle(&|shown| shown.kept);
+    println!("bench {name}-kept {kept:.2} x-logical target <=1.5");
 }
 
 /// Ten thousand orchestrations accepted, 64 attempts under way that do not come back.
@@ -274,7 +304,7 @@ async fn memory(folder: &Path, stub: u16, plans: &Plans) {
             assert_eq!(status, 202, "{}", String::from_utf8_lossy(&answer));
         }
     });
-    futures_util::future::join_all(submitting).await;
+    join_all(submitting).await;
     println!(
         "{UNFINISHED} accepted in {:.1} s",
         began.elapsed().as_secs_f64()
