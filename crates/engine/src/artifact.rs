@@ -73,7 +73,7 @@ pub async fn next_events(
     after: u64,
 ) -> Result<Vec<Recorded>, TransitionError> {
     loop {
-        let mut news = engine.live.listen();
+        let mut news = engine.live.listen_to(id);
         let stored = stored_events(engine, id, after).await?;
         if !stored.is_empty() {
             return Ok(stored);

@@ -98,7 +98,7 @@ async fn verdict(
             .plans
             .load(&engine.store, &head.account, head.plan)
             .await?
-            .summary
+            .summary()
             .clone();
     }
     for dependency in state.graph.dependencies(index) {
@@ -244,7 +244,7 @@ fn input_hash(
     let mut artifacts = BTreeMap::new();
     for input in definition.inputs().map_err(|error| error.to_string())? {
         let read = if input.is_plan() {
-            json!(canonical::hash(&plan.summary).map_err(|error| error.to_string())?)
+            json!(canonical::hash(plan.summary()).map_err(|error| error.to_string())?)
         } else {
             let named = plan.manifest.named(&input.artifact);
             json!(
@@ -284,20 +284,25 @@ fn input_hash(
 /// # Errors
 /// When the database fails or lacks it.
 pub async fn data(engine: &Engine, hash: ContentHash) -> Result<Value, StoreError> {
+    let bytes = raw(engine, hash).await?;
+    parsed(engine, hash, &bytes)
+}
+
+/// The same, as it is stored.
+///
+/// # Errors
+/// When the database fails or lacks it.
+pub async fn raw(engine: &Engine, hash: ContentHash) -> Result<Arc<[u8]>, StoreError> {
     let lost = |detail: String| StoreError::Corrupt {
         database: engine.store.name(),
         detail,
     };
-    let bytes: Arc<[u8]> = match engine.outputs.get(hash) {
-        Some(bytes) => bytes,
-        None => {
-            let stored = engine.store.blob(*hash.as_bytes()).await?;
-            stored
-                .ok_or_else(|| lost(format!("the blob {hash} is not stored")))?
-                .into()
-        }
-    };
-    parsed(engine, hash, &bytes)
+    if let Some(bytes) = engine.outputs.get(hash) {
+        return Ok(bytes);
+    }
+    let stored = engine.store.blob(*hash.as_bytes()).await?;
+    let stored = stored.ok_or_else(|| lost(format!("the blob {hash} is not stored")))?;
+    Ok(stored.into())
 }
 
 fn parsed(engine: &Engine, hash: ContentHash, bytes: &[u8]) -> Result<Value, StoreError> {

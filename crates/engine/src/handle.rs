@@ -13,11 +13,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::breaker::Breakers;
 use crate::clock::Clock;
 use crate::lane::Lane;
 use crate::live::{Live, Work};
+use crate::outside::Outside;
 use crate::perform::Performer;
 use crate::plans::Plans;
+use crate::recent::Recent;
 use crate::registry::Registry;
 
 /// How long a holder's word stands without a heartbeat. Three beats fit in; a laptop's short stall does not lapse it.
@@ -49,6 +52,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Who does the work.
     pub performer: Performer,
+    /// How agents outside are reached.
+    pub outside: Outside,
     /// Most attempts at one time.
     pub slots: usize,
 }
@@ -67,6 +72,10 @@ pub struct Inner {
     pub registry: Registry,
     /// Who does the work.
     pub performer: Performer,
+    /// How agents outside are reached.
+    pub outside: Outside,
+    /// Whom this replica leaves alone for a while.
+    pub breakers: Breakers,
     /// Rung after each commit.
     pub live: Live,
     /// Rung when there may be something to claim.
@@ -110,6 +119,7 @@ impl Engine {
             clock,
             registry,
             performer,
+            outside,
             slots,
         } = parts;
         Self(Arc::new(Inner {
@@ -117,6 +127,8 @@ impl Engine {
             clock,
             registry,
             performer,
+            outside,
+            breakers: Breakers::default(),
             live: Live::default(),
             work: Work::default(),
             plans: Plans::default(),
@@ -153,6 +165,13 @@ impl Engine {
     /// Whether no lane is in memory: nothing that this replica began is under way.
     pub fn is_idle(&self) -> bool {
         lock(&self.lanes).is_empty()
+    }
+
+    /// Whether this replica has the orchestration's state in memory, and it has not ended: then its end is told here.
+    pub fn is_under_way(&self, id: OrchestrationId) -> bool {
+        lock(&self.lanes)
+            .get(&id)
+            .is_some_and(|lane| lane.is_under_way())
     }
 
     /// Lets go of a lane that is gone. A newer one of the same orchestration stays.
@@ -233,7 +252,7 @@ impl Engine {
     /// The store failed in a way that keeps reports from being stored: whoever waits for an end should know.
     pub fn set_trouble(&self, error: StoreError) {
         *lock(&self.trouble) = Some(error);
-        self.live.ring();
+        self.live.ring_all();
     }
 
     /// Reports are stored again.
@@ -248,32 +267,30 @@ impl Engine {
 }
 
 /// The latest outputs by hash: the next step reads them without asking the database.
-#[derive(Debug, Default)]
-pub struct Outputs(Mutex<Vec<(ContentHash, Arc<[u8]>)>>);
+#[derive(Debug)]
+pub struct Outputs(Recent<ContentHash, Arc<[u8]>>);
 
-/// How many outputs are kept, and how large one may be.
-const OUTPUTS_KEPT: usize = 64;
-const OUTPUT_KEPT_MAX: usize = 1 << 20;
+/// Bytes of outputs that are kept.
+const OUTPUTS_KEPT: usize = 16 << 20;
+
+/// What an output takes in memory beside its bytes, about.
+const OUTPUT: usize = 200;
+
+impl Default for Outputs {
+    fn default() -> Self {
+        Self(Recent::new(OUTPUTS_KEPT))
+    }
+}
 
 impl Outputs {
     /// Keeps an output for a while, unless it is very large.
     pub fn keep(&self, hash: ContentHash, bytes: Arc<[u8]>) {
-        if bytes.len() > OUTPUT_KEPT_MAX {
-            return;
-        }
-        let mut kept = lock(&self.0);
-        kept.push((hash, bytes));
-        if kept.len() > OUTPUTS_KEPT {
-            kept.remove(0);
-        }
+        let size = bytes.len() + OUTPUT;
+        self.0.keep(hash, bytes, size);
     }
 
     /// An output that was kept.
     pub fn get(&self, hash: ContentHash) -> Option<Arc<[u8]>> {
-        lock(&self.0)
-            .iter()
-            .rev()
-            .find(|(kept, _)| *kept == hash)
-            .map(|(_, bytes)| bytes.clone())
+        self.0.get(hash)
     }
 }

@@ -152,6 +152,12 @@ impl Lane {
         std::mem::take(&mut self.queue().stale)
     }
 
+    /// Whether the state is in memory and has not ended, as far as this replica knows.
+    pub fn is_under_way(&self) -> bool {
+        let queue = self.queue();
+        !queue.spent && !queue.gone && !queue.stale && queue.version.is_some()
+    }
+
     /// The row's version as last seen here.
     pub fn version(&self) -> Option<i64> {
         self.queue().version

@@ -3,23 +3,34 @@
 //! `transition` is the only place where an orchestration changes; `submit` begins one, `attempt` performs steps,
 //! `claims` and `sweep` are the loops, `artifact` reads what came out.
 
+pub mod agents;
 pub mod artifact;
 pub mod attempt;
+pub mod breaker;
 pub mod check;
 pub mod claims;
 pub mod clock;
+pub mod context;
+pub mod discovery;
 mod draft;
+pub mod endpoint;
 pub mod error;
+pub mod follow;
 pub mod gather;
 pub mod handle;
+pub mod inputs;
 pub mod lane;
 pub mod lease;
 pub mod live;
+pub mod outside;
 pub mod perform;
 pub mod plans;
 pub mod project;
+mod recent;
 pub mod registry;
 pub mod replica;
+pub mod request;
+pub mod snapshot;
 pub mod submit;
 pub mod sweep;
 pub mod transition;

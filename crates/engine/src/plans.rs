@@ -1,23 +1,33 @@
 //! Plans in memory: put in when submitted, read back from blobs when an orchestration goes on.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use domain::canonical::CanonicalError;
 use domain::plan::{PlanArtifactEntry, PlanManifest};
 use domain::values::hash::ContentHash;
 use domain::values::ids::AccountId;
 use domain::values::time::Timestamp;
+use planexe::json_plan::{PLAN_JSON, plan_of_json};
+use planexe::known::is_plan;
 use planexe::plan::{Artifact, Plan};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use store::db::Store;
 use store::error::StoreError;
 use store::rows::PlanRow;
 use store::write::{NewBlob, NewPlan};
 
-/// How many plans are kept in memory: those of the orchestrations in hand.
-const KEPT: usize = 4;
+use crate::inputs::Pieces;
+use crate::recent::Recent;
 
-/// A plan with its manifest and summary.
+/// Bytes of plans that are kept in memory: those of the orchestrations in hand.
+const KEPT: usize = 32 << 20;
+
+/// What an artifact takes in memory beside its bytes, about.
+const ARTIFACT: usize = 512;
+
+/// A plan with its manifest.
 #[derive(Debug)]
 pub struct LoadedPlan {
     /// Its identity.
@@ -26,8 +36,11 @@ pub struct LoadedPlan {
     pub manifest: PlanManifest,
     /// Its artifacts.
     pub plan: Plan,
-    /// What gates see of it.
-    pub summary: Value,
+    /// What agents outside are told of it: prepared once.
+    pub pieces: Pieces,
+    summary: OnceLock<Value>,
+    members: OnceLock<BTreeMap<String, Box<RawValue>>>,
+    planexe: OnceLock<bool>,
 }
 
 impl LoadedPlan {
@@ -35,7 +48,7 @@ impl LoadedPlan {
     ///
     /// # Errors
     /// Never for a plan of named bytes.
-    pub fn of(plan: Plan) -> Result<Self, domain::canonical::CanonicalError> {
+    pub fn of(plan: Plan) -> Result<Self, CanonicalError> {
         let entry = |artifact: &Artifact| PlanArtifactEntry {
             path: artifact.path.clone(),
             hash: ContentHash::of(&artifact.bytes),
@@ -47,28 +60,73 @@ impl LoadedPlan {
             .map(|(name, artifact)| (name.clone(), entry(artifact)))
             .collect();
         let manifest = PlanManifest { artifacts };
-        Ok(Self {
-            hash: manifest.hash()?,
-            summary: planexe::summary::plan_summary(&plan),
+        Ok(Self::with_manifest(manifest.hash()?, manifest, plan))
+    }
+
+    /// The plan that a JSON value is (see [`plan_of_json`]). `text` must be JSON.
+    ///
+    /// # Errors
+    /// Never for JSON.
+    pub fn of_json(text: &str) -> Result<Self, CanonicalError> {
+        Self::of(plan_of_json(text))
+    }
+
+    fn with_manifest(hash: ContentHash, manifest: PlanManifest, plan: Plan) -> Self {
+        Self {
+            hash,
             manifest,
             plan,
+            pieces: Pieces::default(),
+            summary: OnceLock::new(),
+            members: OnceLock::new(),
+            planexe: OnceLock::new(),
+        }
+    }
+
+    /// What gates see of it: made when it is first asked for.
+    pub fn summary(&self) -> &Value {
+        self.summary
+            .get_or_init(|| planexe::summary::plan_summary(&self.plan))
+    }
+
+    /// Whether PlanExe wrote it: the built-in analyses say nothing about anything else.
+    pub fn is_planexe(&self) -> bool {
+        *self.planexe.get_or_init(|| {
+            let files = self.plan.artifacts.values();
+            is_plan(files.map(|file| (file.path.as_str(), file.bytes.as_ref())))
         })
+    }
+
+    /// A member of the object that a JSON plan is. None of a plan of files.
+    pub fn member(&self, name: &str) -> Option<&RawValue> {
+        let members = self.members.get_or_init(|| {
+            let text = self.plan.text(PLAN_JSON).unwrap_or_default();
+            serde_json::from_str(text).unwrap_or_default()
+        });
+        members.get(name).map(AsRef::as_ref)
+    }
+
+    /// About how many bytes it takes in memory, with the text that is prepared of it.
+    fn size(&self) -> usize {
+        let files = self.plan.artifacts.values();
+        files.map(|file| 2 * file.bytes.len() + ARTIFACT).sum()
     }
 }
 
-/// The plans in memory, the latest last.
-#[derive(Debug, Default)]
-pub struct Plans(Mutex<Vec<Arc<LoadedPlan>>>);
+/// The plans in memory.
+#[derive(Debug)]
+pub struct Plans(Recent<ContentHash, Arc<LoadedPlan>>);
+
+impl Default for Plans {
+    fn default() -> Self {
+        Self(Recent::new(KEPT))
+    }
+}
 
 impl Plans {
     /// Keeps `plan` in memory.
     pub fn keep(&self, plan: Arc<LoadedPlan>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|other| other.hash != plan.hash);
-        kept.push(plan);
-        if kept.len() > KEPT {
-            kept.remove(0);
-        }
+        self.0.keep(plan.hash, plan.clone(), plan.size());
     }
 
     /// The plan, from memory or from its blobs.
@@ -81,14 +139,7 @@ impl Plans {
         account: &AccountId,
         hash: ContentHash,
     ) -> Result<Arc<LoadedPlan>, StoreError> {
-        let kept = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .find(|plan| plan.hash == hash)
-            .cloned();
-        if let Some(plan) = kept {
+        if let Some(plan) = self.0.get(hash) {
             return Ok(plan);
         }
         let lost = |detail: String| StoreError::Corrupt {
@@ -133,13 +184,7 @@ impl Plans {
             artifacts,
             ..Plan::default()
         };
-        let summary = planexe::summary::plan_summary(&plan);
-        let plan = Arc::new(LoadedPlan {
-            hash,
-            manifest,
-            plan,
-            summary,
-        });
+        let plan = Arc::new(LoadedPlan::with_manifest(hash, manifest, plan));
         self.keep(plan.clone());
         Ok(plan)
     }

@@ -189,7 +189,7 @@ async fn look_elsewhere(engine: &Engine) -> Result<(), StoreError> {
             let _ = transition(engine, lane.id, Command::Tick, Vec::new()).await;
         }
     }
-    engine.live.ring();
+    engine.live.ring_all();
     engine.work.look();
     Ok(())
 }

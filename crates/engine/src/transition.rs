@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use crate::attempt::{self, Started};
 use crate::draft::{Draft, decide_all};
 use crate::error::TransitionError;
+use crate::follow::Ended;
 use crate::handle::Engine;
 use crate::lane::{Asked, Hot, Lane, Outcome, Pushed};
 use crate::project::{self, Change, row_set};
@@ -106,15 +107,17 @@ async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
         }
         match commit(engine, lane, &mut hot, &asked, &draft).await {
             Ok(()) => {
-                settle(engine, lane, &mut hot, asked, draft).await;
                 let ended = hot.state.status().ended();
+                // Before the end is told: who begins to wait after that finds the lane spent, and looks at the rows.
                 lane.set_spent(ended);
+                settle(engine, lane, &mut hot, asked, draft).await;
                 if !full.is_empty() {
                     // Room may have been made since the store found none: whoever claims looks again.
                     engine.work.look();
                 }
                 if ended {
                     engine.let_go(lane.id);
+                    engine.live.tell_end(lane.id, || Ended::of(lane.id, hot));
                 } else {
                     *slot = Some(hot);
                 }
@@ -240,8 +243,8 @@ async fn commit(
 /// After the commit: rings the bell, answers, starts what was claimed, stops what should no longer be performed.
 async fn settle(engine: &Engine, lane: &Arc<Lane>, hot: &mut Hot, asked: Vec<Asked>, draft: Draft) {
     lane.set_version(hot.version);
-    if !draft.events.is_empty() {
-        engine.live.ring();
+    if let (false, Some(head)) = (draft.events.is_empty(), &hot.state.head) {
+        engine.live.ring(lane.id, &head.account);
     }
     let outcome = Outcome {
         cursor: hot.state.cursor(),
