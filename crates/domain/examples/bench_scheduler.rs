@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use domain::orchestration::command::{Command, Facts, Holder, Output, Report, StartFacts};
 use domain::orchestration::decide::decide;
-use domain::orchestration::event::{Created, Recorded};
+use domain::orchestration::event::{BARE, Created, Recorded, Request};
 use domain::orchestration::evolve::{evolve, fold};
 use domain::orchestration::graph::{Edge, StepRules};
 use domain::orchestration::state::{Orchestration, Status};
@@ -99,6 +99,7 @@ fn round(agents: usize, seed: u64) -> Timed {
             holder: holder(),
             report: Report::Completed(Output {
                 data: hash(index as u64),
+                tokens_used: None,
             }),
         };
         step(&mut state, &mut log, &finish, &facts);
@@ -149,6 +150,8 @@ fn created(agents: usize, seed: u64) -> Created {
         reuse: false,
         steps: steps.collect(),
         excluded: Vec::new(),
+        request: Request::default(),
+        version: BARE,
     }
 }
 
@@ -177,6 +180,7 @@ fn rules(index: u64, before: &[u64]) -> StepRules {
         concurrency: None,
         cost: Credits::default(),
         missing: Vec::new(),
+        prior: None,
     }
 }
 

@@ -35,6 +35,9 @@ pub struct Enrichment {
     /// The orchestration whose equal step's enrichment was taken over instead of performing it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused_from: Option<OrchestrationId>,
+    /// Tokens of language models that went into it, as its agent reported them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_used: Option<u64>,
 }
 
 fn is_zero(credits: &Credits) -> bool {

@@ -11,6 +11,7 @@ pub mod event;
 pub mod evolve;
 pub mod graph;
 pub mod needs;
+pub mod prior;
 mod report;
 pub mod select;
 pub mod standing;

@@ -3,4 +3,5 @@
 pub mod credits;
 pub mod hash;
 pub mod ids;
+pub mod role;
 pub mod time;

@@ -18,12 +18,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
+use crate::context::Around;
 use crate::error::TransitionError;
 use crate::gather::{self, data, pinned};
 use crate::handle::Engine;
 use crate::lane::{Hot, InFlight, Lane};
 use crate::perform::{self, Assignment, Kept, Performed};
 use crate::project;
+use crate::request;
 use crate::transition::transition;
 
 /// The pause before a report is handed in anew when the database did not take it: longer each time, up to
@@ -78,11 +80,22 @@ impl Started {
             .plans
             .load(&engine.store, &head.account, head.plan)
             .await?;
-        let inputs = agent.inputs().map_err(|error| lost(&error.to_string()))?;
+        let end = step.first_ready_at.map(|first| first + rules.total_timeout);
+        let now = engine.clock.now();
+        let left = end.map_or(rules.timeout, |end| end - now);
+        let timeout = rules.timeout.min(left);
+        let sends = engine.performer.sends(agent);
+        let around = sends.then(|| {
+            let prepared = engine.registry.prepared(rules.definition, agent);
+            let plan = plan.clone();
+            Arc::new(Around::of(&hot.state, head, index, plan, prepared, now + timeout))
+        });
+        let inputs = if sends { Vec::new() } else { agent.inputs().map_err(|error| lost(&error.to_string()))? };
         let built_on = hot
             .state
             .graph
             .dependencies(index)
+            .filter(|_| !sends)
             .filter_map(|dependency| {
                 let enrichment = hot.state.steps[dependency].enrichment.as_ref()?;
                 Some((
@@ -90,8 +103,6 @@ impl Started {
                     enrichment.data,
                 ))
             });
-        let end = step.first_ready_at.map(|first| first + rules.total_timeout);
-        let left = end.map_or(rules.timeout, |end| end - engine.clock.now());
         let assignment = Assignment {
             orchestration: lane.id,
             step: rules.id.clone(),
@@ -104,6 +115,7 @@ impl Started {
                     .map(|(name, _)| name),
             ),
             dependencies: BTreeMap::new(),
+            around,
             parameters: pinned.parameters_of(agent),
             cancelled: engine.stopping.child_token(),
             kept: Kept::default(),
@@ -112,7 +124,7 @@ impl Started {
             step: rules.id,
             attempt: step.attempt,
             holder,
-            timeout: rules.timeout.min(left),
+            timeout,
             built_on: built_on.collect(),
             assignment,
             forced: CancellationToken::new(),
@@ -220,12 +232,18 @@ async fn attempt(engine: &Engine, lane: &Lane, started: Started) {
         Some(failed) => failed,
         None => {
             // The call too is made in there: a panic in it ends the attempt and nothing else.
-            let performer = engine.performer.clone();
-            let work = tokio::spawn(async move { performer.perform(assignment).await });
+            let (agent, performing) = (assignment.agent.id.clone(), engine.clone());
+            let sent = assignment.around.is_some();
+            let work = tokio::spawn(async move { performing.performer.perform(&performing, assignment).await });
             let abort = work.abort_handle();
             let performed = tokio::select! {
                 performed = work => performed.unwrap_or_else(|error| failed(ErrorClass::Fatal, perform::breakdown(error))),
-                () = engine.clock.sleep(timeout) => failed(ErrorClass::Timeout, format!("no answer within {} ms", timeout.0)),
+                () = engine.clock.sleep(timeout) => {
+                    if sent {
+                        request::timed_out(engine, &agent, timeout);
+                    }
+                    failed(ErrorClass::Timeout, format!("no answer within {} ms", timeout.0))
+                }
                 // It was asked to stop and did not: what it has is handed in, and the step returns to the queue.
                 () = engine.leaving.cancelled() => Performed::Cancelled,
                 () = forced.cancelled() => {
@@ -348,7 +366,10 @@ fn report(engine: &Engine, performed: Performed, kept: Option<Value>) -> (Report
         let (hash, blob) = project::blob(text.into_bytes());
         engine.outputs.keep(hash, blob.bytes.clone());
         blobs.push(blob);
-        Ok(Output { data: hash })
+        Ok(Output {
+            data: hash,
+            tokens_used: None,
+        })
     };
     let invalid = |message| Report::Failed {
         class: ErrorClass::InvalidOutput,

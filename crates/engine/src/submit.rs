@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use domain::agent::input::InputRef;
 use domain::orchestration::command::Command;
-use domain::orchestration::event::{Created, Excluded};
+use domain::orchestration::event::{Created, Excluded, Request};
+use domain::orchestration::prior::Given;
 use domain::orchestration::select::{Wanted, select};
 use domain::orchestration::submission::Pinned;
 use domain::values::ids::{AccountId, OrchestrationId};
@@ -64,14 +65,32 @@ pub async fn submit(
         max_steps,
         fresh,
     } = submission;
-    let selection = select(engine.registry.all(), &wanted, max_steps, &|input| {
+    let given = Given::default();
+    let registered = engine.registry.all();
+    let selection = select(registered, &wanted, max_steps, &given, &|input| {
         lacks(&plan.plan, input)
     })?;
     let pinned = Pinned {
         agents: selection.definitions,
         parameters,
     };
-    let key = pinned.submission_key(&account, plan.hash)?;
+    let bytes =
+        serde_json::to_vec(&pinned).map_err(|error| SubmitError::Canonical(error.into()))?;
+    let (hash, blob) = project::blob(bytes);
+    let mut created = Created {
+        account,
+        name,
+        plan: plan.hash,
+        pinned: hash,
+        submission: None,
+        reuse: !fresh,
+        steps: selection.steps,
+        excluded: selection.excluded.clone(),
+        request: Request::default(),
+        version: selection.version,
+    };
+    let key = pinned.submission_key(&created)?;
+    created.submission = (!fresh).then_some(key);
     engine.plans.keep(plan.clone());
     let submitted = |id, continued| Submitted {
         id,
@@ -81,7 +100,7 @@ pub async fn submit(
     if !fresh
         && let Some(row) = engine
             .store
-            .open_by_submission(account.as_str(), *key.as_bytes())
+            .open_by_submission(created.account.as_str(), *key.as_bytes())
             .await?
     {
         return Ok(submitted(
@@ -89,21 +108,9 @@ pub async fn submit(
             true,
         ));
     }
-    plans::put(&engine.store, &account, &name, &plan, engine.clock.now()).await?;
-    let bytes =
-        serde_json::to_vec(&pinned).map_err(|error| SubmitError::Canonical(error.into()))?;
-    let (hash, blob) = project::blob(bytes);
+    let now = engine.clock.now();
+    plans::put(&engine.store, &created.account, &created.name, &plan, now).await?;
     engine.outputs.keep(hash, blob.bytes.clone());
-    let created = Created {
-        account,
-        name,
-        plan: plan.hash,
-        pinned: hash,
-        submission: (!fresh).then_some(key),
-        reuse: !fresh,
-        steps: selection.steps,
-        excluded: selection.excluded.clone(),
-    };
     match transition(engine, id, Command::Create(Box::new(created)), vec![blob]).await {
         Ok(_) => Ok(submitted(id, false)),
         Err(TransitionError::Duplicate(existing)) => Ok(submitted(existing, true)),

@@ -192,8 +192,11 @@ pub enum Executor {
     Analysis {},
     /// One POST to a URL.
     Http {
-        /// Where.
+        /// Where: http or https, with a host and without credentials.
         url: String,
+        /// Asked by GET whether the agent is well; an answer of 2xx says that it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        health: Option<String>,
     },
     /// Pulled by an outside worker.
     Worker {},

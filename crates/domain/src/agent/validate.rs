@@ -195,7 +195,7 @@ fn limits(definition: &AgentDefinition, found: &mut Problems) {
 }
 
 fn executor(definition: &AgentDefinition, found: &mut Problems) {
-    if let Some(Executor::Http { url }) = &definition.executor
+    if let Some(Executor::Http { url, .. }) = &definition.executor
         && !(url.starts_with("http://") || url.starts_with("https://"))
     {
         found.add(

@@ -3,7 +3,7 @@
 use crate::orchestration::command::Rejected;
 use crate::orchestration::decide::cancelled;
 use crate::orchestration::ending::Ending;
-use crate::orchestration::event::{EndedAs, Event};
+use crate::orchestration::event::Event;
 use crate::orchestration::graph::StepIndex;
 use crate::orchestration::state::{Head, Orchestration, StepState};
 use crate::values::ids::StepId;
@@ -80,11 +80,7 @@ pub(super) fn cancel_all(
     for (index, step) in state.steps.iter().enumerate() {
         let spared = step.state == StepState::Running && deadline > now;
         if step.state.ended().is_none() && !spared {
-            let event = Event::StepCancelled {
-                step: state.graph.rules(index).id.clone(),
-                reason: reason.to_owned(),
-            };
-            ending.end(index, EndedAs::Cancelled, event);
+            ending.cancel_step(index, reason);
         }
     }
     ending.settle()
@@ -112,7 +108,7 @@ pub(super) fn cancel_step(
         deadline,
     }];
     if step.state != StepState::Running || deadline <= now {
-        events.extend(cancelled(state, index, reason.to_owned()));
+        events.extend(cancelled(state, index, reason));
     }
     Ok(events)
 }

@@ -8,7 +8,7 @@ use crate::orchestration::event::Created;
 use crate::orchestration::graph::GraphError;
 use crate::orchestration::standing::Wait;
 use crate::values::hash::ContentHash;
-use crate::values::ids::{HolderId, OrchestrationId, StepId};
+use crate::values::ids::{AgentId, HolderId, OrchestrationId, StepId};
 use crate::values::time::{Millis, Timestamp};
 
 /// Who holds an attempt: a replica or worker in one of its lives.
@@ -25,6 +25,8 @@ pub struct Holder {
 pub struct Output {
     /// Blob of the data (canonical JSON).
     pub data: ContentHash,
+    /// Tokens of language models that went into it, as the agent reported them.
+    pub tokens_used: Option<u64>,
 }
 
 /// How an attempt ended, as its holder tells it.
@@ -75,6 +77,17 @@ pub enum Command {
         step: StepId,
         /// For whom.
         holder: Holder,
+    },
+    /// Keep what an attempt in flight has so far, should it not get to its end.
+    Keep {
+        /// Which.
+        step: StepId,
+        /// The fence.
+        attempt: u32,
+        /// Who hands it in.
+        holder: Holder,
+        /// What there is: it takes the place of what was kept before.
+        output: Output,
     },
     /// Report an attempt's end.
     Finish {
@@ -144,6 +157,8 @@ pub struct Facts {
     pub verdicts: BTreeMap<StepId, Verdict>,
     /// For [`Command::Start`].
     pub start: Option<StartFacts>,
+    /// For [`Command::Tick`]: agents that nobody may claim steps of at present, each with the reason.
+    pub blocked: BTreeMap<AgentId, String>,
 }
 
 /// A command that does not fit the state: a normal answer.
@@ -158,6 +173,14 @@ pub enum Rejected {
     /// It would have nothing to do.
     #[error("an orchestration needs at least one step")]
     NoSteps,
+    /// Its priors are not the versions before its own, or leave none for the bare plan.
+    #[error("the priors are not the {priors} versions up to {version}, the bare plan before them")]
+    PriorVersions {
+        /// How many.
+        priors: usize,
+        /// The plan artifact's.
+        version: u64,
+    },
     /// Its steps cannot be scheduled.
     #[error(transparent)]
     Graph(#[from] GraphError),

@@ -4,9 +4,9 @@ use crate::artifact::{Enrichment, EnrichmentStatus};
 use crate::orchestration::asked::{approve, cancel_all, cancel_step, pause, resume};
 use crate::orchestration::command::{Command, Facts, Holder, Rejected};
 use crate::orchestration::ending::Ending;
-use crate::orchestration::event::{Created, EndedAs, Event, FailCause, SkipCause};
-use crate::orchestration::graph::{Graph, StepIndex};
-use crate::orchestration::report::{expire, finish};
+use crate::orchestration::event::{BARE, Created, EndedAs, Event, FailCause, SkipCause};
+use crate::orchestration::graph::{Edge, Graph, StepIndex};
+use crate::orchestration::report::{expire, finish, keep};
 use crate::orchestration::standing::{Standing, Wait};
 use crate::orchestration::state::{Head, Orchestration, Status};
 use crate::orchestration::tick;
@@ -35,6 +35,12 @@ pub fn decide(
         .ok_or(Rejected::Ended(Status::New.name()))?;
     match command {
         Command::Create(_) => Err(Rejected::Exists),
+        Command::Keep {
+            step,
+            attempt,
+            holder,
+            output,
+        } => keep(state, step, *attempt, *holder, output),
         Command::Finish {
             step,
             attempt,
@@ -45,7 +51,7 @@ pub fn decide(
         Command::OpenGates => open_gates(state, facts),
         Command::Start { step, holder } => start(state, head, step, *holder, facts),
         Command::Expire { step, attempt } => expire(state, step, *attempt, facts.now),
-        Command::Tick => Ok(tick::tick(state, head, facts.now)),
+        Command::Tick => Ok(tick::tick(state, head, facts)),
         Command::Pause { step } => pause(state, head, step.as_ref()),
         Command::Resume { step } => resume(state, head, step.as_ref()),
         Command::Cancel {
@@ -75,6 +81,7 @@ fn create(state: &Orchestration, created: &Created) -> Result<Vec<Event>, Reject
     if created.steps.is_empty() {
         return Err(Rejected::NoSteps);
     }
+    check_versions(created)?;
     Graph::build(created.steps.clone())?;
     let begun = Event::OrchestrationCreated(Box::new(created.clone()));
     let mut empty = Orchestration::default();
@@ -88,24 +95,57 @@ fn create(state: &Orchestration, created: &Created) -> Result<Vec<Event>, Reject
     );
     let mut ending = Ending::of(&empty);
     ending.note(begun);
-    for (index, rules) in empty.graph.all().iter().enumerate() {
-        if !rules.missing.is_empty() {
-            let cause = SkipCause::MissingInput {
-                names: rules.missing.clone(),
-            };
-            ending.end(
-                index,
-                EndedAs::Skipped,
-                Event::StepSkipped {
-                    step: rules.id.clone(),
-                    cause,
-                },
-            );
+    for index in 0..empty.steps.len() {
+        if empty.steps[index].state.ended().is_some() {
+            continue;
+        }
+        if let Some(cause) = skipped_from_the_start(&empty, index) {
+            let step = empty.graph.rules(index).id.clone();
+            ending.end(index, EndedAs::Skipped, Event::StepSkipped { step, cause });
         } else if empty.steps[index].waiting_on == 0 {
             ending.unblock(index);
         }
     }
     Ok(ending.settle())
+}
+
+/// Priors are the versions before the first enrichment of this orchestration, and the bare plan comes before them.
+fn check_versions(created: &Created) -> Result<(), Rejected> {
+    let priors = created
+        .steps
+        .iter()
+        .filter_map(|rules| rules.prior.as_ref());
+    let mut versions: Vec<u64> = priors.map(|prior| prior.version).collect();
+    versions.sort_unstable();
+    let (count, version) = (versions.len(), created.version);
+    let bare = version.checked_sub(count as u64);
+    match bare {
+        Some(bare @ BARE..) if versions.into_iter().eq(bare + 1..=version) => Ok(()),
+        _ => Err(Rejected::PriorVersions {
+            priors: count,
+            version,
+        }),
+    }
+}
+
+/// The plan lacks what the step requires, or came with an enrichment that is not whole enough for it.
+fn skipped_from_the_start(state: &Orchestration, index: StepIndex) -> Option<SkipCause> {
+    let rules = state.graph.rules(index);
+    if !rules.missing.is_empty() {
+        let names = rules.missing.clone();
+        return Some(SkipCause::MissingInput { names });
+    }
+    let unusable = |edge: &&Edge| {
+        let prior = state
+            .step(&edge.step)
+            .and_then(|(_, step)| step.state.ended());
+        prior == Some(EndedAs::Partial) && !edge.optional && !edge.accepts_partial
+    };
+    let edge = rules.dependencies.iter().find(unusable)?;
+    Some(SkipCause::Dependency {
+        step: edge.step.clone(),
+        ended: EndedAs::Partial,
+    })
 }
 
 fn open_gates(state: &Orchestration, facts: &Facts) -> Result<Vec<Event>, Rejected> {
@@ -197,8 +237,11 @@ fn start(
             reason: None,
             cost: crate::values::credits::Credits::ZERO,
             reused_from: Some(from),
+            tokens_used: None,
         };
-        return Ok(complete(state, head, index, number, None, enrichment).settle());
+        let mut ending = Ending::of(state);
+        ending.enrich(index, number, None, enrichment);
+        return Ok(ending.settle());
     }
     for (key, limit) in counters(state, index, known.input) {
         let held = known.held.get(&key).copied().unwrap_or(0);
@@ -220,36 +263,7 @@ fn start(
     }])
 }
 
-/// The step ends with an enrichment, which makes the next version.
-pub(super) fn complete<'a>(
-    state: &'a Orchestration,
-    head: &Head,
-    index: StepIndex,
-    number: u32,
-    attempt: Option<u32>,
-    enrichment: Enrichment,
-) -> Ending<'a> {
-    let ended = match enrichment.status {
-        EnrichmentStatus::Completed => EndedAs::Completed,
-        EnrichmentStatus::Partial => EndedAs::Partial,
-    };
-    let step = state.graph.rules(index).id.clone();
-    let mut ending = Ending::of(state);
-    ending.end(
-        index,
-        ended,
-        Event::StepCompleted {
-            step,
-            attempt,
-            number,
-            enrichment,
-            version: head.version + 1,
-        },
-    );
-    ending
-}
-
-/// The step ends without an enrichment; the whole too when it aborts.
+/// The step ends with no enrichment of its own; the whole too when it aborts, and nothing that was kept stands.
 pub(super) fn fail(
     state: &Orchestration,
     index: StepIndex,
@@ -258,16 +272,8 @@ pub(super) fn fail(
 ) -> Vec<Event> {
     let rules = state.graph.rules(index);
     let mut ending = Ending::of(state);
-    ending.end(
-        index,
-        ended,
-        Event::StepFailed {
-            step: rules.id.clone(),
-            ended,
-            cause,
-        },
-    );
-    if rules.aborts {
+    let stands = ending.fail(index, ended, cause);
+    if rules.aborts && !stands {
         ending.abort(format!(
             "`{}` failed, and its definition says that this ends the orchestration",
             rules.id
@@ -277,15 +283,8 @@ pub(super) fn fail(
 }
 
 /// The step is stopped, as asked.
-pub(super) fn cancelled(state: &Orchestration, index: StepIndex, reason: String) -> Vec<Event> {
+pub(super) fn cancelled(state: &Orchestration, index: StepIndex, reason: &str) -> Vec<Event> {
     let mut ending = Ending::of(state);
-    ending.end(
-        index,
-        EndedAs::Cancelled,
-        Event::StepCancelled {
-            step: state.graph.rules(index).id.clone(),
-            reason,
-        },
-    );
+    ending.cancel_step(index, reason);
     ending.settle()
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::orchestration::event::{Completion, EndedAs, Event, ParkedFor, SkipCause};
+use crate::artifact::{Enrichment, EnrichmentStatus};
+use crate::orchestration::event::{Completion, EndedAs, Event, FailCause, ParkedFor, SkipCause};
 use crate::orchestration::graph::{Dependent, StepIndex};
 use crate::orchestration::state::Orchestration;
 use crate::values::credits::Credits;
@@ -23,6 +24,8 @@ pub struct Ending<'a> {
     cancelled: Option<String>,
     aborted: Option<String>,
     cost: Credits,
+    /// The plan artifact's, with the enrichments of this decision.
+    version: u64,
 }
 
 /// What the end of a dependency means for a step.
@@ -49,6 +52,7 @@ impl<'a> Ending<'a> {
                 .map(|cancelling| cancelling.reason.clone()),
             aborted: None,
             cost: head.map_or(Credits::ZERO, |head| head.cost),
+            version: head.map_or(0, |head| head.version),
         }
     }
 
@@ -59,13 +63,74 @@ impl<'a> Ending<'a> {
 
     /// The step at `index` ends as `ended`, said by `event`.
     pub fn end(&mut self, index: StepIndex, ended: EndedAs, event: Event) {
-        if let Event::StepCompleted { enrichment, .. } = &event {
-            self.cost = self.cost.checked_add(enrichment.cost).unwrap_or(self.cost);
-        }
         self.gated_off_now += u32::from(ended == EndedAs::GatedOff);
         self.ended.insert(index, ended);
         self.untold.push(index);
         self.events.push(event);
+    }
+
+    /// The step at `index` ends with an enrichment, which makes the next version.
+    pub fn enrich(
+        &mut self,
+        index: StepIndex,
+        number: u32,
+        attempt: Option<u32>,
+        enrichment: Enrichment,
+    ) {
+        self.version += 1;
+        self.cost = self.cost.checked_add(enrichment.cost).unwrap_or(self.cost);
+        let (ended, step, version) = (enrichment.status.into(), self.id(index), self.version);
+        let event = Event::StepCompleted {
+            step,
+            attempt,
+            number,
+            enrichment,
+            version,
+        };
+        self.end(index, ended, event);
+    }
+
+    /// The step at `index` has failed or is too late. Whether what an attempt of it left stands, as partial.
+    pub fn fail(&mut self, index: StepIndex, ended: EndedAs, cause: FailCause) -> bool {
+        let stands = self.enrich_with_kept(index, &cause.to_string());
+        if !stands {
+            let step = self.id(index);
+            self.end(index, ended, Event::StepFailed { step, ended, cause });
+        }
+        stands
+    }
+
+    /// The step at `index` is stopped. What an attempt of it left stands, as partial.
+    pub fn cancel_step(&mut self, index: StepIndex, reason: &str) {
+        if !self.enrich_with_kept(index, reason) {
+            let event = Event::StepCancelled {
+                step: self.id(index),
+                reason: reason.to_owned(),
+            };
+            self.end(index, EndedAs::Cancelled, event);
+        }
+    }
+
+    /// Ends the step with what was kept, if anything was.
+    fn enrich_with_kept(&mut self, index: StepIndex, reason: &str) -> bool {
+        let step = &self.orchestration.steps[index];
+        let Some(kept) = step.kept else { return false };
+        let enrichment = Enrichment {
+            status: EnrichmentStatus::Partial,
+            input: step.input.unwrap_or_default(),
+            data: kept.data,
+            reason: Some(reason.to_owned()),
+            cost: self.orchestration.graph.rules(index).cost,
+            reused_from: None,
+            tokens_used: kept.tokens_used,
+        };
+        self.enrich(
+            index,
+            step.number.unwrap_or(0),
+            Some(kept.attempt),
+            enrichment,
+        );
+        true
     }
 
     /// From here on the whole ends as cancelled.
@@ -83,11 +148,7 @@ impl<'a> Ending<'a> {
     pub fn abort(&mut self, reason: String) {
         for index in 0..self.orchestration.steps.len() {
             if self.ended_as(index).is_none() {
-                let event = Event::StepCancelled {
-                    step: self.id(index),
-                    reason: reason.clone(),
-                };
-                self.end(index, EndedAs::Cancelled, event);
+                self.cancel_step(index, &reason);
             }
         }
         self.aborted = Some(reason);
@@ -104,7 +165,8 @@ impl<'a> Ending<'a> {
             }
         }
         let ended_now = u32::try_from(self.ended.len()).unwrap_or(u32::MAX);
-        if ended_now > 0 && self.orchestration.tally.unended == ended_now {
+        // With priors alone there is nothing left from the start; else it is a step's end that ends the whole.
+        if self.orchestration.tally.unended == ended_now {
             let last = self.last_event();
             self.events.push(last);
         }

@@ -1,10 +1,12 @@
 //! What happened: the stored events, a closed list. They are the truth; everything else is made from them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::agent::gate::Verdict;
 use crate::agent::retry::ErrorClass;
-use crate::artifact::Enrichment;
+use crate::artifact::{Enrichment, EnrichmentStatus};
 use crate::orchestration::graph::StepRules;
 use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
@@ -32,6 +34,40 @@ pub struct Excluded {
     pub reason: String,
 }
 
+/// What came with a submission beside plan and agents: for outside agents and for people, no matter of scheduling.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Request {
+    /// The plan's id in its sender's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan_id: Option<String>,
+    /// On whose behalf, in the sender's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The most that the orchestration may cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Credits>,
+}
+
+impl Request {
+    /// Whether nothing came.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The plan artifact's version while nothing is added to the plan.
+pub const BARE: u64 = 1;
+
+fn bare() -> u64 {
+    BARE
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_bare(version: &u64) -> bool {
+    *version == BARE
+}
+
 /// Everything that an orchestration starts from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -54,6 +90,12 @@ pub struct Created {
     /// Agents left out, with the reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<Excluded>,
+    /// What came beside plan and agents.
+    #[serde(default, skip_serializing_if = "Request::is_empty")]
+    pub request: Request,
+    /// The plan artifact's version at the start, with all priors: 1 is the bare plan.
+    #[serde(default = "bare", skip_serializing_if = "is_bare")]
+    pub version: u64,
 }
 
 /// Why a step was skipped.
@@ -94,9 +136,22 @@ pub enum EndedAs {
     Cancelled,
 }
 
+impl From<EnrichmentStatus> for EndedAs {
+    fn from(status: EnrichmentStatus) -> Self {
+        match status {
+            EnrichmentStatus::Completed => Self::Completed,
+            EnrichmentStatus::Partial => Self::Partial,
+        }
+    }
+}
+
 /// Why a step failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
+#[serde(
+    rename_all = "snake_case",
+    rename_all_fields = "camelCase",
+    tag = "kind"
+)]
 pub enum FailCause {
     /// The last attempt failed and no retry is left, or none can help.
     Attempt {
@@ -108,9 +163,29 @@ pub enum FailCause {
     /// Its holders lapsed too often: it may be what kills them.
     Lapsed,
     /// It waited in the queue longer than its `queueTimeout`.
-    QueueTimeout,
+    QueueTimeout {
+        /// For what, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waited_for: Option<String>,
+    },
     /// It took longer than its `totalTimeout`.
     TotalTimeout,
+}
+
+impl fmt::Display for FailCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attempt { message, .. } => f.write_str(message),
+            Self::Lapsed => f.write_str("its holders lapsed again and again"),
+            Self::QueueTimeout { waited_for } => {
+                f.write_str("it waited in the queue longer than its queueTimeout")?;
+                waited_for
+                    .as_ref()
+                    .map_or(Ok(()), |why| write!(f, ": {why}"))
+            }
+            Self::TotalTimeout => f.write_str("it took longer than its totalTimeout"),
+        }
+    }
 }
 
 /// What a parked step waits for.
@@ -180,6 +255,14 @@ pub enum Event {
         holder: HolderId,
         epoch: u64,
         input: ContentHash,
+    },
+    /// What the attempt has so far is kept: it stands if the step ends without more.
+    PartialKept {
+        step: StepId,
+        attempt: u32,
+        data: ContentHash,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokens_used: Option<u64>,
     },
     /// The attempt reported a failure.
     AttemptFailed {
@@ -252,6 +335,7 @@ impl Event {
             Self::StepSkipped { .. } => "step_skipped",
             Self::StepParked { .. } => "step_parked",
             Self::AttemptStarted { .. } => "attempt_started",
+            Self::PartialKept { .. } => "partial_kept",
             Self::AttemptFailed { .. } => "attempt_failed",
             Self::AttemptExpired { .. } => "attempt_expired",
             Self::RetryScheduled { .. } => "retry_scheduled",
@@ -275,6 +359,7 @@ impl Event {
             | Self::StepSkipped { step, .. }
             | Self::StepParked { step, .. }
             | Self::AttemptStarted { step, .. }
+            | Self::PartialKept { step, .. }
             | Self::AttemptFailed { step, .. }
             | Self::AttemptExpired { step, .. }
             | Self::RetryScheduled { step, .. }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::artifact::EnrichmentStatus;
 use crate::orchestration::command::Holder;
 use crate::orchestration::event::{Completion, Created, EndedAs, Event, Recorded};
-use crate::orchestration::graph::{Graph, StepIndex};
+use crate::orchestration::graph::{Edge, Graph, StepIndex, StepRules};
 use crate::orchestration::state::{
-    Cancelling, Cause, Head, Orchestration, Status, Step, StepState, Tally,
+    Cancelling, Cause, Head, KeptPartial, Orchestration, Status, Step, StepState, Tally,
 };
 use crate::values::credits::Credits;
 use crate::values::time::Timestamp;
@@ -47,19 +46,32 @@ fn create(created: &Created, at: Timestamp) -> Orchestration {
         reuse,
         steps,
         excluded,
+        request,
+        version,
     } = created.clone();
     let graph = Arc::new(Graph::build(steps).unwrap_or_default());
-    let waiting_on = |rules: &crate::orchestration::graph::StepRules| {
-        u32::try_from(rules.dependencies.len()).unwrap_or(u32::MAX)
+    let is_prior = |edge: &&Edge| {
+        let dependency = graph.index(&edge.step);
+        dependency.is_some_and(|index| graph.rules(index).prior.is_some())
     };
-    let steps = graph
-        .all()
-        .iter()
-        .map(|rules| Step {
+    let waiting_on = |rules: &StepRules| {
+        let outstanding = rules.dependencies.iter().filter(|edge| !is_prior(edge));
+        u32::try_from(outstanding.count()).unwrap_or(u32::MAX)
+    };
+    let steps = graph.all().iter().map(|rules| match &rules.prior {
+        Some(prior) => Step {
+            state: StepState::Ended(prior.enrichment.status.into()),
+            ended_at: Some(prior.at),
+            enrichment: Some(prior.enrichment.clone()),
+            version: Some(prior.version),
+            ..Step::default()
+        },
+        None => Step {
             waiting_on: waiting_on(rules),
             ..Step::default()
-        })
-        .collect();
+        },
+    });
+    let steps = steps.collect();
     let head = Head {
         account,
         name,
@@ -68,11 +80,12 @@ fn create(created: &Created, at: Timestamp) -> Orchestration {
         submission,
         reuse,
         excluded,
+        request,
         status: Status::Running,
         paused_at: None,
         cancelling: None,
         reason: None,
-        version: 1,
+        version,
         cursor: 0,
         last_number: 0,
         cost: Credits::ZERO,
@@ -97,6 +110,18 @@ fn evolve_step(state: &mut Orchestration, index: StepIndex, at: Timestamp, event
             state.steps[index].state = StepState::Parked;
         }
         Event::AttemptStarted { .. } => evolve_start(state, index, at, event),
+        Event::PartialKept {
+            attempt,
+            data,
+            tokens_used,
+            ..
+        } => {
+            state.steps[index].kept = Some(KeptPartial {
+                data: *data,
+                attempt: *attempt,
+                tokens_used: *tokens_used,
+            });
+        }
         Event::AttemptFailed { message, .. } => {
             state.leave_flight(index);
             state.steps[index].last_error = Some(message.clone());
@@ -165,11 +190,7 @@ fn evolve_end(state: &mut Orchestration, index: StepIndex, at: Timestamp, event:
             version,
             ..
         } => {
-            let ended = match enrichment.status {
-                EnrichmentStatus::Completed => EndedAs::Completed,
-                EnrichmentStatus::Partial => EndedAs::Partial,
-            };
-            state.end_step(index, ended, at, None);
+            state.end_step(index, enrichment.status.into(), at, None);
             let step = &mut state.steps[index];
             step.number = Some(*number);
             step.enrichment = Some(enrichment.clone());
@@ -214,6 +235,7 @@ fn evolve_end(state: &mut Orchestration, index: StepIndex, at: Timestamp, event:
         Event::StepReady { .. }
         | Event::StepParked { .. }
         | Event::AttemptStarted { .. }
+        | Event::PartialKept { .. }
         | Event::AttemptFailed { .. }
         | Event::AttemptExpired { .. }
         | Event::RetryScheduled { .. }
@@ -313,6 +335,7 @@ impl Orchestration {
         step.cause = cause;
         step.paused_at = None;
         step.cancelling = None;
+        step.kept = None;
         for position in 0..self.graph.dependents(index).len() {
             let dependent = self.graph.dependents(index)[position].step;
             let step = &mut self.steps[dependent];

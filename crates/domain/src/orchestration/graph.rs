@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::definition::{AfterGate, AgentDefinition, Approval, Concurrency, OnFailure};
 use crate::canonical::CanonicalError;
+use crate::orchestration::prior::Prior;
 use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
 use crate::values::ids::{AgentId, StepId};
@@ -78,6 +79,9 @@ pub struct StepRules {
     /// Required inputs that this plan lacks: the step will be skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// Its enrichment came with the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prior: Option<Box<Prior>>,
 }
 
 impl StepRules {
@@ -110,6 +114,7 @@ impl StepRules {
             concurrency: definition.concurrency.clone(),
             cost: definition.cost_per_run,
             missing,
+            prior: None,
         })
     }
 }

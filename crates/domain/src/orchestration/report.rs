@@ -3,11 +3,11 @@
 use crate::agent::retry::{self, ErrorClass};
 use crate::artifact::{Enrichment, EnrichmentStatus};
 use crate::orchestration::command::{Holder, Output, Rejected, Report};
-use crate::orchestration::decide::{LAPSES_MAX, cancelled, complete, fail};
+use crate::orchestration::decide::{LAPSES_MAX, cancelled, fail};
 use crate::orchestration::ending::Ending;
 use crate::orchestration::event::{EndedAs, Event, FailCause, SkipCause};
 use crate::orchestration::graph::StepIndex;
-use crate::orchestration::state::{Head, Orchestration, StepState};
+use crate::orchestration::state::{KeptPartial, Orchestration, StepState};
 use crate::values::ids::StepId;
 use crate::values::time::{Millis, Timestamp};
 
@@ -26,6 +26,53 @@ fn current(state: &Orchestration, id: &StepId, attempt: u32) -> Result<StepIndex
     }
 }
 
+/// The step at `id`, if `attempt` is the one in flight and `holder` holds it.
+fn held(
+    state: &Orchestration,
+    id: &StepId,
+    attempt: u32,
+    holder: Holder,
+) -> Result<StepIndex, Rejected> {
+    let index = current(state, id, attempt)?;
+    if state.steps[index].holder == Some(holder) {
+        Ok(index)
+    } else {
+        Err(Rejected::Stale {
+            step: id.clone(),
+            attempt,
+        })
+    }
+}
+
+/// What an attempt has so far.
+pub(super) fn keep(
+    state: &Orchestration,
+    id: &StepId,
+    attempt: u32,
+    holder: Holder,
+    output: &Output,
+) -> Result<Vec<Event>, Rejected> {
+    let index = held(state, id, attempt, holder)?;
+    Ok(kept_event(state, index, output).into_iter().collect())
+}
+
+/// Says what is kept from now on; nothing where just this is kept already.
+fn kept_event(state: &Orchestration, index: StepIndex, output: &Output) -> Option<Event> {
+    let (rules, step) = (state.graph.rules(index), &state.steps[index]);
+    let Output { data, tokens_used } = *output;
+    let kept = KeptPartial {
+        data,
+        attempt: step.attempt,
+        tokens_used,
+    };
+    (step.kept != Some(kept)).then(|| Event::PartialKept {
+        step: rules.id.clone(),
+        attempt: step.attempt,
+        data,
+        tokens_used,
+    })
+}
+
 /// An attempt's own report.
 pub(super) fn finish(
     state: &Orchestration,
@@ -35,35 +82,33 @@ pub(super) fn finish(
     report: &Report,
     now: Timestamp,
 ) -> Result<Vec<Event>, Rejected> {
-    let index = current(state, id, attempt)?;
-    let (Some(head), true) = (&state.head, state.steps[index].holder == Some(holder)) else {
-        return Err(Rejected::Stale {
-            step: id.clone(),
-            attempt,
-        });
-    };
+    let index = held(state, id, attempt, holder)?;
     let in_part = |output, reason: &str| {
         let status = EnrichmentStatus::Partial;
-        keep(state, head, index, output, status, Some(reason.to_owned()))
+        enriched(state, index, output, status, Some(reason.to_owned()))
+    };
+    // What the attempt leaves behind for the next one to fall back on.
+    let keep = |kept: &Option<Output>| {
+        let kept = kept.as_ref();
+        kept.and_then(|output| kept_event(state, index, output))
     };
     Ok(match report {
-        Report::Completed(output) => keep(
-            state,
-            head,
-            index,
-            output,
-            EnrichmentStatus::Completed,
-            None,
-        ),
+        Report::Completed(output) => {
+            enriched(state, index, output, EnrichmentStatus::Completed, None)
+        }
         Report::Partial { output, reason } => in_part(output, reason),
         Report::MissingInput { names } => skipped(state, index, names),
         Report::Cancelled { kept } => match (cancel_reason(state, index), kept) {
             (Some(reason), Some(output)) => in_part(output, &reason),
-            (Some(reason), None) => cancelled(state, index, reason),
-            (None, _) => vec![
-                failed_event(id, attempt, ErrorClass::Transient, "its holder stopped"),
-                again_at(state, index, now),
-            ],
+            (Some(reason), None) => cancelled(state, index, &reason),
+            (None, _) => {
+                let mut events: Vec<Event> = keep(kept).into_iter().collect();
+                events.extend([
+                    failed_event(id, attempt, ErrorClass::Transient, "its holder stopped"),
+                    again_at(state, index, now),
+                ]);
+                events
+            }
         },
         Report::Failed {
             class,
@@ -77,8 +122,11 @@ pub(super) fn finish(
                 .as_ref()
                 .is_some_and(|retry| is_in_time(state, index, retry));
             events.extend(match (cancel_reason(state, index), retry, kept) {
-                (Some(reason), _, None) => cancelled(state, index, reason),
-                (None, Some(retry), _) if in_time => vec![retry],
+                (Some(reason), _, None) => cancelled(state, index, &reason),
+                (None, Some(retry), kept) if in_time => {
+                    let kept = keep(kept);
+                    kept.into_iter().chain([retry]).collect()
+                }
                 (_, _, Some(output)) => in_part(output, message),
                 (None, Some(_), None) => {
                     fail(state, index, EndedAs::Timeout, FailCause::TotalTimeout)
@@ -91,9 +139,8 @@ pub(super) fn finish(
 }
 
 /// The step ends with what the attempt gave.
-fn keep(
+fn enriched(
     state: &Orchestration,
-    head: &Head,
     index: StepIndex,
     output: &Output,
     status: EnrichmentStatus,
@@ -107,9 +154,16 @@ fn keep(
         reason,
         cost: state.graph.rules(index).cost,
         reused_from: None,
+        tokens_used: output.tokens_used,
     };
-    let (number, attempt) = (step.number.unwrap_or(0), Some(step.attempt));
-    complete(state, head, index, number, attempt, enrichment).settle()
+    let mut ending = Ending::of(state);
+    ending.enrich(
+        index,
+        step.number.unwrap_or(0),
+        Some(step.attempt),
+        enrichment,
+    );
+    ending.settle()
 }
 
 /// The attempt found that it cannot start: no failure of the agent, and nothing that a retry would mend.
@@ -162,7 +216,7 @@ pub(super) fn expire(
         lapses,
     }];
     events.extend(if let Some(reason) = cancel_reason(state, index) {
-        cancelled(state, index, reason)
+        cancelled(state, index, &reason)
     } else if lapses >= LAPSES_MAX {
         fail(state, index, EndedAs::Failed, FailCause::Lapsed)
     } else {

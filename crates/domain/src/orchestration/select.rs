@@ -7,6 +7,7 @@ use crate::agent::definition::AgentDefinition;
 use crate::agent::input::InputRef;
 use crate::orchestration::event::Excluded;
 use crate::orchestration::graph::{Graph, GraphError, StepRules};
+use crate::orchestration::prior::{Given, Prior};
 use crate::values::ids::AgentId;
 
 /// Most steps of one orchestration, unless more agents are registered or it is asked for.
@@ -30,6 +31,8 @@ pub struct Selection {
     pub steps: Vec<StepRules>,
     /// Who was left out.
     pub excluded: Vec<Excluded>,
+    /// The plan artifact's version at the start, with all priors.
+    pub version: u64,
 }
 
 /// A set of agents that cannot be orchestrated.
@@ -67,7 +70,8 @@ pub enum Refused {
     },
 }
 
-/// Selects the steps. `lacks` says why a required input cannot be read from the plan, if it cannot.
+/// Selects the steps. An agent with a prior is done: it needs no input and no dependency, it joins whether asked for or
+/// not, and it does not count among the most steps. One that is not registered is left out. `lacks` says why a required input cannot be read from the plan, if it cannot.
 ///
 /// # Errors
 /// With the names at fault; see [`Refused`].
@@ -75,24 +79,29 @@ pub fn select(
     registered: &BTreeMap<AgentId, AgentDefinition>,
     wanted: &Wanted,
     max_steps: Option<usize>,
+    given: &Given,
     lacks: &dyn Fn(&InputRef) -> Option<String>,
 ) -> Result<Selection, Refused> {
     let (asked, named) = match wanted {
         Wanted::Named(agents) => (agents, true),
         Wanted::Default(agents) => (agents, false),
     };
-    let chosen = with_dependencies(registered, asked)?;
+    let (version, priors) = given.numbered(|agent| registered.contains_key(agent));
+    let chosen = with_dependencies(registered, asked, &priors)?;
     // Before any is left out: a cycle is a fault of the definitions, whatever this plan lacks.
-    rules_among(
-        &chosen
-            .iter()
-            .map(|&definition| (definition, Vec::new()))
-            .collect::<Vec<_>>(),
-    )?;
-    let mut excluded = Vec::new();
+    let whole: Vec<_> = chosen
+        .iter()
+        .map(|&definition| (definition, Vec::new()))
+        .collect();
+    rules_among(&whole, &priors)?;
+    let mut excluded: Vec<Excluded> = strangers(registered, given).collect();
     let mut gone = BTreeSet::new();
     let mut kept = Vec::new();
     for definition in chosen {
+        if priors.contains_key(&definition.id) {
+            kept.push((definition, Vec::new()));
+            continue;
+        }
         let missing = missing_inputs(definition, lacks)?;
         let needs_gone = definition
             .dependencies
@@ -117,13 +126,14 @@ pub fn select(
         return Err(Refused::NoStepLeft(excluded));
     }
     let max = max_steps.unwrap_or_else(|| MAX_STEPS.max(registered.len()));
-    if kept.len() > max {
+    let steps = rules_among(&kept, &priors)?;
+    let unended = steps.iter().filter(|step| step.prior.is_none()).count();
+    if unended > max {
         return Err(Refused::TooManySteps {
-            steps: kept.len(),
+            steps: unended,
             max,
         });
     }
-    let steps = rules_among(&kept)?;
     Ok(Selection {
         definitions: kept
             .into_iter()
@@ -131,11 +141,15 @@ pub fn select(
             .collect(),
         steps,
         excluded,
+        version,
     })
 }
 
 /// The rules of the steps that these definitions make with what each lacks, their edges within the set.
-fn rules_among(kept: &[(&AgentDefinition, Vec<String>)]) -> Result<Vec<StepRules>, Refused> {
+fn rules_among(
+    kept: &[(&AgentDefinition, Vec<String>)],
+    priors: &BTreeMap<AgentId, Prior>,
+) -> Result<Vec<StepRules>, Refused> {
     let present: BTreeSet<&str> = kept
         .iter()
         .map(|(definition, _)| definition.id.as_str())
@@ -153,6 +167,11 @@ fn rules_among(kept: &[(&AgentDefinition, Vec<String>)]) -> Result<Vec<StepRules
                 agent: definition.id.clone(),
                 reason: error.to_string(),
             })?;
+        rules.prior = priors.get(&definition.id).cloned().map(Box::new);
+        if rules.prior.is_some() {
+            rules.dependencies.clear();
+            rules.missing.clear();
+        }
         rules
             .dependencies
             .retain(|edge| present.contains(edge.step.as_str()));
@@ -162,10 +181,26 @@ fn rules_among(kept: &[(&AgentDefinition, Vec<String>)]) -> Result<Vec<StepRules
     Ok(steps)
 }
 
-/// `asked` and everything that it depends on, dependencies first.
+/// Priors of agents that nobody has registered: nothing says what to make of them.
+fn strangers(
+    registered: &BTreeMap<AgentId, AgentDefinition>,
+    given: &Given,
+) -> impl Iterator<Item = Excluded> {
+    let strangers = given
+        .enrichments
+        .keys()
+        .filter(|agent| !registered.contains_key(*agent));
+    strangers.map(|agent| Excluded {
+        agent: agent.clone(),
+        reason: "its enrichment came with the plan, but there is no such agent".to_owned(),
+    })
+}
+
+/// `asked`, the priors, and everything that they depend on, dependencies first.
 fn with_dependencies<'a>(
     registered: &'a BTreeMap<AgentId, AgentDefinition>,
     asked: &[AgentId],
+    priors: &BTreeMap<AgentId, Prior>,
 ) -> Result<Vec<&'a AgentDefinition>, Refused> {
     let mut order: Vec<&AgentDefinition> = Vec::new();
     let mut seen = BTreeSet::new();
@@ -173,6 +208,7 @@ fn with_dependencies<'a>(
     let mut stack: Vec<(AgentId, bool)> = asked
         .iter()
         .rev()
+        .chain(priors.keys())
         .map(|agent| (agent.clone(), false))
         .collect();
     while let Some((agent, placed)) = stack.pop() {
@@ -185,7 +221,10 @@ fn with_dependencies<'a>(
         if placed {
             order.push(definition);
         } else if seen.insert(agent.clone()) {
-            stack.push((agent, true));
+            stack.push((agent.clone(), true));
+            if priors.contains_key(&agent) {
+                continue;
+            }
             for edge in definition.dependencies.iter().rev() {
                 if registered.contains_key(&edge.agent) {
                     stack.push((edge.agent.clone(), false));

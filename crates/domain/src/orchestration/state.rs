@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::gate::Verdict;
 use crate::artifact::Enrichment;
 use crate::orchestration::command::Holder;
-use crate::orchestration::event::{Created, EndedAs, Excluded, FailCause, SkipCause};
+use crate::orchestration::event::{Created, EndedAs, Excluded, FailCause, Request, SkipCause};
 use crate::orchestration::graph::{Graph, StepIndex};
 use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
@@ -139,6 +139,19 @@ pub enum Cause {
     },
 }
 
+/// What an attempt has left to stand should its step end without more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeptPartial {
+    /// Blob of the data (canonical JSON).
+    pub data: ContentHash,
+    /// Whose it is.
+    pub attempt: u32,
+    /// Tokens of language models that went into it, as the agent reported them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_used: Option<u64>,
+}
+
 /// One step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -183,6 +196,9 @@ pub struct Step {
     /// Input hash of the current or last attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<ContentHash>,
+    /// What an attempt has left to stand. It outlives the attempt, and not the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptPartial>,
     /// What it gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enrichment: Option<Enrichment>,
@@ -224,6 +240,9 @@ pub struct Head {
     pub reuse: bool,
     /// Agents left out.
     pub excluded: Vec<Excluded>,
+    /// What came beside plan and agents.
+    #[serde(default, skip_serializing_if = "Request::is_empty")]
+    pub request: Request,
     /// How it stands.
     pub status: Status,
     /// Since when it is paused.

@@ -7,6 +7,7 @@ use crate::orchestration::decide::{decide, fail};
 use crate::orchestration::event::{EndedAs, Event, FailCause, Recorded};
 use crate::orchestration::evolve::evolve;
 use crate::orchestration::graph::StepIndex;
+use crate::orchestration::standing::Standing;
 use crate::orchestration::state::{Head, Orchestration, StepState};
 use crate::values::time::{Millis, Timestamp};
 
@@ -79,7 +80,8 @@ impl Orchestration {
 }
 
 /// Everything that time has done by `now`, step by step: each is decided on what the one before left.
-pub(super) fn tick(state: &Orchestration, head: &Head, now: Timestamp) -> Vec<Event> {
+pub(super) fn tick(state: &Orchestration, head: &Head, facts: &Facts) -> Vec<Event> {
+    let now = facts.now;
     let due = |state: &Orchestration, index| {
         state
             .lapses(index)
@@ -95,7 +97,7 @@ pub(super) fn tick(state: &Orchestration, head: &Head, now: Timestamp) -> Vec<Ev
         let Some((_, lapse)) = due(&working, index).filter(|_| !working.status().ended()) else {
             continue;
         };
-        for event in lapsed(&working, index, lapse, now) {
+        for event in lapsed(&working, index, lapse, facts) {
             evolve(
                 &mut working,
                 &Recorded {
@@ -110,7 +112,8 @@ pub(super) fn tick(state: &Orchestration, head: &Head, now: Timestamp) -> Vec<Ev
     happened
 }
 
-fn lapsed(state: &Orchestration, index: StepIndex, lapse: Lapse, now: Timestamp) -> Vec<Event> {
+fn lapsed(state: &Orchestration, index: StepIndex, lapse: Lapse, facts: &Facts) -> Vec<Event> {
+    let now = facts.now;
     let step = &state.steps[index];
     let id = state.graph.rules(index).id.clone();
     let report = |report| -> Result<Vec<Event>, Rejected> {
@@ -146,6 +149,21 @@ fn lapsed(state: &Orchestration, index: StepIndex, lapse: Lapse, now: Timestamp)
             .unwrap_or_default()
         }
         Lapse::Total => fail(state, index, EndedAs::Timeout, FailCause::TotalTimeout),
-        Lapse::Queue => fail(state, index, EndedAs::Timeout, FailCause::QueueTimeout),
+        Lapse::Queue => {
+            let waited_for = waited_for(state, index, facts);
+            let cause = FailCause::QueueTimeout { waited_for };
+            fail(state, index, EndedAs::Timeout, cause)
+        }
     }
+}
+
+/// What keeps a step in the queue, as far as the facts and the orchestration say it.
+fn waited_for(state: &Orchestration, index: StepIndex, facts: &Facts) -> Option<String> {
+    let blocked = facts.blocked.get(&state.graph.rules(index).agent);
+    blocked
+        .cloned()
+        .or_else(|| match state.standing(index, facts.now) {
+            Standing::Waits(wait) => Some(wait.to_string()),
+            _ => None,
+        })
 }

@@ -12,9 +12,10 @@ use domain::agent::gate::Verdict;
 use domain::agent::retry::ErrorClass;
 use domain::artifact::{Enrichment, EnrichmentStatus};
 use domain::orchestration::event::{
-    Completion, Created, EndedAs, Event, Excluded, FailCause, ParkedFor, SkipCause,
+    Completion, Created, EndedAs, Event, Excluded, FailCause, ParkedFor, Request, SkipCause,
 };
 use domain::orchestration::graph::{Edge, StepRules};
+use domain::orchestration::prior::Prior;
 use domain::values::credits::Credits;
 use domain::values::hash::ContentHash;
 use domain::values::ids::{AccountId, AgentId, HolderId, OrchestrationId};
@@ -61,6 +62,24 @@ fn created() -> Event {
         }),
         cost: Credits::from_nano(350_000_000),
         missing: vec!["risks.json: the plan has no such file".to_owned()],
+        prior: None,
+    };
+    let review = StepRules {
+        dependencies: Vec::new(),
+        prior: Some(Box::new(Prior {
+            enrichment: Enrichment {
+                status: EnrichmentStatus::Completed,
+                input: hash("input"),
+                data: hash("prior"),
+                reason: None,
+                cost: Credits::from_nano(500_000_000),
+                reused_from: None,
+                tokens_used: Some(2_100),
+            },
+            version: 4,
+            at: Timestamp(1_708_462_300_000_000),
+        })),
+        ..crate::world::plain("security-review")
     };
     Event::OrchestrationCreated(Box::new(Created {
         account: AccountId::system(),
@@ -69,11 +88,17 @@ fn created() -> Event {
         pinned: hash("pinned"),
         submission: Some(hash("submission")),
         reuse: true,
-        steps: vec![lint],
+        steps: vec![lint, review],
         excluded: vec![Excluded {
             agent: AgentId::new("risk-exposure").unwrap(),
             reason: "risks.json: the plan has no such file".to_owned(),
         }],
+        request: Request {
+            plan_id: Some("plan-123".to_owned()),
+            user: Some("ann".to_owned()),
+            budget: Some(Credits::from_nano(2_500_000_000)),
+        },
+        version: 4,
     }))
 }
 
@@ -87,6 +112,7 @@ fn enrichment() -> Enrichment {
         reused_from: Some(OrchestrationId(Uuid::from_u128(
             0x0192_f000_0000_7000_8000_0000_0000_0001,
         ))),
+        tokens_used: Some(2_100),
     }
 }
 
@@ -133,6 +159,12 @@ fn of_attempts() -> Vec<Event> {
             holder: HolderId(Uuid::from_u128(0x0192_f000_0000_7000_8000_0000_0000_0002)),
             epoch: 3,
             input: hash("input"),
+        },
+        Event::PartialKept {
+            step: step(),
+            attempt: 2,
+            data: hash("so far"),
+            tokens_used: Some(700),
         },
         Event::AttemptFailed {
             step: step(),
@@ -244,6 +276,7 @@ fn there_is_a_file_for_each_kind_and_no_other() {
 /// What is left out where it says nothing is read as just that, and the bare form is written again without it.
 #[test]
 fn the_shortest_form_of_each_kind_is_read_too() {
+    let hash = hash("data");
     for text in [
         r#"{"kind":"step_ready","step":"a"}"#,
         r#"{"kind":"step_gated_off","step":"a"}"#,
@@ -251,7 +284,12 @@ fn the_shortest_form_of_each_kind_is_read_too() {
         r#"{"kind":"step_parked","step":"a","for":"approval"}"#,
         r#"{"kind":"step_failed","step":"a","ended":"failed","cause":{"kind":"lapsed"}}"#,
         r#"{"kind":"step_failed","step":"a","ended":"timeout","cause":{"kind":"queue_timeout"}}"#,
+        r#"{"kind":"step_failed","step":"a","ended":"timeout","cause":{"kind":"queue_timeout","waitedFor":"its agent"}}"#,
         r#"{"kind":"step_failed","step":"a","ended":"timeout","cause":{"kind":"total_timeout"}}"#,
+        &format!(r#"{{"kind":"partial_kept","step":"a","attempt":1,"data":"{hash}"}}"#),
+        &format!(
+            r#"{{"kind":"orchestration_created","account":"system","name":"A","plan":"{hash}","pinned":"{hash}","reuse":true,"steps":[]}}"#
+        ),
         r#"{"kind":"paused"}"#,
         r#"{"kind":"resumed"}"#,
         r#"{"kind":"cancel_requested","reason":"enough","deadline":5}"#,

@@ -4,6 +4,7 @@
 //! submit a, b<-a, c<-a~(gate), d<-b?   `~` accepts a partial, `?` is optional, rules stand in brackets
 //! do a                                 starts and completes it
 //! start a by 2
+//! keep a some                          what it has so far; [by HOLDER] [attempt N]
 //! finish a partial                     ok | partial | stopped | lacking | fail CLASS [keep] [after MS]; [by HOLDER] [attempt N]
 //! gates b closed, c error              the others are open
 //! wait 500                             ms
@@ -21,11 +22,11 @@ use domain::orchestration::event::{Completion, EndedAs, Event, FailCause, SkipCa
 use domain::orchestration::graph::StepRules;
 use domain::orchestration::standing::Standing;
 use domain::values::hash::ContentHash;
-use domain::values::ids::{OrchestrationId, StepId};
+use domain::values::ids::{AgentId, OrchestrationId, StepId};
 use domain::values::time::Millis;
 use uuid::Uuid;
 
-use crate::world::{World, created, edge, holder, output, plain, step};
+use crate::world::{World, created, edge, holder, output, plain, prior, step};
 
 /// Plays `script` and holds every line against what it says; answers with the world as it is then.
 pub fn check(script: &str) -> World {
@@ -72,6 +73,17 @@ fn play(world: &mut World, line: &str) -> String {
             finish(world, first, "ok")
         }
         "finish" => finish(world, first, more),
+        "keep" => Command::Keep {
+            step: step(first),
+            attempt: number(more, "attempt", attempt(world, first)),
+            holder: by(more),
+            output: output(more.split_whitespace().next().unwrap_or("kept")),
+        },
+        "blocked" => {
+            let agent = AgentId::new(first).unwrap();
+            world.blocked.insert(agent, more.to_owned());
+            return String::new();
+        }
         "expire" => Command::Expire {
             step: step(first),
             attempt: number(more, "attempt", attempt(world, first)),
@@ -154,6 +166,7 @@ fn apply(rules: &mut StepRules, mark: &str) {
         "queue" => rules.queue_timeout = Millis(value.parse().unwrap()),
         "total" => rules.total_timeout = Millis(value.parse().unwrap()),
         "retries" => rules.max_retries = value.parse().unwrap(),
+        "prior" => rules.prior = Some(prior(value)),
         "missing" => rules.missing = vec![value.to_owned()],
         "key" => {
             let (key, max) = value.split_once(':').unwrap();
@@ -306,6 +319,7 @@ fn tell(event: &Event) -> Option<String> {
             number,
             ..
         } => write!(text, "started {step} attempt {attempt} number {number}"),
+        Event::PartialKept { step, attempt, .. } => write!(text, "kept {step} of {attempt}"),
         Event::AttemptFailed { step, attempt, .. } => {
             write!(text, "attempt {attempt} of {step} failed")
         }
@@ -352,7 +366,7 @@ fn because(cause: &FailCause) -> &'static str {
     match cause {
         FailCause::Attempt { .. } => "its attempt",
         FailCause::Lapsed => "lapsed",
-        FailCause::QueueTimeout => "queue",
+        FailCause::QueueTimeout { .. } => "queue",
         FailCause::TotalTimeout => "total",
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::agent::definition::{AgentDefinition, from_toml};
 use domain::agent::input::InputRef;
+use domain::orchestration::prior::Given;
 use domain::orchestration::select::{MAX_STEPS, Refused, Selection, Wanted, select};
 use domain::values::ids::AgentId;
 
@@ -28,13 +29,25 @@ fn lacks(input: &InputRef) -> Option<String> {
 
 fn named(agents: &[(AgentId, AgentDefinition)], asked: &[&str]) -> Result<Selection, Refused> {
     let registered: BTreeMap<_, _> = agents.iter().cloned().collect();
-    select(&registered, &Wanted::Named(ids(asked)), None, &lacks)
+    select(
+        &registered,
+        &Wanted::Named(ids(asked)),
+        None,
+        &Given::default(),
+        &lacks,
+    )
 }
 
 fn by_default(agents: &[(AgentId, AgentDefinition)]) -> Result<Selection, Refused> {
     let registered: BTreeMap<_, _> = agents.iter().cloned().collect();
     let all = registered.keys().cloned().collect();
-    select(&registered, &Wanted::Default(all), None, &lacks)
+    select(
+        &registered,
+        &Wanted::Default(all),
+        None,
+        &Given::default(),
+        &lacks,
+    )
 }
 
 fn steps(selection: &Selection) -> Vec<&str> {
@@ -204,7 +217,7 @@ fn more_steps_than_max_steps_are_refused() {
     let many: Vec<_> = (0..30).map(|at| agent(&format!("s{at}"), "")).collect();
     let registered: BTreeMap<_, _> = many.iter().cloned().collect();
     let all = Wanted::Default(registered.keys().cloned().collect());
-    let with = |max| select(&registered, &all, max, &lacks);
+    let with = |max| select(&registered, &all, max, &Given::default(), &lacks);
     assert_eq!(
         with(None).unwrap().steps.len(),
         30,

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use domain::agent::gate::Verdict;
+use domain::artifact::{Enrichment, EnrichmentStatus};
 use domain::orchestration::command::{Command, Facts, Holder, Output, Rejected, StartFacts};
 use domain::orchestration::decide::decide;
-use domain::orchestration::event::{Created, Event, Recorded};
+use domain::orchestration::event::{BARE, Created, Event, Recorded, Request};
 use domain::orchestration::evolve::{evolve, fold};
 use domain::orchestration::graph::{Edge, StepRules};
 use domain::orchestration::needs::{Needs, needs};
+use domain::orchestration::prior::Prior;
 use domain::orchestration::state::{Head, Orchestration, Step};
 use domain::values::credits::Credits;
 use domain::values::hash::ContentHash;
@@ -28,6 +30,8 @@ pub struct World {
     pub verdicts: BTreeMap<StepId, Verdict>,
     /// An equal step's enrichment, by step.
     pub reusable: BTreeMap<StepId, (ContentHash, OrchestrationId)>,
+    /// Agents that nobody may claim steps of.
+    pub blocked: BTreeMap<AgentId, String>,
     /// Shared counters.
     pub held: BTreeMap<String, i64>,
     /// Whether each event is watched for what it touches, which costs a copy.
@@ -64,6 +68,7 @@ impl World {
     fn facts(&self, command: &Command) -> Facts {
         let mut facts = Facts {
             now: self.now,
+            blocked: self.blocked.clone(),
             ..Facts::default()
         };
         let Needs { gates, start } = needs(&self.state, command);
@@ -158,6 +163,7 @@ pub fn holder(number: u128) -> Holder {
 pub fn output(text: &str) -> Output {
     Output {
         data: ContentHash::of(text.as_bytes()),
+        tokens_used: None,
     }
 }
 
@@ -194,10 +200,36 @@ pub fn plain(id: &str) -> StepRules {
         concurrency: None,
         cost: Credits::ZERO,
         missing: Vec::new(),
+        prior: None,
     }
 }
 
-pub fn created(steps: Vec<StepRules>) -> Command {
+/// An enrichment that came with the plan, whole or (`part`) not; which version it is, `created` says.
+pub fn prior(how: &str) -> Box<Prior> {
+    let whole = how != "part";
+    let status = [EnrichmentStatus::Partial, EnrichmentStatus::Completed][usize::from(whole)];
+    Box::new(Prior {
+        enrichment: Enrichment {
+            status,
+            input: ContentHash::default(),
+            data: ContentHash::of(b"prior"),
+            reason: (!whole).then(|| "the end is missing".to_owned()),
+            cost: Credits::from_nano(7),
+            reused_from: None,
+            tokens_used: Some(2_100),
+        },
+        version: 0,
+        at: Timestamp(START.0 - 1),
+    })
+}
+
+/// Priors become the versions 2, 3, …
+pub fn created(mut steps: Vec<StepRules>) -> Command {
+    let mut version = BARE;
+    for prior in steps.iter_mut().filter_map(|rules| rules.prior.as_mut()) {
+        version += 1;
+        prior.version = version;
+    }
     Command::Create(Box::new(Created {
         account: AccountId::system(),
         name: "Harbour ferry".to_owned(),
@@ -207,5 +239,7 @@ pub fn created(steps: Vec<StepRules>) -> Command {
         reuse: true,
         steps,
         excluded: Vec::new(),
+        request: Request::default(),
+        version,
     }))
 }

@@ -258,9 +258,10 @@ async fn what_cannot_be_prepared_fails_after_its_retries_and_holds_nobody_up() {
             // As a damaged database looks: the orchestration names a plan that is not stored.
             let engine = &house.engine;
             let selection = domain::orchestration::select::select(
-                engine.registry.all(),
+                engine.registry.snapshot().enabled(),
                 &submission.wanted,
                 None,
+                &domain::orchestration::prior::Given::default(),
                 &|_| None,
             )
             .unwrap();
@@ -278,6 +279,8 @@ async fn what_cannot_be_prepared_fails_after_its_retries_and_holds_nobody_up() {
                 reuse: false,
                 steps: selection.steps,
                 excluded: Vec::new(),
+                request: domain::orchestration::event::Request::default(),
+                version: 1,
             };
             (created, blob)
         };
@@ -354,6 +357,7 @@ async fn a_report_that_is_handed_in_twice_counts_once() {
                 holder: holder.unwrap(),
                 report: Report::Completed(domain::orchestration::command::Output {
                     data: data.unwrap(),
+                    tokens_used: None,
                 }),
             };
             let answer = ask(&house.engine, id, again).await;

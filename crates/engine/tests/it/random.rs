@@ -159,7 +159,10 @@ async fn running(
 fn report(chance: &mut Chance, blobs: &mut Vec<NewBlob>) -> Report {
     let text = json!({"n": chance.below(4)}).to_string();
     let (data, blob) = engine::project::blob(text.into_bytes());
-    let output = Output { data };
+    let output = Output {
+        data,
+        tokens_used: None,
+    };
     let class = match chance.below(4) {
         0 => ErrorClass::Transient,
         1 => ErrorClass::RateLimited,
