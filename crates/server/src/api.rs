@@ -1,0 +1,22 @@
+//! The routes under `/api`, a file a subject; `error`, `auth`, `extract` and `idempotency` are what they share.
+
+pub mod accounts;
+pub mod agents;
+pub mod artifacts;
+pub mod auth;
+pub mod enrichments;
+pub mod error;
+pub mod events;
+pub mod extract;
+pub mod feed;
+pub mod health;
+pub mod idempotency;
+pub mod keys;
+pub mod log;
+pub mod orchestrate;
+pub mod orchestrations;
+pub mod replicas;
+pub mod router;
+pub mod steer;
+pub mod uploads;
+pub mod views;

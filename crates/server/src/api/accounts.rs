@@ -1,0 +1,10 @@
+//! Accounts: who owns orchestrations.
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+/// Its routes.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+}

@@ -1,0 +1,10 @@
+//! An account's events over all its orchestrations.
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+/// Its routes.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+}

@@ -1,0 +1,1 @@
+//! `Idempotency-Key`: the same write again gives the same answer, for a day.

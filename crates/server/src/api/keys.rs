@@ -1,0 +1,10 @@
+//! Keys: who may do what, for which account.
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+/// Its routes.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+}

@@ -1,0 +1,10 @@
+//! Replicas: who performs steps.
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+/// Its routes.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+}

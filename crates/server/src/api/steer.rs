@@ -1,0 +1,10 @@
+//! Steering an orchestration: cancel, pause, resume, approve.
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+/// Its routes.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+}

@@ -1,0 +1,7 @@
+//! What the wire says: made from the engine's state and rows, which never leave by themselves.
+
+pub mod agent;
+pub mod artifact;
+pub mod event;
+pub mod status;
+pub mod stored;

@@ -1,0 +1,1 @@
+//! The plan artifact and its enrichments as the wire shows them.

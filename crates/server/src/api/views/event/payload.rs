@@ -1,0 +1,380 @@
+//! What client events carry: a type and its data, each with a schema of its own.
+
+use domain::values::credits::Credits;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// What happened, by `type`, with what is to be said about it in `data`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "each type bears the name that it says")]
+pub enum Payload {
+    OrchestrationCreated(CreatedData),
+    StepReady(ReadyData),
+    StepGatedOff(GatedOffData),
+    StepSkipped(SkippedData),
+    StepParked(ParkedData),
+    StepStarted(StartedData),
+    AgentInvoked(InvokedData),
+    AttemptStarted(InvokedData),
+    PartialKept(KeptData),
+    AttemptFailed(FailureData),
+    AttemptExpired(ExpiredData),
+    RetryScheduled(RetryData),
+    AgentCompleted(AnswerData),
+    EnrichmentApplied(AppliedData),
+    StepCompleted(AppliedData),
+    StepFailed(StepFailedData),
+    StepCancelled(ReasonData),
+    Paused(NoData),
+    Resumed(NoData),
+    CancelRequested(CancelData),
+    OrchestrationCompleted(EndData),
+    OrchestrationFailed(EndData),
+    OrchestrationCancelled(EndData),
+}
+
+/// The names of all types of client events.
+pub const TYPES: [&str; 23] = [
+    "orchestration_created",
+    "step_ready",
+    "step_gated_off",
+    "step_skipped",
+    "step_parked",
+    "step_started",
+    "agent_invoked",
+    "attempt_started",
+    "partial_kept",
+    "attempt_failed",
+    "attempt_expired",
+    "retry_scheduled",
+    "agent_completed",
+    "enrichment_applied",
+    "step_completed",
+    "step_failed",
+    "step_cancelled",
+    "paused",
+    "resumed",
+    "cancel_requested",
+    "orchestration_completed",
+    "orchestration_failed",
+    "orchestration_cancelled",
+];
+
+/// The kinds of stored events that are told as `type`.
+pub fn stored_kinds(told_as: &str) -> &'static [&'static str] {
+    match told_as {
+        "step_started" | "agent_invoked" => &["attempt_started"],
+        "agent_completed" => &["attempt_failed", "step_completed"],
+        "enrichment_applied" => &["step_completed"],
+        _ => TYPES
+            .iter()
+            .position(|name| *name == told_as)
+            .map_or(&[], |at| std::slice::from_ref(&TYPES[at])),
+    }
+}
+
+impl Payload {
+    /// The type's name, as told.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::OrchestrationCreated(_) => "orchestration_created",
+            Self::StepReady(_) => "step_ready",
+            Self::StepGatedOff(_) => "step_gated_off",
+            Self::StepSkipped(_) => "step_skipped",
+            Self::StepParked(_) => "step_parked",
+            Self::StepStarted(_) => "step_started",
+            Self::AgentInvoked(_) => "agent_invoked",
+            Self::AttemptStarted(_) => "attempt_started",
+            Self::PartialKept(_) => "partial_kept",
+            Self::AttemptFailed(_) => "attempt_failed",
+            Self::AttemptExpired(_) => "attempt_expired",
+            Self::RetryScheduled(_) => "retry_scheduled",
+            Self::AgentCompleted(_) => "agent_completed",
+            Self::EnrichmentApplied(_) => "enrichment_applied",
+            Self::StepCompleted(_) => "step_completed",
+            Self::StepFailed(_) => "step_failed",
+            Self::StepCancelled(_) => "step_cancelled",
+            Self::Paused(_) => "paused",
+            Self::Resumed(_) => "resumed",
+            Self::CancelRequested(_) => "cancel_requested",
+            Self::OrchestrationCompleted(_) => "orchestration_completed",
+            Self::OrchestrationFailed(_) => "orchestration_failed",
+            Self::OrchestrationCancelled(_) => "orchestration_cancelled",
+        }
+    }
+}
+
+/// Whether a stored event of this kind is an orchestration's last.
+pub fn ends(kind: &str) -> bool {
+    matches!(
+        kind,
+        "orchestration_completed" | "orchestration_failed" | "orchestration_cancelled"
+    )
+}
+
+/// An amount as a JSON number with all its digits.
+fn exact<S: Serializer>(credits: &Credits, serializer: S) -> Result<S::Ok, S::Error> {
+    RawValue::from_string(credits.to_string())
+        .map_err(serde::ser::Error::custom)?
+        .serialize(serializer)
+}
+
+fn exact_if_any<S: Serializer>(
+    credits: &Option<Credits>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match credits {
+        Some(credits) => exact(credits, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// The start of an orchestration.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreatedData {
+    /// The plan's name, for people.
+    pub name: String,
+    /// The plan's id in its sender's words.
+    pub plan_id: Option<String>,
+    /// SHA-256 that names the plan's content.
+    pub plan_hash: String,
+    /// The plan artifact's version at the start.
+    pub version: u64,
+    /// On whose behalf, in the sender's words.
+    pub user_id: Option<String>,
+    /// The most that it may cost, in credits.
+    #[serde(serialize_with = "exact_if_any")]
+    #[schema(value_type = Option<f64>)]
+    pub budget: Option<Credits>,
+    /// The graph.
+    pub steps: Vec<StepData>,
+    /// Agents of the default set that this plan gives nothing to do.
+    pub excluded: Vec<ExcludedData>,
+}
+
+/// A step of the graph.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepData {
+    /// The step.
+    pub step_id: String,
+    /// Who performs it.
+    pub agent_id: String,
+    /// In which version.
+    pub agent_version: String,
+    /// The steps that end first.
+    pub dependencies: Vec<String>,
+}
+
+/// An agent that was left out.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExcludedData {
+    /// Who.
+    pub agent_id: String,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// What a gate said.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GateData {
+    /// `open`, `closed` or `error`, which counts as closed.
+    pub verdict: &'static str,
+    /// What was wrong with it.
+    pub message: Option<String>,
+}
+
+/// A step may be claimed.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadyData {
+    /// What its gate said, where it has one.
+    pub gate: Option<GateData>,
+    /// Who said yes, where somebody had to.
+    pub approved_by: Option<String>,
+}
+
+/// A step is not wanted for this plan.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GatedOffData {
+    /// What its own gate said.
+    pub gate: Option<GateData>,
+    /// Or the dependency that was gated off before it.
+    pub dependency: Option<String>,
+}
+
+/// A step cannot be started.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SkippedData {
+    /// `missing_input` or `dependency`.
+    pub cause: &'static str,
+    /// The inputs that the plan lacks, each with its reason.
+    pub missing: Vec<String>,
+    /// The dependency that ended in a way that this step cannot use.
+    pub dependency: Option<String>,
+    /// How that one ended.
+    pub ended: Option<&'static str>,
+}
+
+/// A step waits for a person.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ParkedData {
+    /// For what it waits: `approval`.
+    #[serde(rename = "for")]
+    pub waits_for: &'static str,
+    /// What its gate said, where it has one.
+    pub gate: Option<GateData>,
+}
+
+/// A step is claimed for the first time.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StartedData {
+    /// The order of starting, from 1.
+    pub step_number: u32,
+}
+
+/// An attempt begins.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InvokedData {
+    /// The order of starting of its step, from 1.
+    pub step_number: u32,
+    /// The replica or worker that holds it.
+    pub holder: Uuid,
+    /// That holder's epoch.
+    pub epoch: u64,
+    /// SHA-256 over the declared inputs.
+    pub input_hash: String,
+}
+
+/// What an attempt has so far is kept.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptData {
+    /// SHA-256 of the data.
+    pub data_hash: String,
+    /// Tokens used for it, as reported.
+    pub tokens_used: Option<u64>,
+}
+
+/// An attempt failed.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureData {
+    /// What kind of failure: `transient`, `rate_limited`, `invalid_output`, `timeout` or `fatal`.
+    pub class: &'static str,
+    /// What was said.
+    pub message: String,
+}
+
+/// An attempt's holder lapsed.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExpiredData {
+    /// How often that has happened to this step.
+    pub lapses: u32,
+}
+
+/// A step is in the queue again.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RetryData {
+    /// Retries used.
+    pub retries: u32,
+    /// From when on it may be claimed, in milliseconds since 1970.
+    pub due_at: i64,
+}
+
+/// An attempt's answer: what was applied, or why nothing was.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AnswerData {
+    /// Tokens used, as reported.
+    pub tokens_used: Option<u64>,
+    /// What it costs, in credits.
+    #[serde(serialize_with = "exact")]
+    #[schema(value_type = f64)]
+    pub credits_charged: Credits,
+    /// Why there is no answer.
+    pub error: Option<FailureData>,
+}
+
+/// An enrichment was applied.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppliedData {
+    /// The plan artifact's version from now on.
+    pub version: u64,
+    /// The order of starting of its step, from 1.
+    pub step_number: u32,
+    /// SHA-256 over the declared inputs.
+    pub input_hash: String,
+    /// SHA-256 of the data.
+    pub data_hash: String,
+    /// Why it is only partial.
+    pub reason: Option<String>,
+    /// Tokens used, as reported.
+    pub tokens_used: Option<u64>,
+    /// What it costs, in credits.
+    #[serde(serialize_with = "exact")]
+    #[schema(value_type = f64)]
+    pub credits_charged: Credits,
+    /// The orchestration whose equal enrichment was taken over.
+    pub reused_from: Option<Uuid>,
+}
+
+/// A step ended without an enrichment.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepFailedData {
+    /// `attempt`, `lapsed`, `queue_timeout` or `total_timeout`.
+    pub cause: &'static str,
+    /// What kind of failure, where an attempt failed.
+    pub class: Option<&'static str>,
+    /// Why, for people.
+    pub message: String,
+}
+
+/// Why it was stopped.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReasonData {
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// Nothing beside the type.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct NoData {}
+
+/// A cancel was asked for.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelData {
+    /// Why, for people.
+    pub reason: String,
+    /// Until when attempts in flight may still end, in milliseconds since 1970.
+    pub deadline: i64,
+}
+
+/// The end of an orchestration.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EndData {
+    /// Why it failed or was cancelled.
+    pub reason: Option<String>,
+    /// What it cost in all, in credits.
+    #[serde(serialize_with = "exact")]
+    #[schema(value_type = f64)]
+    pub credits_used: Credits,
+}

@@ -1,0 +1,355 @@
+//! From a stored event to the client events that it gives: no state, no clock, so that a reader who comes back is told the same.
+
+use domain::agent::gate::Verdict;
+use domain::agent::retry::ErrorClass;
+use domain::artifact::EnrichmentStatus;
+use domain::orchestration::event::{
+    Completion, Created, EndedAs, Event, FailCause, ParkedFor, SkipCause,
+};
+use domain::values::credits::Credits;
+use domain::values::ids::StepId;
+use domain::values::time::Timestamp;
+use store::rows::EventRow;
+use uuid::Uuid;
+
+use super::payload::{
+    AnswerData, AppliedData, CancelData, CreatedData, EndData, ExcludedData, ExpiredData,
+    FailureData, GateData, GatedOffData, InvokedData, KeptData, NoData, ParkedData, Payload,
+    ReadyData, ReasonData, RetryData, SkippedData, StartedData, StepData, StepFailedData,
+};
+use super::{ClientEvent, EventStatus};
+use crate::stream::cursor::{Cursor, Log};
+
+/// The client events of a stored one, in the order in which they are told; the stored one's own comes last.
+///
+/// # Errors
+/// When this program cannot read the stored event: a newer one wrote it, or it is damaged.
+pub fn told(row: &EventRow, log: Log) -> Result<Vec<ClientEvent>, serde_json::Error> {
+    let event: Event = serde_json::from_str(&row.data)?;
+    let (position, attempt) = (log.position(row), attempt_of(&event));
+    let said = payloads(event);
+    let count = said.len();
+    let whole = |(at, (status, payload)): (usize, (Option<EventStatus>, Payload))| ClientEvent {
+        cursor: Cursor::behind(position, at, count).to_string(),
+        seq: unsigned(row.seq),
+        feed: (log == Log::Account).then(|| unsigned(row.feed)),
+        at: row.at.div_euclid(1_000),
+        orchestration_id: Uuid::from_bytes(row.orchestration),
+        step_id: row.step.clone(),
+        // A step of the submitted graph bears its agent's id.
+        agent_id: row.step.clone(),
+        attempt,
+        status,
+        payload,
+    };
+    Ok(said.into_iter().enumerate().map(whole).collect())
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+const fn millis(at: Timestamp) -> i64 {
+    at.0.div_euclid(1_000)
+}
+
+const fn attempt_of(event: &Event) -> Option<u32> {
+    match event {
+        Event::AttemptStarted { attempt, .. }
+        | Event::PartialKept { attempt, .. }
+        | Event::AttemptFailed { attempt, .. }
+        | Event::AttemptExpired { attempt, .. } => Some(*attempt),
+        Event::StepCompleted { attempt, .. } => *attempt,
+        _ => None,
+    }
+}
+
+type Said = (Option<EventStatus>, Payload);
+
+fn payloads(event: Event) -> Vec<Said> {
+    use EventStatus::{Cancelled, Complete, Failed, GatedOff, Partial, Pending, Running, Skipped};
+    let one = |status, payload| vec![(Some(status), payload)];
+    match event {
+        Event::OrchestrationCreated(created) => one(
+            Running,
+            Payload::OrchestrationCreated(created_data(*created)),
+        ),
+        Event::StepReady {
+            gate, approved_by, ..
+        } => {
+            let gate = gate.map(gate_data);
+            one(Pending, Payload::StepReady(ReadyData { gate, approved_by }))
+        }
+        Event::StepGatedOff {
+            gate, dependency, ..
+        } => {
+            let (gate, dependency) = (gate.map(gate_data), dependency.map(text));
+            one(
+                GatedOff,
+                Payload::StepGatedOff(GatedOffData { gate, dependency }),
+            )
+        }
+        Event::StepSkipped { cause, .. } => one(Skipped, Payload::StepSkipped(skipped_data(cause))),
+        Event::StepParked {
+            parked_for: ParkedFor::Approval,
+            gate,
+            ..
+        } => {
+            let (waits_for, gate) = ("approval", gate.map(gate_data));
+            one(Pending, Payload::StepParked(ParkedData { waits_for, gate }))
+        }
+        Event::StepCancelled { reason, .. } => {
+            one(Cancelled, Payload::StepCancelled(ReasonData { reason }))
+        }
+        Event::Paused { .. } => vec![(None, Payload::Paused(NoData {}))],
+        Event::Resumed { .. } => vec![(None, Payload::Resumed(NoData {}))],
+        Event::CancelRequested {
+            reason, deadline, ..
+        } => {
+            let deadline = millis(deadline);
+            vec![(
+                None,
+                Payload::CancelRequested(CancelData { reason, deadline }),
+            )]
+        }
+        Event::OrchestrationCompleted { status, cost } => {
+            let status = match status {
+                Completion::Complete => Complete,
+                Completion::Partial => Partial,
+            };
+            one(
+                status,
+                Payload::OrchestrationCompleted(EndData {
+                    reason: None,
+                    credits_used: cost,
+                }),
+            )
+        }
+        Event::OrchestrationFailed { reason, cost } => {
+            let reason = Some(reason);
+            one(
+                Failed,
+                Payload::OrchestrationFailed(EndData {
+                    reason,
+                    credits_used: cost,
+                }),
+            )
+        }
+        Event::OrchestrationCancelled { reason, cost } => {
+            let reason = Some(reason);
+            one(
+                Cancelled,
+                Payload::OrchestrationCancelled(EndData {
+                    reason,
+                    credits_used: cost,
+                }),
+            )
+        }
+        event => of_attempt(event),
+    }
+}
+
+/// What is said about attempts and what came of them.
+fn of_attempt(event: Event) -> Vec<Said> {
+    use EventStatus::{Failed, Pending, Running, Timeout};
+    let one = |status, payload| vec![(Some(status), payload)];
+    match event {
+        Event::AttemptStarted {
+            attempt,
+            number,
+            holder,
+            epoch,
+            input,
+            ..
+        } => {
+            let invoked = InvokedData {
+                step_number: number,
+                holder: holder.0,
+                epoch,
+                input_hash: input.to_string(),
+            };
+            let started = Payload::StepStarted(StartedData {
+                step_number: number,
+            });
+            let first = (attempt == 1).then_some((Some(Running), started));
+            let each = [
+                (Some(Running), Payload::AgentInvoked(invoked.clone())),
+                (Some(Running), Payload::AttemptStarted(invoked)),
+            ];
+            first.into_iter().chain(each).collect()
+        }
+        Event::PartialKept {
+            data, tokens_used, ..
+        } => {
+            let data_hash = data.to_string();
+            one(
+                Running,
+                Payload::PartialKept(KeptData {
+                    data_hash,
+                    tokens_used,
+                }),
+            )
+        }
+        Event::AttemptFailed { class, message, .. } => {
+            let status = Some(if class == ErrorClass::Timeout {
+                Timeout
+            } else {
+                Failed
+            });
+            let failure = FailureData {
+                class: class_name(class),
+                message,
+            };
+            let answer = AnswerData {
+                tokens_used: None,
+                credits_charged: Credits::ZERO,
+                error: Some(failure.clone()),
+            };
+            vec![
+                (status, Payload::AgentCompleted(answer)),
+                (status, Payload::AttemptFailed(failure)),
+            ]
+        }
+        Event::AttemptExpired { lapses, .. } => {
+            one(Failed, Payload::AttemptExpired(ExpiredData { lapses }))
+        }
+        Event::RetryScheduled {
+            retries, due_at, ..
+        } => {
+            let due_at = millis(due_at);
+            one(
+                Pending,
+                Payload::RetryScheduled(RetryData { retries, due_at }),
+            )
+        }
+        Event::StepFailed { ended, cause, .. } => {
+            let status = if ended == EndedAs::Timeout {
+                Timeout
+            } else {
+                Failed
+            };
+            one(status, Payload::StepFailed(step_failed_data(&cause)))
+        }
+        completed => completed_step(completed),
+    }
+}
+
+fn completed_step(event: Event) -> Vec<Said> {
+    let Event::StepCompleted {
+        attempt,
+        number,
+        enrichment,
+        version,
+        ..
+    } = event
+    else {
+        return Vec::new();
+    };
+    let status = Some(match enrichment.status {
+        EnrichmentStatus::Completed => EventStatus::Completed,
+        EnrichmentStatus::Partial => EventStatus::Partial,
+    });
+    let answer = AnswerData {
+        tokens_used: enrichment.tokens_used,
+        credits_charged: enrichment.cost,
+        error: None,
+    };
+    let applied = AppliedData {
+        version,
+        step_number: number,
+        input_hash: enrichment.input.to_string(),
+        data_hash: enrichment.data.to_string(),
+        reason: enrichment.reason,
+        tokens_used: enrichment.tokens_used,
+        credits_charged: enrichment.cost,
+        reused_from: enrichment.reused_from.map(|from| from.0),
+    };
+    // What was taken over, no attempt has answered.
+    let answered = attempt.map(|_| (status, Payload::AgentCompleted(answer)));
+    let each = [
+        (status, Payload::EnrichmentApplied(applied.clone())),
+        (status, Payload::StepCompleted(applied)),
+    ];
+    answered.into_iter().chain(each).collect()
+}
+
+fn created_data(created: Created) -> CreatedData {
+    let steps = created.steps.into_iter().map(|rules| StepData {
+        step_id: rules.id.to_string(),
+        agent_id: rules.agent.to_string(),
+        agent_version: rules.agent_version,
+        dependencies: rules
+            .dependencies
+            .into_iter()
+            .map(|edge| text(edge.step))
+            .collect(),
+    });
+    let excluded = created.excluded.into_iter().map(|excluded| ExcludedData {
+        agent_id: excluded.agent.to_string(),
+        reason: excluded.reason,
+    });
+    CreatedData {
+        name: created.name,
+        plan_id: created.request.plan_id,
+        plan_hash: created.plan.to_string(),
+        version: created.version,
+        user_id: created.request.user,
+        budget: created.request.budget,
+        steps: steps.collect(),
+        excluded: excluded.collect(),
+    }
+}
+
+fn text(step: StepId) -> String {
+    step.as_str().to_owned()
+}
+
+fn gate_data(verdict: Verdict) -> GateData {
+    let (verdict, message) = match verdict {
+        Verdict::Open => ("open", None),
+        Verdict::Closed => ("closed", None),
+        Verdict::Error { message } => ("error", Some(message)),
+    };
+    GateData { verdict, message }
+}
+
+fn skipped_data(cause: SkipCause) -> SkippedData {
+    match cause {
+        SkipCause::MissingInput { names } => SkippedData {
+            cause: "missing_input",
+            missing: names,
+            dependency: None,
+            ended: None,
+        },
+        SkipCause::Dependency { step, ended } => SkippedData {
+            cause: "dependency",
+            missing: Vec::new(),
+            dependency: Some(text(step)),
+            ended: Some(ended.name()),
+        },
+    }
+}
+
+fn step_failed_data(cause: &FailCause) -> StepFailedData {
+    let (name, class) = match cause {
+        FailCause::Attempt { class, .. } => ("attempt", Some(class_name(*class))),
+        FailCause::Lapsed => ("lapsed", None),
+        FailCause::QueueTimeout { .. } => ("queue_timeout", None),
+        FailCause::TotalTimeout => ("total_timeout", None),
+    };
+    StepFailedData {
+        cause: name,
+        class,
+        message: cause.to_string(),
+    }
+}
+
+const fn class_name(class: ErrorClass) -> &'static str {
+    match class {
+        ErrorClass::Transient => "transient",
+        ErrorClass::RateLimited => "rate_limited",
+        ErrorClass::InvalidOutput => "invalid_output",
+        ErrorClass::Timeout => "timeout",
+        ErrorClass::Fatal => "fatal",
+    }
+}

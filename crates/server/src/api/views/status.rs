@@ -1,0 +1,1 @@
+//! How an orchestration stands, as the wire shows it.

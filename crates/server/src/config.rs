@@ -1,0 +1,191 @@
+//! How a server is set up. `config.default.toml` beside the workspace's manifest is the manual: a test holds it to this.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use domain::values::credits::Credits;
+use serde::{Deserialize, Serialize};
+
+/// All settings. Unknown keys are refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Settings {
+    /// Address and port to listen at.
+    pub listen: SocketAddr,
+    /// The database: a file or a `postgres://` URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Most attempts at one time in this replica; 0 leaves it to the program.
+    pub slots: usize,
+    /// Files and directories with agent definitions, registered at the start.
+    pub agents: Vec<PathBuf>,
+    /// Where agents without an executor are asked: `{agentsBaseUrl}/api/agents/{id}/invoke`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agents_base_url: Option<String>,
+    /// Directories below which operators may name plans by path.
+    pub plan_roots: Vec<PathBuf>,
+    /// Budget of an orchestration that names none, in credits.
+    pub default_budget: Credits,
+    /// Who may come in, and how often.
+    pub access: Access,
+    /// How much and how long.
+    pub limits: Limits,
+    /// TLS; without a certificate the server speaks plain HTTP.
+    pub tls: Tls,
+    /// Requests to agents.
+    pub outgoing: Outgoing,
+    /// Event streams.
+    pub streams: Streams,
+}
+
+/// Who may come in, and how often.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Access {
+    /// Demand keys on loopback too, even while there is none.
+    pub require_keys: bool,
+    /// Names under which this server is reached, beside loopback's; looked at while no keys are demanded.
+    pub hosts: Vec<String>,
+    /// Origins whose pages may call this server.
+    pub origins: Vec<String>,
+    /// Requests a second that one key may make on average; 0 for no limit.
+    pub requests_per_second: u32,
+    /// Requests that it may make at once.
+    pub burst: u32,
+}
+
+/// How much and how long. Times are in milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Bytes of a JSON body.
+    pub json_bytes: usize,
+    /// Bytes of an uploaded plan.
+    pub upload_bytes: u64,
+    /// Brackets in brackets in a JSON body.
+    pub json_depth: usize,
+    /// Connections at one time; more wait.
+    pub connections: usize,
+    /// Longest time for a request's headers, and for the next request on an idle connection.
+    pub header_timeout: u64,
+    /// Longest pause between two parts of a body.
+    pub body_pause: u64,
+    /// Longest time for a whole body.
+    pub body_timeout: u64,
+    /// Longest time for an answer, but for streams and for who waits for an orchestration.
+    pub request_timeout: u64,
+    /// How long a server that is stopped waits for requests under way.
+    pub drain: u64,
+}
+
+/// TLS.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Tls {
+    /// Certificate chain, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// Private key, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+}
+
+/// Requests to agents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Outgoing {
+    /// Private addresses that may be asked: networks (`10.0.0.0/8`), hosts, or `host:port`.
+    pub allow: Vec<String>,
+    /// Longest time for a connection, in milliseconds.
+    pub connect_timeout: u64,
+    /// Bytes of an agent's answer.
+    pub answer_bytes: usize,
+    /// Secrets (`whsec_…`) that sign requests, by agent; `*` for all others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub signing_secrets: BTreeMap<String, Secret>,
+}
+
+/// Event streams.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Streams {
+    /// Longest silence before a heartbeat, in milliseconds.
+    pub heartbeat: u64,
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
+            database: None,
+            slots: 0,
+            agents: Vec::new(),
+            agents_base_url: None,
+            plan_roots: Vec::new(),
+            default_budget: Credits::from_nano(1_000_000_000_000),
+            access: Access::default(),
+            limits: Limits::default(),
+            tls: Tls::default(),
+            outgoing: Outgoing::default(),
+            streams: Streams::default(),
+        }
+    }
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            require_keys: false,
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            requests_per_second: 100,
+            burst: 200,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            json_bytes: 8_000_000,
+            upload_bytes: 512_000_000,
+            json_depth: 128,
+            connections: 10_000,
+            header_timeout: 30_000,
+            body_pause: 15_000,
+            body_timeout: 600_000,
+            request_timeout: 60_000,
+            drain: 10_000,
+        }
+    }
+}
+
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            connect_timeout: 5_000,
+            answer_bytes: 16_000_000,
+            signing_secrets: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self { heartbeat: 15_000 }
+    }
+}

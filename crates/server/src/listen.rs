@@ -1,0 +1,1 @@
+//! Connections: accepted, held to time limits, drained at the end.

@@ -1,0 +1,134 @@
+//! A follower's news over a WebSocket: one text message a client event.
+
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::SinkExt;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::stream::filter::Filter;
+use crate::stream::follower::{Follower, News};
+use crate::stream::sse::HEARTBEAT;
+
+/// The subprotocol that is selected when it is offered.
+pub const PROTOCOL: &str = "afterplan.v1";
+
+/// A send that makes no progress for so long ends the connection.
+const STALL: Duration = Duration::from_secs(30);
+
+/// Heartbeats that may stay unanswered.
+const UNANSWERED_MAX: u32 = 2;
+
+/// Readers have nothing to say but pongs and a close.
+const INCOMING_MAX: usize = 4 * 1024;
+
+/// Written to the connection when so much has gathered, or at a batch's end.
+const GATHERED: usize = 8 * 1024;
+
+/// Why a connection ends.
+enum End {
+    /// Close it, saying why.
+    Close(u16, &'static str),
+    /// It is lost already.
+    Lost,
+}
+
+/// Answers the upgrade; what the follower hears goes to the client, until the end.
+pub fn respond(upgrade: WebSocketUpgrade, follower: Follower, filter: Filter) -> Response {
+    upgrade
+        .protocols([PROTOCOL])
+        // A thousand readers each have these.
+        .read_buffer_size(1024)
+        .write_buffer_size(GATHERED)
+        .max_message_size(INCOMING_MAX)
+        .max_frame_size(INCOMING_MAX)
+        .on_upgrade(move |socket| tell(socket, follower, filter))
+}
+
+async fn tell(mut socket: WebSocket, follower: Follower, filter: Filter) {
+    let End::Close(code, reason) = tell_all(&mut socket, follower, &filter).await else {
+        return;
+    };
+    let close = CloseFrame {
+        code,
+        reason: Utf8Bytes::from_static(reason),
+    };
+    if in_time(socket.send(Message::Close(Some(close))))
+        .await
+        .is_err()
+    {
+        return;
+    }
+    // The client's own close, so that it does not meet a reset with messages still on their way.
+    let _ = timeout(STALL, async {
+        while let Some(Ok(_)) = socket.recv().await {}
+    })
+    .await;
+}
+
+async fn tell_all(socket: &mut WebSocket, mut follower: Follower, filter: &Filter) -> End {
+    let mut beat = interval(HEARTBEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beat.reset();
+    let mut unanswered = 0;
+    loop {
+        let told = tokio::select! {
+            biased;
+            news = follower.next() => match news {
+                Ok(News::Told(batch, after)) => {
+                    tell_batch(socket, batch.untold(after, filter).map(|told| &told.json)).await
+                }
+                Ok(News::Passing(passing)) if filter.wants_passing(&passing) => {
+                    tell_batch(socket, [&passing.json].into_iter()).await
+                }
+                Ok(News::Passing(_)) => Ok(()),
+                Ok(News::Ended) => return End::Close(close_code::NORMAL, "the orchestration has ended"),
+                Ok(News::Closing) => return End::Close(close_code::RESTART, "the server stops: come back"),
+                Err(error) => {
+                    tracing::warn!("A reader is sent away to come back: {error}");
+                    return End::Close(close_code::AGAIN, "the log cannot be read: come back");
+                }
+            },
+            message = socket.recv() => match message {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Lost,
+                Some(Ok(_)) => {
+                    unanswered = 0;
+                    Ok(())
+                }
+            },
+            _ = beat.tick() => {
+                if unanswered == UNANSWERED_MAX {
+                    return End::Lost;
+                }
+                unanswered += 1;
+                in_time(socket.send(Message::Ping(Bytes::new()))).await
+            }
+        };
+        if told.is_err() {
+            return End::Lost;
+        }
+    }
+}
+
+/// All of them, and then one flush.
+async fn tell_batch<'a>(
+    socket: &mut WebSocket,
+    texts: impl Iterator<Item = &'a Utf8Bytes>,
+) -> Result<(), Stalled> {
+    for text in texts {
+        in_time(socket.feed(Message::Text(text.clone()))).await?;
+    }
+    in_time(socket.flush()).await
+}
+
+/// The client does not take what it is sent, or is gone.
+struct Stalled;
+
+async fn in_time(sending: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Stalled> {
+    match timeout(STALL, sending).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Stalled),
+    }
+}
