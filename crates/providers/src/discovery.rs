@@ -1,9 +1,18 @@
 //! What an agent says of itself: its definition, and whether it is well.
 
-use domain::values::time::Millis;
+use std::time::Duration;
 
+use bytes::Bytes;
+use domain::values::time::Millis;
+use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method};
+use tokio::time::timeout;
+
+use crate::asking::{Asking, Reply};
 use crate::failure::Failure;
 use crate::outgoing::Outgoing;
+use crate::refused;
+use crate::target::Target;
 
 /// The most bytes that a definition served by an agent may have.
 pub const DEFINITION_MAX: usize = 256 * 1024;
@@ -17,8 +26,11 @@ impl Outgoing {
     /// # Errors
     /// Whatever kept them from coming; a refused address is fatal.
     pub async fn definition(&self, url: &str) -> Result<Vec<u8>, Failure> {
-        let _ = url;
-        Err(Failure::fatal("definitions are not fetched yet"))
+        let fetching = async {
+            let mut reply = self.get(url).await?;
+            reply.whole(DEFINITION_MAX).await
+        };
+        Ok(within(url, DEFINITION_TIMEOUT, fetching).await?.into())
     }
 
     /// Asks an agent whether it is well: a GET that is answered with a status from 200 to 299 within `timeout`.
@@ -26,7 +38,46 @@ impl Outgoing {
     /// # Errors
     /// What it answered instead, or that it did not answer.
     pub async fn healthy(&self, url: &str, timeout: Millis) -> Result<(), Failure> {
-        let _ = (url, timeout);
-        Err(Failure::fatal("agents are not asked yet"))
+        let asking = async {
+            // Read, so that the connection serves the next time.
+            self.get(url).await?.beginning().await;
+            Ok(())
+        };
+        within(url, timeout, asking).await
+    }
+
+    async fn get(&self, url: &str) -> Result<Reply, Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        let asking = Asking {
+            method: Method::GET,
+            headers,
+            secrets: HeaderMap::new(),
+            body: Bytes::new(),
+        };
+        let mut reply = self.ask(url, &asking).await?;
+        if reply.status.is_success() {
+            return Ok(reply);
+        }
+        let said = reply.beginning().await;
+        let failure = refused::failure(&reply.target, reply.status, &reply.headers, &said, None);
+        Err(failure)
+    }
+}
+
+async fn within<T>(
+    url: &str,
+    limit: Millis,
+    asking: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    match timeout(Duration::from_millis(limit.0), asking).await {
+        Ok(answered) => answered,
+        Err(_) => {
+            let target = Target::read(url)?;
+            let message = format!("{target}: no answer within {} ms", limit.0);
+            Err(Failure::transient(message))
+        }
     }
 }

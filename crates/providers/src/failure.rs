@@ -27,7 +27,6 @@ impl Failure {
         }
     }
 
-    #[expect(dead_code, reason = "used as soon as requests are made")]
     pub(crate) fn transient(message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Transient, message)
     }
@@ -36,7 +35,6 @@ impl Failure {
         Self::new(ErrorClass::Fatal, message)
     }
 
-    #[expect(dead_code, reason = "used as soon as requests are made")]
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorClass::InvalidOutput, message)
     }

@@ -1,7 +1,17 @@
 //! The only outgoing network: agents reached over HTTP, and another Afterplan server.
 
+mod answer;
+mod asking;
+mod connection;
+mod dial;
 pub mod discovery;
 pub mod failure;
+mod frames;
+mod guard;
+mod hearing;
 pub mod http_agent;
 pub mod outgoing;
+mod pool;
+mod refused;
 pub mod sign;
+mod target;

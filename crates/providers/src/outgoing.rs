@@ -5,6 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::values::time::Millis;
+use http::HeaderValue;
+
+use crate::dial::Dialler;
+use crate::guard::Guard;
+use crate::pool::Pool;
 
 /// What outgoing requests may do.
 #[derive(Clone, Debug)]
@@ -45,8 +50,9 @@ pub enum OutgoingError {
 /// Makes requests to the outside. Clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    #[expect(dead_code, reason = "used as soon as requests are made")]
-    pub(crate) settings: Arc<OutgoingSettings>,
+    pub(crate) dialler: Arc<Dialler>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) user_agent: HeaderValue,
 }
 
 impl Outgoing {
@@ -55,8 +61,21 @@ impl Outgoing {
     /// # Errors
     /// An entry of the allow list or a user agent that cannot be used.
     pub fn new(settings: OutgoingSettings) -> Result<Self, OutgoingError> {
+        install_tls();
+        let user_agent =
+            HeaderValue::from_str(&settings.user_agent).map_err(|_| OutgoingError::UserAgent)?;
+        let guard = Guard::new(&settings.allow)?;
         Ok(Self {
-            settings: Arc::new(settings),
+            dialler: Arc::new(Dialler::new(guard, settings)),
+            pool: Arc::default(),
+            user_agent,
         })
     }
+}
+
+/// Makes ring the cryptography of every TLS library in this program that does not name its own. Once is enough, more does
+/// no harm.
+pub fn install_tls() {
+    // Refused only when there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }

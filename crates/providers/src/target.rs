@@ -1,0 +1,132 @@
+//! Where a request goes: a URL taken apart, and how it may be shown.
+
+use std::net::IpAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, Uri};
+use url::{Host, Position, Url};
+
+use crate::failure::Failure;
+
+/// A place that can be asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    url: Url,
+    /// Name as in DNS, or address without brackets.
+    pub(crate) host: String,
+    /// The address, when the URL has one in place of a name.
+    pub(crate) literal: Option<IpAddr>,
+    pub(crate) port: u16,
+    /// By TLS.
+    pub(crate) secure: bool,
+    /// Scheme, host and port: what connections are shared by, and beyond which no secret goes.
+    pub(crate) origin: String,
+}
+
+impl Target {
+    pub(crate) fn read(url: &str) -> Result<Self, Failure> {
+        let url = Url::parse(url)
+            .map_err(|error| Failure::fatal(format!("the address is no URL: {error}")))?;
+        Self::of(url)
+    }
+
+    fn of(url: Url) -> Result<Self, Failure> {
+        let (secure, usual) = match url.scheme() {
+            "http" => (false, 80),
+            "https" => (true, 443),
+            other => {
+                let message = format!("refused: `{other}:` is neither http nor https");
+                return Err(Failure::fatal(message));
+            }
+        };
+        let literal = match url.host() {
+            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
+            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
+            Some(Host::Domain(_)) => None,
+            None => return Err(Failure::fatal("the address names no host")),
+        };
+        let host = match literal {
+            Some(ip) => ip.to_string(),
+            None => url.host_str().unwrap_or_default().to_owned(),
+        };
+        let port = url.port().unwrap_or(usual);
+        let authority = &url[Position::BeforeHost..Position::AfterPort];
+        let origin = format!("{}://{authority}", url.scheme());
+        Ok(Self {
+            url,
+            host,
+            literal,
+            port,
+            secure,
+            origin,
+        })
+    }
+
+    /// Where a redirect leads.
+    pub(crate) fn redirected(&self, location: &str) -> Result<Self, Failure> {
+        let joined = self.url.join(location).map_err(|error| {
+            Failure::fatal(format!("{self} redirects to what is no URL: {error}"))
+        })?;
+        let next = Self::of(joined)
+            .map_err(|failure| Failure::fatal(format!("{self} redirects: {}", failure.message)))?;
+        if self.secure && !next.secure {
+            let message = format!("refused: {self} redirects to {next}, without TLS");
+            return Err(Failure::fatal(message));
+        }
+        Ok(next)
+    }
+
+    /// Path and query, as the request line has them.
+    pub(crate) fn request_target(&self) -> Result<Uri, Failure> {
+        self.url[Position::BeforePath..Position::AfterQuery]
+            .parse()
+            .map_err(|_| Failure::fatal(format!("{self} has a path that no request can name")))
+    }
+
+    /// The value of `Host`.
+    pub(crate) fn authority(&self) -> Result<HeaderValue, Failure> {
+        HeaderValue::from_str(&self.url[Position::BeforeHost..Position::AfterPort])
+            .map_err(|_| Failure::fatal(format!("{self} has a host that no request can name")))
+    }
+
+    /// The value of `Authorization`, when the URL has a user or a password.
+    pub(crate) fn credentials(&self) -> Option<HeaderValue> {
+        let (user, password) = (self.url.username(), self.url.password());
+        if user.is_empty() && password.is_none() {
+            return None;
+        }
+        let plain = [
+            decoded(user),
+            b":".to_vec(),
+            decoded(password.unwrap_or_default()),
+        ]
+        .concat();
+        let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(plain))).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+/// Percent-encoding taken off.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after
+            .get(..2)
+            .filter(|_| *first == b'%')
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    bytes
+}
+
+impl std::fmt::Display for Target {
+    /// Without user, password, query and fragment: what may stand in a message.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}{}`", self.origin, self.url.path())
+    }
+}
