@@ -20,7 +20,8 @@ pub fn perform(verb: AgentsVerb) -> Result<u8, Failure> {
     match verb {
         AgentsVerb::List { json } => list(&registry, json),
         AgentsVerb::Show { id } => {
-            let definition = registry.all().get(&id);
+            let agents = registry.snapshot();
+            let definition = agents.enabled().get(&id);
             let definition = definition.ok_or_else(|| {
                 Failure::refused(format!(
                     "there is no agent `{id}`; `afterplan agents list` shows all"
@@ -38,7 +39,7 @@ fn list(registry: &Registry, json: bool) {
     if json {
         return say(&format!(
             "{:#}",
-            json!(registry.all().values().collect::<Vec<_>>())
+            json!(registry.snapshot().enabled().values().collect::<Vec<_>>())
         ));
     }
     let mut rows = vec![
@@ -46,7 +47,7 @@ fn list(registry: &Registry, json: bool) {
             .map(str::to_owned)
             .to_vec(),
     ];
-    for definition in registry.all().values() {
+    for definition in registry.snapshot().enabled().values() {
         let after: Vec<_> = definition
             .dependencies
             .iter()

@@ -13,6 +13,7 @@ use engine::plans::LoadedPlan;
 use engine::replica::Replica;
 use engine::submit::{Submission, Submitted, submit};
 use serde_json::{Map, Value};
+use server::enriched::label;
 use store::url::DatabaseUrl;
 use uuid::Uuid;
 
@@ -41,7 +42,7 @@ pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8
     clash::refuse_another_plan(&out, &named.name, &plan)?;
     let place = Place::prepare(&out, request.git, &named.files)?;
     let engine = house::open(database).await?;
-    let replica = Replica::start(&engine, HolderId(Uuid::now_v7()), &house::label()).await?;
+    let replica = Replica::start(&engine, HolderId(Uuid::now_v7()), &label()).await?;
     let followed = follow(&engine, &request, &named.name, plan).await;
     if let Ok(Followed { ended: false, .. }) = &followed {
         note("stopping: what is in flight may still end; the same signal again leaves at once");
@@ -110,7 +111,7 @@ async fn follow(
     let id = OrchestrationId(Uuid::now_v7());
     engine.take_on(id);
     let wanted = if request.agents.is_empty() {
-        Wanted::Default(engine.registry.all().keys().cloned().collect())
+        Wanted::Default(engine.registry.snapshot().enabled().keys().cloned().collect())
     } else {
         Wanted::Named(request.agents.clone())
     };

@@ -3,6 +3,7 @@
 use engine::clock::Clock;
 use engine::handle::{Engine, Parts};
 use engine::perform::Performer;
+use engine::outside::Outside;
 use engine::registry::Registry;
 use store::db::Store;
 use store::url::DatabaseUrl;
@@ -18,7 +19,8 @@ pub async fn open(database: &DatabaseUrl) -> Result<Engine, Failure> {
         store,
         clock: Clock::System,
         registry,
-        performer: Performer::Analyses,
+        performer: Performer::Executors,
+        outside: Outside::default(),
         slots,
     };
     Ok(Engine::new(parts))
@@ -40,9 +42,4 @@ pub async fn open_existing(database: &DatabaseUrl) -> Result<Engine, Failure> {
         )));
     }
     open(database).await
-}
-
-/// What to call this program in holder rows and manifests.
-pub fn label() -> String {
-    format!("afterplan {}", env!("CARGO_PKG_VERSION"))
 }

@@ -10,6 +10,7 @@ use engine::artifact::stored_events;
 use engine::error::TransitionError;
 use engine::handle::Engine;
 use engine::transition::{load, transition};
+use report::words;
 use serde_json::{Value, json};
 use store::orchestrations::OrchestrationFilter;
 use store::url::DatabaseUrl;
@@ -17,7 +18,6 @@ use store::url::DatabaseUrl;
 use crate::arguments::OrchestrationsVerb;
 use crate::failure::{COMPLETE, Failure};
 use crate::house;
-use crate::progress::describe;
 use crate::screen::{plain, say, say_while_heard, span, table};
 
 /// How often a follower looks for news.
@@ -164,7 +164,7 @@ fn step_json(state: &Orchestration, index: StepIndex, now: Timestamp) -> Value {
         "agent": rules.agent,
         "agentVersion": rules.agent_version,
         "state": step.state.name(),
-        "why": describe::why(state, index, now),
+        "why": words::why(state, index, now),
         "attempts": step.attempt,
         "startedAt": step.started_at.map(|at| at.to_string()),
         "endedAt": step.ended_at.map(|at| at.to_string()),
@@ -216,7 +216,7 @@ async fn show(engine: &Engine, id: OrchestrationId, json: bool) -> Result<(), Fa
             step.state.name().to_owned(),
             step.attempt.to_string(),
             time,
-            plain(&describe::why(&state, index, now).unwrap_or_default()),
+            plain(&words::why(&state, index, now).unwrap_or_default()),
         ]);
     }
     say(&table(&rows));
@@ -271,7 +271,7 @@ fn line_of(recorded: &Recorded, json: bool) -> String {
         "{:>5}  {}  {}",
         recorded.seq,
         recorded.at,
-        plain(&describe::event(&recorded.event))
+        plain(&words::event(&recorded.event))
     )
 }
 

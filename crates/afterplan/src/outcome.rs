@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use domain::values::ids::OrchestrationId;
 use engine::artifact::EnrichedPlan;
 use serde_json::{Value, json};
+use server::enriched::{steps, summaries};
 
-use crate::output::enriched::{steps, summaries};
 use crate::screen::{paragraph, plain, say, shown, span};
 
 /// An orchestration that has ended.

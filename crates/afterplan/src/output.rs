@@ -2,7 +2,6 @@
 
 pub mod archive;
 pub mod clash;
-pub mod enriched;
 pub mod folder;
 pub mod git;
 pub mod place;
@@ -14,6 +13,7 @@ use domain::values::ids::OrchestrationId;
 use engine::artifact::EnrichedPlan;
 use intake::named::Named;
 use report::files::files;
+use server::enriched::outcome;
 
 use crate::failure::Failure;
 use crate::output::place::{Form, Place};
@@ -26,7 +26,7 @@ pub fn write(
     id: OrchestrationId,
     enriched: &EnrichedPlan,
 ) -> Result<PathBuf, Failure> {
-    let outcome = enriched::outcome(&named.name, id, enriched);
+    let outcome = outcome(&named.name, id, enriched);
     let made = files(&outcome);
     match place.form() {
         Form::Zip => archive::write(place.aside(), &named.files, &made),

@@ -1,6 +1,5 @@
 //! Live progress: a tree of steps on a terminal, plain lines elsewhere.
 
-pub mod describe;
 mod tree;
 
 use std::io::IsTerminal;
@@ -8,6 +7,7 @@ use std::io::IsTerminal;
 use domain::orchestration::event::{Event, Recorded};
 use domain::orchestration::state::Orchestration;
 use domain::values::ids::OrchestrationId;
+use report::words;
 
 use crate::progress::tree::Tree;
 use crate::screen::{note, plain};
@@ -34,7 +34,7 @@ impl Progress {
         match self {
             Self::Tree(tree) => tree.draw(state, recorded.at),
             Self::Lines(id) => {
-                let line = plain(&describe::event(&recorded.event));
+                let line = plain(&words::event(&recorded.event));
                 // The id, by which another shell can steer it, is needed before anything goes wrong.
                 note(&match recorded.event {
                     Event::OrchestrationCreated(_) => {

@@ -1,36 +1,20 @@
-//! The enriched plan as a zip.
+//! The enriched plan as a zip on the disk.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::Path;
 use std::sync::Arc;
 
 use report::files::OutputFile;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
+use zip::ZipArchive;
 
-/// Writes everything into the zip at `path`. All entries bear the zip format's first day: equal plans give equal bytes.
+/// Writes everything into the zip at `path`.
 pub fn write(
     path: &Path,
     originals: &[(String, Arc<[u8]>)],
     made: &[OutputFile],
 ) -> io::Result<()> {
-    let mut zip = ZipWriter::new(BufWriter::new(File::create(path)?));
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Deflated)
-        .last_modified_time(zip::DateTime::default())
-        .unix_permissions(0o644);
-    let originals = originals
-        .iter()
-        .map(|(path, bytes)| (path.as_str(), bytes.as_ref()));
-    let made = made
-        .iter()
-        .map(|file| (file.path.as_str(), file.bytes.as_slice()));
-    for (path, bytes) in originals.chain(made) {
-        zip.start_file(path, options)?;
-        zip.write_all(bytes)?;
-    }
-    zip.finish()?
+    report::archive::write(BufWriter::new(File::create(path)?), originals, made)?
         .into_inner()
         .map_err(io::IntoInnerError::into_error)?
         .sync_all()

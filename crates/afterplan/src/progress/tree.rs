@@ -7,8 +7,8 @@ use domain::orchestration::graph::{Graph, StepIndex};
 use domain::orchestration::state::{Orchestration, StepState};
 use domain::values::time::Timestamp;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use report::words;
 
-use crate::progress::describe;
 use crate::screen::{note, plain, span};
 
 /// How often what is running is drawn anew.
@@ -102,7 +102,7 @@ impl Tree {
             .enrichment
             .as_ref()
             .map(|enrichment| format!("{} credits", enrichment.cost));
-        let why = describe::why(state, branch.step, now).map(|why| {
+        let why = words::why(state, branch.step, now).map(|why| {
             let why = plain(&why);
             why.strip_prefix("it waits ").unwrap_or(&why).to_owned()
         });

@@ -7,10 +7,13 @@ use domain::values::ids::OrchestrationId;
 use engine::artifact::EnrichedPlan;
 use engine::gather::definition;
 use report::enriched::{EnrichmentEntry, ExcludedAgent, InputRead, OrchestrationLine, StepLine};
+use report::words;
 use serde_json::Value;
 
-use crate::house;
-use crate::progress::describe;
+/// What this program is called in holder rows and manifests.
+pub fn label() -> String {
+    format!("afterplan {}", env!("CARGO_PKG_VERSION"))
+}
 
 /// What the report is made from.
 pub fn outcome(
@@ -21,7 +24,7 @@ pub fn outcome(
     let head = enriched.state.head.as_ref();
     report::enriched::EnrichedPlan {
         name: name.to_owned(),
-        summary: enriched.plan.summary.clone(),
+        summary: enriched.plan.summary().clone(),
         artifacts: enriched.plan.manifest.clone(),
         plan_hash: enriched.plan.hash,
         orchestration: OrchestrationLine {
@@ -39,7 +42,7 @@ pub fn outcome(
         excluded: head
             .map(|head| head.excluded.iter().map(excluded).collect())
             .unwrap_or_default(),
-        program: house::label(),
+        program: label(),
     }
 }
 
@@ -126,7 +129,7 @@ pub fn steps(enriched: &EnrichedPlan) -> Vec<StepLine> {
             agent: rules.agent.to_string(),
             display_name: name.unwrap_or_else(|| rules.agent.to_string()),
             state: step.state.name().to_owned(),
-            cause: describe::why(state, index, step.ended_at.unwrap_or_default())
+            cause: words::why(state, index, step.ended_at.unwrap_or_default())
                 .filter(|_| !completed),
             attempts: step.attempt,
             duration: step

@@ -36,6 +36,9 @@ pub fn event(event: &Event) -> String {
         Event::StepSkipped { step, cause } => format!("{step}: skipped, {}", skipped(cause)),
         Event::StepParked { step, .. } => format!("{step}: waits for approval"),
         Event::AttemptStarted { step, attempt, .. } => format!("{step}: attempt {attempt} started"),
+        Event::PartialKept { step, attempt, .. } => {
+            format!("{step}: attempt {attempt} left something to keep")
+        }
         Event::AttemptFailed {
             step,
             attempt,
@@ -143,11 +146,7 @@ fn skipped(cause: &SkipCause) -> String {
 
 fn failed(cause: &FailCause) -> String {
     match cause {
-        FailCause::Attempt { message, .. } => format!("failed: {message}"),
-        FailCause::Lapsed => "failed: its holders lapsed again and again".to_owned(),
-        FailCause::QueueTimeout => {
-            "timed out: it waited in the queue longer than its queueTimeout".to_owned()
-        }
-        FailCause::TotalTimeout => "timed out: it took longer than its totalTimeout".to_owned(),
+        FailCause::Attempt { .. } | FailCause::Lapsed => format!("failed: {cause}"),
+        FailCause::QueueTimeout { .. } | FailCause::TotalTimeout => format!("timed out: {cause}"),
     }
 }
