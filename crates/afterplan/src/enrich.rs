@@ -115,18 +115,11 @@ async fn follow(
     } else {
         Wanted::Named(request.agents.clone())
     };
-    let submission = Submission {
-        account: AccountId::system(),
-        name: name.to_owned(),
-        plan,
-        wanted,
-        parameters: request
-            .seed
-            .map(|seed| Map::from_iter([("seed".to_owned(), Value::from(seed))]))
-            .unwrap_or_default(),
-        max_steps: None,
-        fresh: request.fresh,
-    };
+    let mut submission = Submission::new(AccountId::system(), name.to_owned(), plan, wanted);
+    submission.fresh = request.fresh;
+    if let Some(seed) = request.seed {
+        submission.parameters = Map::from_iter([("seed".to_owned(), Value::from(seed))]);
+    }
     let submitted = submit(engine, id, submission).await?;
     let Submitted {
         id,

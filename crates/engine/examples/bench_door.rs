@@ -27,6 +27,7 @@ use domain::values::ids::{AccountId, OrchestrationId, StepId};
 use domain::values::time::Timestamp;
 use engine::clock::Clock;
 use engine::handle::{Engine, Parts};
+use engine::outside::Outside;
 use engine::perform::Performer;
 use engine::plans::LoadedPlan;
 use engine::project::{Change, row_set};
@@ -117,7 +118,7 @@ fn runtime() -> Runtime {
 
 /// An engine that performs nothing, and as many orchestrations as there are callers.
 async fn begun(url: &str, in_flight: usize) -> (Engine, Vec<OrchestrationId>) {
-    let mut registry = Registry::default();
+    let registry = Registry::default();
     for n in 0..STEPS {
         let text =
             format!("id = \"agent-{n}\"\ndisplayName = \"Agent {n}\"\napproval = \"required\"");
@@ -131,22 +132,30 @@ async fn begun(url: &str, in_flight: usize) -> (Engine, Vec<OrchestrationId>) {
             .await
             .unwrap(),
         clock: Clock::System,
-        performer: Performer::Analyses,
+        performer: Performer::Executors,
+        outside: Outside::default(),
         slots: 1,
         registry,
     });
     let mut ids = Vec::new();
     for n in 0..in_flight {
         let id = OrchestrationId(Uuid::from_u128(1 + n as u128));
-        let submission = Submission {
-            account: AccountId::system(),
-            name: "bench".to_owned(),
-            plan: plan.clone(),
-            wanted: Wanted::Named(engine.registry.all().keys().cloned().collect()),
-            parameters: serde_json::Map::new(),
-            max_steps: None,
-            fresh: true,
-        };
+        let wanted = Wanted::Named(
+            engine
+                .registry
+                .snapshot()
+                .enabled()
+                .keys()
+                .cloned()
+                .collect(),
+        );
+        let mut submission = Submission::new(
+            AccountId::system(),
+            "bench".to_owned(),
+            plan.clone(),
+            wanted,
+        );
+        submission.fresh = true;
         submit(&engine, id, submission).await.unwrap();
         ids.push(id);
     }
@@ -244,6 +253,8 @@ async fn made(engine: &Engine, id: OrchestrationId, each: usize) -> Vec<RowSet> 
             state: &hot.state,
             before: &before,
             events: &events,
+            pinned: None,
+            plan: None,
             blobs: Vec::new(),
         };
         let set = row_set(change).unwrap().unwrap();

@@ -88,9 +88,20 @@ impl Started {
         let around = sends.then(|| {
             let prepared = engine.registry.prepared(rules.definition, agent);
             let plan = plan.clone();
-            Arc::new(Around::of(&hot.state, head, index, plan, prepared, now + timeout))
+            Arc::new(Around::of(
+                &hot.state,
+                head,
+                index,
+                plan,
+                prepared,
+                now + timeout,
+            ))
         });
-        let inputs = if sends { Vec::new() } else { agent.inputs().map_err(|error| lost(&error.to_string()))? };
+        let inputs = if sends {
+            Vec::new()
+        } else {
+            agent.inputs().map_err(|error| lost(&error.to_string()))?
+        };
         let built_on = hot
             .state
             .graph
@@ -234,7 +245,10 @@ async fn attempt(engine: &Engine, lane: &Lane, started: Started) {
             // The call too is made in there: a panic in it ends the attempt and nothing else.
             let (agent, performing) = (assignment.agent.id.clone(), engine.clone());
             let sent = assignment.around.is_some();
-            let work = tokio::spawn(async move { performing.performer.perform(&performing, assignment).await });
+            let work =
+                tokio::spawn(
+                    async move { performing.performer.perform(&performing, assignment).await },
+                );
             let abort = work.abort_handle();
             let performed = tokio::select! {
                 performed = work => performed.unwrap_or_else(|error| failed(ErrorClass::Fatal, perform::breakdown(error))),

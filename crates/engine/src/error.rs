@@ -3,6 +3,7 @@
 use domain::canonical::CanonicalError;
 use domain::orchestration::command::Rejected;
 use domain::orchestration::select::Refused;
+use domain::values::credits::Credits;
 use domain::values::ids::OrchestrationId;
 use store::error::StoreError;
 
@@ -48,6 +49,14 @@ pub enum SubmitError {
     /// A parameter cannot be hashed.
     #[error("the parameters cannot be pinned: {0}")]
     Canonical(#[from] CanonicalError),
+    /// The most that it may cost is more than its budget, and it was to be refused then.
+    #[error("it may cost {worst} credits, which is more than its budget of {budget}")]
+    OverBudget {
+        /// The sum over all its steps.
+        worst: Credits,
+        /// What it may cost.
+        budget: Credits,
+    },
     /// The first commit failed.
     #[error(transparent)]
     Transition(#[from] TransitionError),

@@ -82,7 +82,11 @@ impl Waiting {
 
     /// The end as the rows tell it, if it has come.
     async fn look(&mut self) -> Result<Option<Arc<Ended>>, TransitionError> {
-        let row = self.engine.store.orchestration(*self.id.0.as_bytes()).await?;
+        let row = self
+            .engine
+            .store
+            .orchestration(*self.id.0.as_bytes())
+            .await?;
         let row = row.ok_or(TransitionError::Unknown(self.id))?;
         if row.ended_at.is_none() {
             return Ok(None);

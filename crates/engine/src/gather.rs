@@ -133,16 +133,6 @@ async fn start_facts(
     index: StepIndex,
     pending: &Pending<'_>,
 ) -> Result<StartFacts, StoreError> {
-    let pinned_hash = hot.state.head.as_ref().map(|head| head.pinned);
-    if hot.pinned.is_none()
-        && let Some(hash) = pinned_hash
-        && let Some(bytes) = pending.bytes(hash)
-    {
-        hot.pinned = Some(Arc::new(read_pinned(
-            engine,
-            parsed(engine, hash, &bytes)?,
-        )?));
-    }
     let pinned = pinned(engine, hot).await?;
     let lost = |detail: String| StoreError::Corrupt {
         database: engine.store.name(),
@@ -212,16 +202,22 @@ pub async fn pinned(engine: &Engine, hot: &mut Hot) -> Result<Arc<Pinned>, Store
         .as_ref()
         .map(|head| head.pinned)
         .unwrap_or_default();
-    let pinned = Arc::new(read_pinned(engine, data(engine, hash).await?)?);
+    let pinned = match engine.pins.get(hash) {
+        Some(pinned) => pinned,
+        None => {
+            let value = data(engine, hash).await?;
+            let read: Result<Pinned, _> =
+                serde_json::from_value(value).map_err(|error| StoreError::Corrupt {
+                    database: engine.store.name(),
+                    detail: format!("pinned definitions: {error}"),
+                });
+            let pinned = Arc::new(read?);
+            engine.pins.keep(hash, pinned.clone());
+            pinned
+        }
+    };
     hot.pinned = Some(pinned.clone());
     Ok(pinned)
-}
-
-fn read_pinned(engine: &Engine, value: Value) -> Result<Pinned, StoreError> {
-    serde_json::from_value(value).map_err(|error| StoreError::Corrupt {
-        database: engine.store.name(),
-        detail: format!("pinned definitions: {error}"),
-    })
 }
 
 /// The pinned definition of `agent`.

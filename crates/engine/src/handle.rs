@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::orchestration::command::Holder;
+use domain::orchestration::submission::Pinned;
 use domain::values::hash::ContentHash;
 use domain::values::ids::OrchestrationId;
 use domain::values::time::Millis;
@@ -22,6 +23,7 @@ use crate::perform::Performer;
 use crate::plans::Plans;
 use crate::recent::Recent;
 use crate::registry::Registry;
+use crate::selected::Selections;
 
 /// How long a holder's word stands without a heartbeat. Three beats fit in; a laptop's short stall does not lapse it.
 pub const LEASE: Millis = Millis(15_000);
@@ -82,6 +84,10 @@ pub struct Inner {
     pub work: Work,
     /// Plans in memory.
     pub plans: Plans,
+    /// Pinned definitions in memory: equal sets are one.
+    pub pins: Pins,
+    /// What was selected for the latest submissions.
+    pub(crate) selections: Selections,
     /// Outputs that are being committed or were a moment ago.
     pub outputs: Outputs,
     /// Room for attempts.
@@ -132,6 +138,8 @@ impl Engine {
             live: Live::default(),
             work: Work::default(),
             plans: Plans::default(),
+            pins: Pins::default(),
+            selections: Selections::default(),
             outputs: Outputs::default(),
             slots: Arc::new(Semaphore::new(slots)),
             trouble: Mutex::new(None),
@@ -263,6 +271,51 @@ impl Engine {
     /// The store's failure, if reports could not be stored.
     pub fn trouble(&self) -> Option<StoreError> {
         lock(&self.trouble).clone()
+    }
+}
+
+/// Pinned definitions by hash, shared by all orchestrations that pin the same; and which of them the store has.
+#[derive(Debug)]
+pub struct Pins {
+    kept: Recent<ContentHash, Arc<Pinned>>,
+    stored: Recent<ContentHash, ()>,
+}
+
+/// Sets of pinned definitions that are kept in memory.
+const PINS_KEPT: usize = 256;
+
+impl Default for Pins {
+    fn default() -> Self {
+        Self {
+            kept: Recent::new(PINS_KEPT),
+            stored: Recent::new(PINS_KEPT),
+        }
+    }
+}
+
+impl Pins {
+    /// Keeps a set of definitions.
+    pub fn keep(&self, hash: ContentHash, pinned: Arc<Pinned>) {
+        self.kept.keep(hash, pinned, 1);
+    }
+
+    /// A set that was kept.
+    pub fn get(&self, hash: ContentHash) -> Option<Arc<Pinned>> {
+        self.kept.get(hash)
+    }
+
+    /// Whether the store had these definitions a moment ago: then their bytes need not be given again.
+    pub(crate) fn are_stored(&self, hash: ContentHash) -> bool {
+        self.stored.get(hash).is_some()
+    }
+
+    /// Notes whether the store has these definitions.
+    pub(crate) fn set_stored(&self, hash: ContentHash, stored: bool) {
+        if stored {
+            self.stored.keep(hash, (), 1);
+        } else {
+            self.stored.drop_one(hash);
+        }
     }
 }
 

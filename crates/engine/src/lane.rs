@@ -7,7 +7,7 @@ use domain::orchestration::command::Command;
 use domain::orchestration::state::{Orchestration, Status};
 use domain::orchestration::submission::Pinned;
 use domain::values::ids::{OrchestrationId, StepId};
-use store::write::NewBlob;
+use store::write::{NewBlob, NewPlan};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,8 @@ pub struct Asked {
     pub command: Command,
     /// Bytes.
     pub blobs: Vec<NewBlob>,
+    /// With a creation: the plan.
+    pub plan: Option<Box<NewPlan>>,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Result<Outcome, TransitionError>>,
 }

@@ -30,6 +30,7 @@ mod recent;
 pub mod registry;
 pub mod replica;
 pub mod request;
+mod selected;
 pub mod snapshot;
 pub mod submit;
 pub mod sweep;

@@ -164,7 +164,11 @@ impl Live {
     /// Hears the commits of one orchestration. Register BEFORE looking.
     pub fn listen_to(&self, id: OrchestrationId) -> Listener {
         let mut orchestrations = lock(&self.0.orchestrations);
-        let bell = orchestrations.entry(id).or_default().bell.get_or_insert_default();
+        let bell = orchestrations
+            .entry(id)
+            .or_default()
+            .bell
+            .get_or_insert_default();
         Listener {
             heard: bell.0.subscribe(),
             place: Some((self.clone(), Place::Orchestration(id))),
@@ -184,7 +188,11 @@ impl Live {
     /// Is told once how the orchestration ends, or to look. Register BEFORE looking.
     pub(crate) fn listen_to_end(&self, id: OrchestrationId) -> EndListener {
         let (end, told) = oneshot::channel();
-        lock(&self.0.orchestrations).entry(id).or_default().ends.push(end);
+        lock(&self.0.orchestrations)
+            .entry(id)
+            .or_default()
+            .ends
+            .push(end);
         EndListener {
             told,
             live: self.clone(),
@@ -204,7 +212,9 @@ impl Live {
 
     /// Whether anybody listens to this orchestration's deltas: making one may not be worth it.
     pub fn wants_deltas(&self, id: OrchestrationId) -> bool {
-        lock(&self.0.deltas).get(&id).is_some_and(|sender| sender.receiver_count() > 0)
+        lock(&self.0.deltas)
+            .get(&id)
+            .is_some_and(|sender| sender.receiver_count() > 0)
     }
 
     /// The deltas of one orchestration from now on. Who is too slow misses some, and is told how many.

@@ -1,9 +1,10 @@
-//! How an attempt's work is done: by a function of this program; by whatever a test puts in its place.
+//! How an attempt's work is done: by a function of this program, by a request to an agent outside, by whatever a test puts
+//! in its place.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use analyses::catalog::{self, AnalysisError};
 use domain::agent::definition::{AgentDefinition, Executor};
@@ -12,8 +13,14 @@ use domain::values::ids::{OrchestrationId, StepId};
 use domain::values::time::Millis;
 use planexe::plan::Plan;
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
+
+use crate::context::Around;
+use crate::endpoint;
+use crate::handle::Engine;
+use crate::request;
 
 /// Everything that an attempt is given.
 #[derive(Clone, Debug)]
@@ -30,6 +37,8 @@ pub struct Assignment {
     pub plan: Plan,
     /// Data of the direct dependencies that left an enrichment.
     pub dependencies: BTreeMap<String, Value>,
+    /// What an agent outside is told instead of these two.
+    pub around: Option<Arc<Around>>,
     /// Its parameters.
     pub parameters: Map<String, Value>,
     /// Cancelled when it should stop and hand in what it has.
@@ -40,17 +49,49 @@ pub struct Assignment {
 
 /// What an attempt has so far.
 #[derive(Clone, Debug, Default)]
-pub struct Kept(Arc<Mutex<Option<Value>>>);
+pub struct Kept(Arc<SoFar>);
+
+#[derive(Debug, Default)]
+struct SoFar {
+    data: Mutex<Option<Value>>,
+    tokens: Mutex<Option<u64>>,
+    news: Notify,
+}
 
 impl Kept {
+    fn data(&self) -> MutexGuard<'_, Option<Value>> {
+        self.0.data.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Leaves `data` to be kept.
     pub fn put(&self, data: Value) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(data);
+        *self.data() = Some(data);
+        self.0.news.notify_one();
     }
 
     /// Takes what there is.
     pub fn take(&self) -> Option<Value> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.data().take()
+    }
+
+    /// What there is.
+    pub fn look(&self) -> Option<Value> {
+        self.data().clone()
+    }
+
+    /// Returns when something was put, or at once when that went unheard. One listener at a time.
+    pub async fn news(&self) {
+        self.0.news.notified().await;
+    }
+
+    /// Notes how many tokens were used so far, in all.
+    pub fn use_tokens(&self, tokens: u64) {
+        *self.0.tokens.lock().unwrap_or_else(PoisonError::into_inner) = Some(tokens);
+    }
+
+    /// How many tokens were used, where that was said.
+    pub fn tokens(&self) -> Option<u64> {
+        *self.0.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,23 +131,32 @@ pub type Performing = Pin<Box<dyn Future<Output = Performed> + Send>>;
 /// Who does the work.
 #[derive(Clone)]
 pub enum Performer {
-    /// The built-in analyses.
-    Analyses,
+    /// Each agent as its executor says: an analysis by a function of this program, an agent outside by a request.
+    Executors,
     /// A function given in: how tests put every failure on the stage.
     Given(Arc<dyn Fn(Assignment) -> Performing + Send + Sync>),
 }
 
 impl Performer {
     /// Does the work.
-    pub fn perform(&self, assignment: Assignment) -> Performing {
+    pub fn perform(&self, engine: &Engine, assignment: Assignment) -> Performing {
         match self {
-            Self::Analyses => Box::pin(analyse(assignment)),
+            Self::Executors if endpoint::is_outside(&assignment.agent) => {
+                let engine = engine.clone();
+                Box::pin(async move { request::perform(&engine, assignment).await })
+            }
+            Self::Executors => Box::pin(analyse(assignment)),
             Self::Given(perform) => perform(assignment),
         }
     }
+
+    /// Whether `agent` is performed by a request to the outside: then it needs its surroundings and no plan.
+    pub fn sends(&self, agent: &AgentDefinition) -> bool {
+        matches!(self, Self::Executors) && endpoint::is_outside(agent)
+    }
 }
 
-fn fatal(message: String) -> Performed {
+pub(crate) fn fatal(message: String) -> Performed {
     Performed::Failed {
         class: ErrorClass::Fatal,
         message,

@@ -190,17 +190,18 @@ impl Plans {
     }
 }
 
-/// Stores the plan for `account`; when it has it already, notes that it is wanted still, so that retention spares it.
+/// The plan as it is stored for `account`: where it has it already, that it is wanted still, so that retention spares it.
+/// `plan_id` is what the account calls it.
 ///
 /// # Errors
-/// When the database fails.
-pub async fn put(
-    store: &Store,
+/// Never for a plan of named bytes.
+pub(crate) fn row(
     account: &AccountId,
     title: &str,
     plan: &LoadedPlan,
+    plan_id: Option<String>,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<NewPlan, StoreError> {
     let manifest = serde_json::to_vec(&plan.manifest)
         .map_err(|error| StoreError::Refused(error.to_string()))?;
     let artifacts = plan.plan.artifacts.iter().filter_map(|(name, artifact)| {
@@ -210,26 +211,21 @@ pub async fn put(
             bytes: artifact.bytes.clone(),
         })
     });
+    let entries = plan.manifest.artifacts.values();
     let row = PlanRow {
         account: account.as_str().to_owned(),
         hash: *plan.hash.as_bytes(),
         manifest_hash: *ContentHash::of(&manifest).as_bytes(),
         title: title.to_owned(),
-        bytes: plan
-            .manifest
-            .artifacts
-            .values()
+        bytes: entries
             .map(|entry| i64::try_from(entry.bytes).unwrap_or(0))
             .sum(),
         created_at: now.0,
     };
-    store
-        .put_plan(NewPlan {
-            row,
-            plan_id: None,
-            manifest: manifest.into(),
-            artifacts: artifacts.collect(),
-        })
-        .await?;
-    Ok(())
+    Ok(NewPlan {
+        row,
+        plan_id,
+        manifest: manifest.into(),
+        artifacts: artifacts.collect(),
+    })
 }

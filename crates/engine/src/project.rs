@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use domain::artifact::{Enrichment, EnrichmentStatus};
 use domain::orchestration::decide::counters;
 use domain::orchestration::event::{Created, Event, Recorded};
-use domain::orchestration::graph::StepIndex;
+use domain::orchestration::graph::{StepIndex, StepRules};
 use domain::orchestration::state::{Head, Orchestration, Status, Step, StepState};
+use domain::orchestration::submission::Pinned;
 use domain::values::hash::ContentHash;
 use domain::values::ids::OrchestrationId;
+use domain::values::time::Timestamp;
 use store::rows::{EnrichmentRow, EventRow, OrchestrationRow, StepRow};
-use store::write::{CounterChange, NewBlob, NewEvent, RowSet};
+use store::write::{CounterChange, NewBlob, NewEvent, NewPlan, RowSet};
 
 use crate::error::TransitionError;
+use crate::gather::definition;
 
 /// What the rows of one commit are made from.
 pub struct Change<'a> {
@@ -27,6 +31,10 @@ pub struct Change<'a> {
     pub before: &'a BTreeMap<StepIndex, Step>,
     /// What happened.
     pub events: &'a [Recorded],
+    /// The definitions, where an event applies an enrichment.
+    pub pinned: Option<&'a Pinned>,
+    /// With a creation: the plan.
+    pub plan: Option<NewPlan>,
     /// Bytes that the rows name.
     pub blobs: Vec<NewBlob>,
 }
@@ -40,6 +48,8 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
         state,
         before,
         events,
+        pinned,
+        plan,
         blobs,
     } = change;
     let Some(head) = &state.head else {
@@ -52,6 +62,7 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
         .keys()
         .map(|&index| step_row(state, index))
         .collect::<Result<_, _>>()?;
+    let (kept, released) = kept_changes(state, before);
     let mut rows = RowSet {
         orchestration: orchestration_row(id, state, head, chain, last.0)?,
         expected_version,
@@ -59,9 +70,9 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
         events: Vec::with_capacity(events.len()),
         enrichments: Vec::new(),
         blobs,
-        kept: Vec::new(),
-        released: Vec::new(),
-        plan: None,
+        kept,
+        released,
+        plan,
         counters: counter_changes(state, before),
     };
     for Recorded { seq, at, event } in events {
@@ -72,36 +83,84 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
             step: event.step().map(|step| step.as_str().to_owned()),
             data: serde_json::to_string(event)?,
         });
-        if let Event::StepCompleted {
-            step,
-            enrichment,
-            version,
-            ..
-        } = event
-            && let Some(index) = state.graph.index(step)
-        {
-            let rules = state.graph.rules(index);
-            let whole = enrichment.status == domain::artifact::EnrichmentStatus::Completed;
-            rows.enrichments.push(EnrichmentRow {
-                orchestration: *id.0.as_bytes(),
-                version: signed(*version),
-                step: step.as_str().to_owned(),
-                agent: rules.agent.as_str().to_owned(),
-                agent_version: rules.agent_version.clone(),
-                account: head.account.as_str().to_owned(),
-                enrichment_type: String::new(),
-                status: if whole { "completed" } else { "partial" }.to_owned(),
-                input_hash: *enrichment.input.as_bytes(),
-                data_hash: Some(*enrichment.data.as_bytes()),
-                // What was taken over is not offered again: its origin is, and a chain of copies would hide it.
-                reusable: whole && rules.reusable && enrichment.reused_from.is_none(),
-                at: at.0,
-                cost: enrichment.cost.nano(),
-                detail: serde_json::to_string(enrichment)?,
-            });
+        match event {
+            Event::StepCompleted {
+                step,
+                enrichment,
+                version,
+                ..
+            } => {
+                if let Some(index) = state.graph.index(step) {
+                    let rules = state.graph.rules(index);
+                    let row = enrichment_row(id, head, rules, enrichment, *version, *at, pinned)?;
+                    rows.enrichments.push(row);
+                }
+            }
+            Event::OrchestrationCreated(created) => {
+                for rules in &created.steps {
+                    if let Some(prior) = &rules.prior {
+                        let (enrichment, version) = (&prior.enrichment, prior.version);
+                        let row =
+                            enrichment_row(id, head, rules, enrichment, version, prior.at, pinned)?;
+                        rows.enrichments.push(row);
+                    }
+                }
+            }
+            _ => {}
         }
     }
     Ok(Some(rows))
+}
+
+fn enrichment_row(
+    id: OrchestrationId,
+    head: &Head,
+    rules: &StepRules,
+    enrichment: &Enrichment,
+    version: u64,
+    at: Timestamp,
+    pinned: Option<&Pinned>,
+) -> Result<EnrichmentRow, serde_json::Error> {
+    let whole = enrichment.status == EnrichmentStatus::Completed;
+    let definition = pinned.and_then(|pinned| definition(pinned, rules.agent.as_str()));
+    let is_prior = rules.prior.is_some();
+    Ok(EnrichmentRow {
+        orchestration: *id.0.as_bytes(),
+        version: signed(version),
+        step: rules.id.as_str().to_owned(),
+        agent: rules.agent.as_str().to_owned(),
+        agent_version: rules.agent_version.clone(),
+        account: head.account.as_str().to_owned(),
+        enrichment_type: definition
+            .map(|definition| definition.output_schema.enrichment_type.clone())
+            .unwrap_or_default(),
+        status: if whole { "completed" } else { "partial" }.to_owned(),
+        input_hash: *enrichment.input.as_bytes(),
+        data_hash: Some(*enrichment.data.as_bytes()),
+        // What was taken over is not offered again: its origin is, and a chain of copies would hide it. What came with
+        // the plan was not made here.
+        reusable: whole && rules.reusable && enrichment.reused_from.is_none() && !is_prior,
+        at: at.0,
+        cost: enrichment.cost.nano(),
+        detail: serde_json::to_string(enrichment)?,
+    })
+}
+
+/// The references to what attempts kept that the touched steps gain, and those that they let go.
+fn kept_changes(
+    state: &Orchestration,
+    before: &BTreeMap<StepIndex, Step>,
+) -> (Vec<[u8; 32]>, Vec<[u8; 32]>) {
+    let hash = |step: &Step| step.kept.as_ref().map(|kept| *kept.data.as_bytes());
+    let (mut gained, mut released) = (Vec::new(), Vec::new());
+    for (&index, before) in before {
+        let (old, new) = (hash(before), hash(&state.steps[index]));
+        if old != new {
+            gained.extend(new);
+            released.extend(old);
+        }
+    }
+    (gained, released)
 }
 
 fn signed(number: u64) -> i64 {
@@ -163,7 +222,7 @@ pub(crate) fn step_row(
         holder: step.holder.map(|holder| *holder.id.0.as_bytes()),
         epoch: step.holder.map(|holder| signed(holder.epoch)),
         attempt: i64::from(step.attempt),
-        kept_hash: None,
+        kept_hash: step.kept.as_ref().map(|kept| *kept.data.as_bytes()),
         detail: serde_json::to_string(step)?,
     })
 }

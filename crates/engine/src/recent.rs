@@ -70,6 +70,15 @@ impl<K: Hash + Eq + Copy, V: Clone> Recent<K, V> {
         }
     }
 
+    /// Lets one go.
+    pub(crate) fn drop_one(&self, key: K) {
+        let mut kept = self.kept();
+        if let Some(gone) = kept.values.remove(&key) {
+            kept.turns.remove(&gone.turn);
+            kept.bytes -= gone.bytes;
+        }
+    }
+
     /// The value, if it is kept; then it is the last to go.
     pub(crate) fn get(&self, key: K) -> Option<V> {
         let mut kept = self.kept();

@@ -1,14 +1,25 @@
-//! The agents that this program knows: definitions by id.
+//! The agents that this replica knows: definitions by id and version, one snapshot for all who look.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use analyses::catalog;
 use domain::agent::definition::{AgentDefinition, from_toml};
+use domain::agent::input::InputRef;
 use domain::agent::validate::problems;
+use domain::values::hash::ContentHash;
 use domain::values::ids::AgentId;
+use domain::values::time::Timestamp;
+use serde_json::Value;
+
+/// Most definitions kept ready for use: those of the orchestrations in hand and more.
+const PREPARED_KEPT: usize = 1_024;
+
+/// Most errors of an output that are told.
+const ERRORS_TOLD: usize = 5;
 
 /// A definition that cannot be registered.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the agent definition {name} is invalid: {reason}")]
 pub struct InvalidDefinition {
     /// Its file or id.
@@ -17,9 +28,168 @@ pub struct InvalidDefinition {
     pub reason: String,
 }
 
-/// Definitions by id.
+/// Where a definition came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It is part of the program.
+    BuiltIn,
+    /// A file at the start.
+    File,
+    /// The API.
+    Api,
+    /// An agent's own word, asked for at its URL.
+    Discovery,
+}
+
+impl Source {
+    /// As stored and shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "built_in",
+            Self::File => "file",
+            Self::Api => "api",
+            Self::Discovery => "discovery",
+        }
+    }
+
+    /// The source of that name; an unknown one counts as the API's.
+    pub fn of(name: &str) -> Self {
+        match name {
+            "built_in" => Self::BuiltIn,
+            "file" => Self::File,
+            "discovery" => Self::Discovery,
+            _ => Self::Api,
+        }
+    }
+}
+
+/// One version of an agent, as registered.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// What it says.
+    pub definition: AgentDefinition,
+    /// SHA-256 over its canonical JSON.
+    pub hash: ContentHash,
+    /// Where it came from.
+    pub source: Source,
+    /// Where it was discovered.
+    pub url: Option<String>,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// When it was retired.
+    pub retired_at: Option<Timestamp>,
+}
+
+/// All agents at one moment.
 #[derive(Clone, Debug, Default)]
-pub struct Registry(BTreeMap<AgentId, AgentDefinition>);
+pub struct Agents {
+    enabled: BTreeMap<AgentId, AgentDefinition>,
+    versions: BTreeMap<AgentId, Vec<Arc<Known>>>,
+}
+
+impl Agents {
+    /// The agents that may be asked for: of each the latest version that is not retired.
+    pub fn enabled(&self) -> &BTreeMap<AgentId, AgentDefinition> {
+        &self.enabled
+    }
+
+    /// All ids, those of retired agents too.
+    pub fn ids(&self) -> impl Iterator<Item = &AgentId> {
+        self.versions.keys()
+    }
+
+    /// All versions of an agent in the order of registration, retired ones too.
+    pub fn versions(&self, id: &str) -> &[Arc<Known>] {
+        self.versions.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// One version of an agent.
+    pub fn get(&self, id: &str, version: &str) -> Option<&Arc<Known>> {
+        self.versions(id)
+            .iter()
+            .find(|known| known.definition.version == version)
+    }
+
+    /// The version that is used when none is named.
+    pub fn latest(&self, id: &str) -> Option<&Arc<Known>> {
+        self.versions(id)
+            .iter()
+            .rev()
+            .find(|known| known.retired_at.is_none())
+    }
+
+    /// Adds a version, or replaces the one of the same name.
+    pub(crate) fn put(&mut self, known: Known) {
+        let id = known.definition.id.clone();
+        let versions = self.versions.entry(id.clone()).or_default();
+        let same = |other: &Arc<Known>| other.definition.version == known.definition.version;
+        match versions.iter().position(same) {
+            Some(at) => versions[at] = Arc::new(known),
+            None => versions.push(Arc::new(known)),
+        }
+        match self.latest(id.as_str()).cloned() {
+            Some(latest) => self.enabled.insert(id, latest.definition.clone()),
+            None => self.enabled.remove(&id),
+        };
+    }
+}
+
+/// A definition ready for use: what follows from its text is worked out once.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What it says.
+    pub definition: AgentDefinition,
+    /// SHA-256 over its canonical JSON.
+    pub hash: ContentHash,
+    /// What it declares to read.
+    pub inputs: Vec<InputRef>,
+    /// The same as one text: agents that read the same have the same.
+    pub reads: String,
+    validator: Option<jsonschema::Validator>,
+}
+
+impl Prepared {
+    fn of(definition: &AgentDefinition, hash: ContentHash) -> Self {
+        let inputs = definition.inputs().unwrap_or_default();
+        let names: Vec<String> = inputs.iter().map(ToString::to_string).collect();
+        Self {
+            hash,
+            inputs,
+            reads: names.join("\n"),
+            validator: jsonschema::validator_for(&definition.output_json_schema()).ok(),
+            definition: definition.clone(),
+        }
+    }
+
+    /// Holds an output against the agent's output schema.
+    ///
+    /// # Errors
+    /// The first [`ERRORS_TOLD`] things wrong with it, each with its place.
+    pub fn check(&self, output: &Value) -> Result<(), String> {
+        let Some(validator) = &self.validator else {
+            return Err("the agent's outputSchema cannot be checked".to_owned());
+        };
+        if validator.is_valid(output) {
+            return Ok(());
+        }
+        let told: Vec<String> = validator
+            .iter_errors(output)
+            .take(ERRORS_TOLD)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        Err(told.join("; "))
+    }
+}
+
+/// The agents, shared: whoever looks takes a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Registry(Arc<Shelves>);
+
+#[derive(Debug, Default)]
+struct Shelves {
+    agents: RwLock<Arc<Agents>>,
+    prepared: Mutex<HashMap<ContentHash, Arc<Prepared>>>,
+}
 
 impl Registry {
     /// The built-in analyses.
@@ -27,25 +197,65 @@ impl Registry {
     /// # Errors
     /// Never in a program whose tests have passed.
     pub fn built_in() -> Result<Self, InvalidDefinition> {
-        let mut registry = Self::default();
+        let registry = Self::default();
         for analysis in catalog::all() {
             registry.add(parse(analysis.id, analysis.definition)?);
         }
         Ok(registry)
     }
 
-    /// Adds a definition, or replaces the one of the same id.
-    pub fn add(&mut self, definition: AgentDefinition) {
-        self.0.insert(definition.id.clone(), definition);
+    /// The agents now.
+    pub fn snapshot(&self) -> Arc<Agents> {
+        self.0
+            .agents
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    /// All definitions.
-    pub fn all(&self) -> &BTreeMap<AgentId, AgentDefinition> {
-        &self.0
+    /// Adds a definition of this program, or replaces its version of the same name. Nothing is stored.
+    pub fn add(&self, definition: AgentDefinition) {
+        let known = Known {
+            hash: definition.hash().unwrap_or_default(),
+            definition,
+            source: Source::BuiltIn,
+            url: None,
+            created_at: Timestamp(0),
+            retired_at: None,
+        };
+        self.change(|agents| agents.put(known));
+    }
+
+    /// The definition under `hash`, ready for use.
+    pub fn prepared(&self, hash: ContentHash, definition: &AgentDefinition) -> Arc<Prepared> {
+        let mut kept = self
+            .0
+            .prepared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(prepared) = kept.get(&hash) {
+            return prepared.clone();
+        }
+        if kept.len() >= PREPARED_KEPT {
+            kept.clear();
+        }
+        let prepared = Arc::new(Prepared::of(definition, hash));
+        kept.insert(hash, prepared.clone());
+        prepared
+    }
+
+    /// Changes the agents for all who look from now on.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Agents)) {
+        let mut agents = self
+            .0
+            .agents
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut agents));
     }
 }
 
-/// Reads and validates the definition in `text`; `name` is its file, for messages.
+/// Reads and validates the definition in `text`, TOML; `name` is its file, for messages.
 ///
 /// # Errors
 /// Everything that is wrong with it.
@@ -55,7 +265,17 @@ pub fn parse(name: &str, text: &str) -> Result<AgentDefinition, InvalidDefinitio
         reason,
     };
     let definition = from_toml(text).map_err(|error| invalid(error.to_string()))?;
-    let mut found: Vec<String> = problems(&definition)
+    let found = faults(&definition);
+    if found.is_empty() {
+        Ok(definition)
+    } else {
+        Err(invalid(found.join("; ")))
+    }
+}
+
+/// Everything that is wrong with a definition beyond its shape, each with its key.
+pub fn faults(definition: &AgentDefinition) -> Vec<String> {
+    let mut found: Vec<String> = problems(definition)
         .iter()
         .map(ToString::to_string)
         .collect();
@@ -64,11 +284,7 @@ pub fn parse(name: &str, text: &str) -> Result<AgentDefinition, InvalidDefinitio
             "outputSchema: not a JSON Schema that can be checked: {error}"
         ));
     }
-    if found.is_empty() {
-        Ok(definition)
-    } else {
-        Err(invalid(found.join("; ")))
-    }
+    found
 }
 
 #[cfg(test)]

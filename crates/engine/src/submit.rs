@@ -1,22 +1,29 @@
 //! Submitting a plan: pin the agents, build the graph, begin; or go on where an equal submission stopped.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use domain::agent::definition::AgentDefinition;
 use domain::agent::input::InputRef;
-use domain::orchestration::command::Command;
-use domain::orchestration::event::{Created, Excluded, Request};
+use domain::artifact::{Enrichment, EnrichmentStatus};
+use domain::canonical;
+use domain::orchestration::event::{BARE, Created, Excluded, Request};
 use domain::orchestration::prior::Given;
-use domain::orchestration::select::{Wanted, select};
-use domain::orchestration::submission::Pinned;
-use domain::values::ids::{AccountId, OrchestrationId};
+use domain::orchestration::select::Wanted;
+use domain::values::credits::Credits;
+use domain::values::hash::ContentHash;
+use domain::values::ids::{AccountId, AgentId, OrchestrationId};
+use domain::values::time::Timestamp;
 use planexe::plan::Plan;
 use serde_json::{Map, Value};
+use store::write::NewBlob;
 
 use crate::error::{SubmitError, TransitionError};
 use crate::handle::Engine;
 use crate::plans::{self, LoadedPlan};
 use crate::project;
-use crate::transition::transition;
+use crate::selected::{Selected, Wish};
+use crate::transition::create;
 
 /// What is to be enriched, and how.
 pub struct Submission {
@@ -34,6 +41,52 @@ pub struct Submission {
     pub max_steps: Option<usize>,
     /// Neither go on with an unfinished equal submission nor take over enrichments.
     pub fresh: bool,
+    /// What came beside plan and agents.
+    pub request: Request,
+    /// The plan artifact's version, as its sender says.
+    pub version: u64,
+    /// Enrichments that came with the plan.
+    pub priors: Vec<GivenPrior>,
+    /// Refuse it when its worst case costs more than its budget.
+    pub strict: bool,
+}
+
+impl Submission {
+    /// `wanted` over `plan`, and nothing special.
+    pub fn new(account: AccountId, name: String, plan: Arc<LoadedPlan>, wanted: Wanted) -> Self {
+        Self {
+            account,
+            name,
+            plan,
+            wanted,
+            parameters: Map::new(),
+            max_steps: None,
+            fresh: false,
+            request: Request::default(),
+            version: BARE,
+            priors: Vec::new(),
+            strict: false,
+        }
+    }
+}
+
+/// An enrichment that came with the plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GivenPrior {
+    /// Whose it is.
+    pub agent: AgentId,
+    /// Of which version; none is taken for the one that is registered. Another one's is left out, and the agent performed.
+    pub agent_version: Option<String>,
+    /// What it says.
+    pub data: Value,
+    /// When it was made, as its sender says.
+    pub at: Timestamp,
+    /// Tokens that went into it, as its sender says.
+    pub tokens_used: Option<u64>,
+    /// What it cost, as its sender says.
+    pub credits: Credits,
+    /// It is only a part of what the agent promised.
+    pub status_partial: bool,
 }
 
 /// An accepted submission.
@@ -47,10 +100,11 @@ pub struct Submitted {
     pub excluded: Vec<Excluded>,
 }
 
-/// Stores the plan and begins its enrichment as `id`, or finds the unfinished orchestration of the same submission.
+/// Begins the plan's enrichment as `id` and stores both in one commit; or finds the unfinished orchestration of the same
+/// submission, which the store tells by its key.
 ///
 /// # Errors
-/// When the agents cannot be orchestrated or the database fails.
+/// When the agents cannot be orchestrated, the worst case costs too much, or the database fails.
 pub async fn submit(
     engine: &Engine,
     id: OrchestrationId,
@@ -64,66 +118,145 @@ pub async fn submit(
         parameters,
         max_steps,
         fresh,
+        request,
+        version,
+        priors,
+        strict,
     } = submission;
-    let given = Given::default();
-    let registered = engine.registry.all();
-    let selection = select(registered, &wanted, max_steps, &given, &|input| {
-        lacks(&plan.plan, input)
-    })?;
-    let pinned = Pinned {
-        agents: selection.definitions,
+    let wish = Wish {
+        wanted,
         parameters,
+        max_steps,
     };
-    let bytes =
-        serde_json::to_vec(&pinned).map_err(|error| SubmitError::Canonical(error.into()))?;
-    let (hash, blob) = project::blob(bytes);
+    let agents = engine.registry.snapshot();
+    let (given, bytes) = given(agents.enabled(), version, priors)?;
+    let lacking = |input: &InputRef| lacks(&plan, input);
+    let selected = engine
+        .selections
+        .of(&agents, wish, &plan, &given, &lacking)?;
+    if strict {
+        within_budget(&selected, request.budget)?;
+    }
+    let row = plans::row(
+        &account,
+        &name,
+        &plan,
+        request.plan_id.clone(),
+        engine.clock.now(),
+    )?;
     let mut created = Created {
         account,
         name,
         plan: plan.hash,
-        pinned: hash,
+        pinned: selected.hash,
         submission: None,
         reuse: !fresh,
-        steps: selection.steps,
-        excluded: selection.excluded.clone(),
-        request: Request::default(),
-        version: selection.version,
+        steps: selected.steps.clone(),
+        excluded: selected.excluded.clone(),
+        request,
+        version: selected.version,
     };
-    let key = pinned.submission_key(&created)?;
-    created.submission = (!fresh).then_some(key);
-    engine.plans.keep(plan.clone());
-    let submitted = |id, continued| Submitted {
+    if !fresh {
+        created.submission = Some(selected.pinned.submission_key(&created)?);
+    }
+    engine.plans.keep(plan);
+    engine.pins.keep(selected.hash, selected.pinned.clone());
+    let blobs = blobs(&created, &selected, bytes);
+    let (id, continued) = match create(engine, id, created, blobs, row).await {
+        Ok(_) => (id, false),
+        Err(TransitionError::Duplicate(existing)) => (existing, true),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Submitted {
         id,
         continued,
-        excluded: selection.excluded.clone(),
-    };
-    if !fresh
-        && let Some(row) = engine
-            .store
-            .open_by_submission(created.account.as_str(), *key.as_bytes())
-            .await?
-    {
-        return Ok(submitted(
-            OrchestrationId(uuid::Uuid::from_bytes(row.id)),
-            true,
-        ));
+        excluded: selected.excluded.clone(),
+    })
+}
+
+/// What came with the plan, and its bytes.
+fn given(
+    registered: &BTreeMap<AgentId, AgentDefinition>,
+    version: u64,
+    priors: Vec<GivenPrior>,
+) -> Result<(Given, BTreeMap<ContentHash, NewBlob>), SubmitError> {
+    let mut bytes = BTreeMap::new();
+    let mut enrichments = BTreeMap::new();
+    for prior in priors {
+        let of_another = |version: &String| {
+            let registered = registered.get(&prior.agent);
+            registered.is_some_and(|registered| registered.version != *version)
+        };
+        if prior.agent_version.as_ref().is_some_and(of_another) {
+            continue;
+        }
+        let (data, blob) = project::blob(canonical::to_string(&prior.data)?.into_bytes());
+        bytes.insert(data, blob);
+        let (status, reason) = if prior.status_partial {
+            let reason = "it came with the plan as partial".to_owned();
+            (EnrichmentStatus::Partial, Some(reason))
+        } else {
+            (EnrichmentStatus::Completed, None)
+        };
+        let enrichment = Enrichment {
+            status,
+            input: ContentHash::default(),
+            data,
+            reason,
+            cost: prior.credits,
+            reused_from: None,
+            tokens_used: prior.tokens_used,
+        };
+        enrichments.insert(prior.agent, (enrichment, prior.at));
     }
-    let now = engine.clock.now();
-    plans::put(&engine.store, &created.account, &created.name, &plan, now).await?;
-    engine.outputs.keep(hash, blob.bytes.clone());
-    match transition(engine, id, Command::Create(Box::new(created)), vec![blob]).await {
-        Ok(_) => Ok(submitted(id, false)),
-        Err(TransitionError::Duplicate(existing)) => Ok(submitted(existing, true)),
-        Err(error) => Err(error.into()),
+    let given = Given {
+        version,
+        enrichments,
+    };
+    Ok((given, bytes))
+}
+
+/// The bytes that the first event names: the definitions, and those priors that stand.
+fn blobs(
+    created: &Created,
+    selected: &Selected,
+    mut bytes: BTreeMap<ContentHash, NewBlob>,
+) -> Vec<NewBlob> {
+    let priors = created
+        .steps
+        .iter()
+        .filter_map(|rules| rules.prior.as_ref());
+    priors
+        .filter_map(|prior| bytes.remove(&prior.enrichment.data))
+        .chain([selected.blob.clone()])
+        .collect()
+}
+
+/// Refuses what may cost more than its budget. Each step is charged once, however many attempts it takes.
+fn within_budget(selected: &Selected, budget: Option<Credits>) -> Result<(), SubmitError> {
+    let to_do = selected.steps.iter().filter(|rules| rules.prior.is_none());
+    let worst = to_do
+        .map(|rules| rules.cost)
+        .try_fold(Credits::ZERO, Credits::checked_add);
+    match budget {
+        Some(budget) if worst.is_none_or(|worst| worst > budget) => Err(SubmitError::OverBudget {
+            worst: worst.unwrap_or(Credits::ZERO),
+            budget,
+        }),
+        _ => Ok(()),
     }
 }
 
 /// Why a required input cannot be read from the plan, if it cannot.
-fn lacks(plan: &Plan, input: &InputRef) -> Option<String> {
+fn lacks(loaded: &LoadedPlan, input: &InputRef) -> Option<String> {
     if input.artifact == InputRef::ALL {
         return None;
     }
+    let plan: &Plan = &loaded.plan;
     if !plan.has(&input.artifact) {
+        if loaded.member(&input.artifact).is_some() {
+            return None;
+        }
         return Some("the plan has no such artifact".to_owned());
     }
     let is_json = std::path::Path::new(&input.artifact)

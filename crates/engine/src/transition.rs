@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::orchestration::command::Command;
+use domain::orchestration::event::{Created, Event, Recorded};
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::state::{Orchestration, Step, StepState};
+use domain::values::hash::ContentHash;
 use domain::values::ids::OrchestrationId;
 use store::error::StoreError;
-use store::write::{CommitError, NewBlob};
+use store::write::{CommitError, NewBlob, NewPlan};
 use tokio::sync::oneshot;
 
 use crate::attempt::{self, Started};
 use crate::draft::{Draft, decide_all};
 use crate::error::TransitionError;
 use crate::follow::Ended;
+use crate::gather;
 use crate::handle::Engine;
 use crate::lane::{Asked, Hot, Lane, Outcome, Pushed};
 use crate::project::{self, Change, row_set};
@@ -32,10 +35,36 @@ pub async fn transition(
     command: Command,
     blobs: Vec<NewBlob>,
 ) -> Result<Outcome, TransitionError> {
+    ask(engine, id, command, blobs, None).await
+}
+
+/// Begins an orchestration and stores its plan, in one commit.
+///
+/// # Errors
+/// Why it was not begun; nothing of it is stored then.
+pub async fn create(
+    engine: &Engine,
+    id: OrchestrationId,
+    created: Created,
+    blobs: Vec<NewBlob>,
+    plan: NewPlan,
+) -> Result<Outcome, TransitionError> {
+    let command = Command::Create(Box::new(created));
+    ask(engine, id, command, blobs, Some(Box::new(plan))).await
+}
+
+async fn ask(
+    engine: &Engine,
+    id: OrchestrationId,
+    command: Command,
+    blobs: Vec<NewBlob>,
+    plan: Option<Box<NewPlan>>,
+) -> Result<Outcome, TransitionError> {
     let (reply, answer) = oneshot::channel();
     let mut asked = Asked {
         command,
         blobs,
+        plan,
         reply,
     };
     loop {
@@ -216,10 +245,29 @@ async fn commit(
     if draft.events.is_empty() {
         return Ok(());
     }
-    let accepted = asked
-        .iter()
-        .zip(&draft.answers)
-        .filter(|(_, answer)| answer.is_ok());
+    let accepted = || {
+        let answered = asked.iter().zip(&draft.answers);
+        answered
+            .filter(|(_, answer)| answer.is_ok())
+            .map(|(asked, _)| asked)
+    };
+    let pinned_hash = hot.state.head.as_ref().map(|head| head.pinned);
+    let is_stored = |blob: &NewBlob| {
+        pinned_hash
+            .is_some_and(|hash| *hash.as_bytes() == blob.hash && engine.pins.are_stored(hash))
+    };
+    // Their kinds are written with the enrichments.
+    let enriches = |recorded: &Recorded| {
+        matches!(
+            recorded.event,
+            Event::StepCompleted { .. } | Event::OrchestrationCreated(_)
+        )
+    };
+    let pinned = if draft.events.iter().any(enriches) {
+        Some(gather::pinned(engine, hot).await?)
+    } else {
+        None
+    };
     let change = Change {
         id: lane.id,
         expected_version: hot.version,
@@ -227,14 +275,28 @@ async fn commit(
         state: &hot.state,
         before: &draft.before,
         events: &draft.events,
-        blobs: accepted
-            .flat_map(|(asked, _)| asked.blobs.iter().cloned())
+        pinned: pinned.as_deref(),
+        plan: accepted().find_map(|asked| asked.plan.as_deref().cloned()),
+        blobs: accepted()
+            .flat_map(|asked| asked.blobs.iter())
+            .filter(|blob| !is_stored(blob))
+            .cloned()
             .collect(),
     };
     let rows = row_set(change)
         .map_err(|error| StoreError::Refused(format!("a row that is not JSON: {error}")))?;
     let Some(rows) = rows else { return Ok(()) };
-    let committed = engine.store.commit(rows).await?;
+    let committed = engine.store.commit(rows).await;
+    let committed = committed.inspect_err(|error| {
+        if let CommitError::BlobMissing { hash } = error {
+            engine
+                .pins
+                .set_stored(ContentHash::from_bytes(*hash), false);
+        }
+    })?;
+    if let (None, Some(hash)) = (hot.version, pinned_hash) {
+        engine.pins.set_stored(hash, true);
+    }
     hot.version = Some(committed.version);
     hot.chain = committed.chain;
     Ok(())

@@ -19,6 +19,7 @@ use engine::clock::{Clock, ManualClock};
 use engine::error::TransitionError;
 use engine::handle::{Engine, Parts, Scope};
 use engine::lane::Outcome;
+use engine::outside::Outside;
 use engine::perform::{Assignment, Performed, Performer};
 use engine::plans::LoadedPlan;
 use engine::registry::Registry;
@@ -26,7 +27,7 @@ use engine::replica::Replica;
 use engine::submit::{Submission, Submitted, submit};
 use engine::transition::{load, transition};
 use planexe::plan::Plan;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::place::Place;
@@ -130,7 +131,7 @@ impl Setup {
     }
 
     pub async fn engine(self, place: &Place) -> Engine {
-        let mut registry = Registry::default();
+        let registry = Registry::default();
         self.agents
             .into_iter()
             .for_each(|agent| registry.add(agent));
@@ -139,6 +140,7 @@ impl Setup {
             clock: self.clock,
             registry,
             performer: self.performer,
+            outside: Outside::default(),
             slots: self.slots,
         });
         engine.set_scope(self.scope);
@@ -208,15 +210,19 @@ pub fn plan(text: &str) -> Arc<LoadedPlan> {
 
 /// All registered agents over a small plan.
 pub fn submission(engine: &Engine) -> Submission {
-    Submission {
-        account: AccountId::system(),
-        name: "a plan".to_owned(),
-        plan: plan("Build a shed."),
-        wanted: Wanted::Named(engine.registry.all().keys().cloned().collect()),
-        parameters: Map::new(),
-        max_steps: None,
-        fresh: true,
-    }
+    let wanted = Wanted::Named(
+        engine
+            .registry
+            .snapshot()
+            .enabled()
+            .keys()
+            .cloned()
+            .collect(),
+    );
+    let plan = plan("Build a shed.");
+    let mut submission = Submission::new(AccountId::system(), "a plan".to_owned(), plan, wanted);
+    submission.fresh = true;
+    submission
 }
 
 /// Submits all registered agents, for themselves alone.

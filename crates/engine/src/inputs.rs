@@ -1,0 +1,325 @@
+//! What of a plan an agent outside is sent: each declared input's JSON or text, found once a plan and set of inputs.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::agent::input::InputRef;
+use domain::values::hash::ContentHash;
+use serde_json::value::RawValue;
+
+use crate::plans::LoadedPlan;
+use crate::registry::Prepared;
+
+/// The artifact that a JSON plan of somebody else's making becomes.
+const PLAN_JSON: &str = "plan.json";
+
+/// A part of a text: its own, or a piece of an artifact, whose bytes are not copied.
+#[derive(Debug)]
+enum Segment {
+    Own(String),
+    Artifact {
+        bytes: Arc<[u8]>,
+        range: Range<usize>,
+        hash: ContentHash,
+    },
+}
+
+impl Segment {
+    /// The text. A piece of an artifact was text when it was cut.
+    fn text(&self) -> &str {
+        match self {
+            Self::Own(text) => text,
+            Self::Artifact { bytes, range, .. } => {
+                std::str::from_utf8(&bytes[range.clone()]).unwrap_or("null")
+            }
+        }
+    }
+
+    /// What stands for the text when it is hashed: the hash of a whole artifact is known already.
+    fn write_digest(&self, digest: &mut String) {
+        match self {
+            Self::Artifact { bytes, range, hash } if range.len() == bytes.len() => {
+                digest.push_str("sha256:");
+                digest.push_str(&hash.to_string());
+            }
+            _ => digest.push_str(self.text()),
+        }
+    }
+}
+
+/// The object `inputs` of a request.
+#[derive(Debug)]
+pub struct Inputs {
+    segments: Vec<Segment>,
+    /// SHA-256 over its text, in which the hashes of whole artifacts stand for them.
+    pub hash: ContentHash,
+    /// Declared inputs that this plan lacks.
+    pub missing: Vec<String>,
+}
+
+impl Inputs {
+    fn of(segments: Vec<Segment>, missing: Vec<String>) -> Self {
+        let mut digest = String::new();
+        for segment in &segments {
+            segment.write_digest(&mut digest);
+        }
+        Self {
+            hash: ContentHash::of(digest.as_bytes()),
+            segments,
+            missing,
+        }
+    }
+
+    /// The text's length in bytes.
+    pub fn len(&self) -> usize {
+        self.segments
+            .iter()
+            .map(|segment| match segment {
+                Segment::Own(text) => text.len(),
+                Segment::Artifact { range, .. } => range.len(),
+            })
+            .sum()
+    }
+
+    /// Whether there is no text; there always is some.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// Appends the text.
+    pub fn write_to(&self, body: &mut String) {
+        for segment in &self.segments {
+            body.push_str(segment.text());
+        }
+    }
+}
+
+/// What was prepared of a plan for agents outside: by set of inputs, and its snapshot by the revision before it.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    inputs: Mutex<BTreeMap<String, Arc<Inputs>>>,
+    snapshots: Mutex<BTreeMap<Option<ContentHash>, Arc<str>>>,
+}
+
+impl Pieces {
+    /// The snapshot's text beside `previous`, made by `make` when it is first asked for.
+    pub fn snapshot(
+        &self,
+        previous: Option<ContentHash>,
+        make: impl FnOnce() -> String,
+    ) -> Arc<str> {
+        let kept = || {
+            self.snapshots
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(text) = kept().get(&previous) {
+            return text.clone();
+        }
+        let text: Arc<str> = make().into();
+        kept().insert(previous, text.clone());
+        text
+    }
+
+    /// The snapshot's text, where it was made already.
+    pub fn kept_snapshot(&self, previous: Option<ContentHash>) -> Option<Arc<str>> {
+        let kept = self
+            .snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        kept.get(&previous).cloned()
+    }
+}
+
+/// The inputs of `agent` from `plan`.
+pub fn of(plan: &LoadedPlan, agent: &Prepared) -> Arc<Inputs> {
+    let kept = || {
+        plan.pieces
+            .inputs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    };
+    if let Some(inputs) = kept().get(&agent.reads) {
+        return inputs.clone();
+    }
+    let inputs = Arc::new(collect(plan, &agent.inputs));
+    kept().insert(agent.reads.clone(), inputs.clone());
+    inputs
+}
+
+fn collect(plan: &LoadedPlan, declared: &[InputRef]) -> Inputs {
+    let mut segments = vec![Segment::Own("{".to_owned())];
+    let (mut missing, mut named) = (Vec::new(), Vec::new());
+    for input in declared {
+        let name = name(input);
+        if named.contains(&name) {
+            continue;
+        }
+        match find(plan, input) {
+            Ok(found) => {
+                let comma = if named.is_empty() { "" } else { "," };
+                segments.push(Segment::Own(format!("{comma}{}:", quoted(&name))));
+                segments.extend(found);
+                named.push(name);
+            }
+            Err(_) => missing.push(name),
+        }
+    }
+    // An input of that very name is what the agent asked for.
+    if !missing.is_empty() && !named.iter().any(|name| name == "missing") {
+        let comma = if named.is_empty() { "" } else { "," };
+        let names: Vec<String> = missing.iter().map(|name| quoted(name)).collect();
+        segments.push(Segment::Own(format!(
+            "{comma}\"missing\":[{}]",
+            names.join(",")
+        )));
+    }
+    segments.push(Segment::Own("}".to_owned()));
+    Inputs::of(segments, missing)
+}
+
+/// An input as declared, without the mark of what may be absent.
+fn name(input: &InputRef) -> String {
+    InputRef {
+        optional: false,
+        ..input.clone()
+    }
+    .to_string()
+}
+
+/// Why the plan lacks `input`, if it does.
+pub fn lacks(plan: &LoadedPlan, input: &InputRef) -> Option<String> {
+    find(plan, input).err()
+}
+
+/// The text of one input: JSON where it is JSON, else a JSON string.
+fn find(plan: &LoadedPlan, input: &InputRef) -> Result<Vec<Segment>, String> {
+    let pointer = input.pointer.as_str();
+    if input.is_plan() {
+        if is_one_value(plan) {
+            return Ok(vec![cut(plan, PLAN_JSON, pointer)?]);
+        }
+        let prompt = plan.plan.prompt();
+        let text = serde_json::json!({"prompt": prompt, "summary": plan.summary()}).to_string();
+        return Ok(vec![Segment::Own(part(&text, pointer)?.to_owned())]);
+    }
+    if plan.plan.artifacts.contains_key(&input.artifact) {
+        return artifact(plan, &input.artifact, pointer).map(|segment| vec![segment]);
+    }
+    let named = plan.manifest.named(&input.artifact);
+    if !named.is_empty() {
+        return several(
+            plan,
+            input,
+            &named.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        );
+    }
+    if !is_one_value(plan) {
+        return Err("the plan has no such artifact".to_owned());
+    }
+    let key = input.artifact.replace('~', "~0").replace('/', "~1");
+    cut(plan, PLAN_JSON, &format!("/{key}{pointer}")).map(|segment| vec![segment])
+}
+
+/// Whether the plan is one JSON value of somebody else's making.
+fn is_one_value(plan: &LoadedPlan) -> bool {
+    plan.plan.artifacts.contains_key(PLAN_JSON) && !plan.is_planexe()
+}
+
+/// The members of a series in order as a list, or all artifacts by name.
+fn several(plan: &LoadedPlan, input: &InputRef, names: &[&str]) -> Result<Vec<Segment>, String> {
+    let by_name = input.artifact == InputRef::ALL;
+    let (open, close) = if by_name { ("{", "}") } else { ("[", "]") };
+    let mut segments = vec![Segment::Own(open.to_owned())];
+    for (at, name) in names.iter().enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        segments.push(Segment::Own(if by_name {
+            format!("{comma}{}:", quoted(name))
+        } else {
+            comma.to_owned()
+        }));
+        segments.push(artifact(plan, name, &input.pointer)?);
+    }
+    segments.push(Segment::Own(close.to_owned()));
+    Ok(segments)
+}
+
+/// One artifact, or the part of it at `pointer`.
+fn artifact(plan: &LoadedPlan, name: &str, pointer: &str) -> Result<Segment, String> {
+    let is_json = name
+        .split('#')
+        .next()
+        .is_some_and(|base| base.to_ascii_lowercase().ends_with(".json"));
+    if is_json {
+        let found = cut(plan, name, pointer);
+        if found.is_ok() || !pointer.is_empty() {
+            return found;
+        }
+    }
+    let text = plan
+        .plan
+        .text(name)
+        .map_err(|unreadable| unreadable.reason.to_string())?;
+    if is_json {
+        // Required as JSON, and not JSON: who reads it should not have to find out.
+        return match plan.plan.json(name) {
+            Err(unreadable) => Err(unreadable.reason.to_string()),
+            Ok(_) => Ok(Segment::Own(text.to_owned())),
+        };
+    }
+    if !pointer.is_empty() {
+        return Err(format!("it is not JSON and has nothing at `{pointer}`"));
+    }
+    Ok(Segment::Own(quoted(text)))
+}
+
+/// The part of a JSON artifact at `pointer`, not copied.
+fn cut(plan: &LoadedPlan, name: &str, pointer: &str) -> Result<Segment, String> {
+    let text = plan
+        .plan
+        .text(name)
+        .map_err(|unreadable| unreadable.reason.to_string())?;
+    let (Some(artifact), Some(entry)) = (
+        plan.plan.artifacts.get(name),
+        plan.manifest.artifacts.get(name),
+    ) else {
+        return Err("the plan has no such artifact".to_owned());
+    };
+    let part = part(text, pointer)?;
+    let start = part.as_ptr() as usize - artifact.bytes.as_ptr() as usize;
+    Ok(Segment::Artifact {
+        bytes: artifact.bytes.clone(),
+        range: start..start + part.len(),
+        hash: entry.hash,
+    })
+}
+
+/// The text of the part of a JSON text at `pointer`.
+fn part<'a>(text: &'a str, pointer: &str) -> Result<&'a str, String> {
+    let nothing = || format!("it has nothing at `{pointer}`");
+    let mut found: &'a RawValue = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    for token in pointer.split('/').skip(1) {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        let text = found.get();
+        found = if text.starts_with('{') {
+            let members: BTreeMap<Cow<'_, str>, &'a RawValue> =
+                serde_json::from_str(text).map_err(|error| error.to_string())?;
+            members.get(token.as_str()).copied().ok_or_else(nothing)?
+        } else if text.starts_with('[') && (token == "0" || !token.starts_with(['0', '+'])) {
+            let items: Vec<&'a RawValue> =
+                serde_json::from_str(text).map_err(|error| error.to_string())?;
+            let at: usize = token.parse().map_err(|_| nothing())?;
+            items.get(at).copied().ok_or_else(nothing)?
+        } else {
+            return Err(nothing());
+        };
+    }
+    Ok(found.get())
+}
+
+/// `text` as a JSON string.
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
