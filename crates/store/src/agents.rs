@@ -1,5 +1,6 @@
 //! Agent definitions that were registered: every version stays, since orchestrations have pinned it.
 
+use crate::chain::content_hash;
 use crate::db::Store;
 use crate::errand::Errand;
 use crate::error::StoreError;
@@ -32,13 +33,17 @@ impl Store {
     /// Stores a version of a definition, durably. A version that is there is never overwritten.
     ///
     /// # Errors
-    /// `Nul` for a text with a NUL character, else whatever the database said.
+    /// `Nul` for a text with a NUL character, `Refused` for a hash that is not over the definition, else whatever the database said.
     pub async fn put_agent(&self, row: AgentRow) -> Result<AgentPut, StoreError> {
         no_nul("agent.id", &row.id)?;
         no_nul("agent.version", &row.version)?;
         no_nul("agent.definition", &row.definition)?;
         no_nul("agent.source", &row.source)?;
         no_nul("agent.url", row.url.as_deref().unwrap_or(""))?;
+        if content_hash(row.definition.as_bytes()) != row.hash {
+            let why = "the hash of an agent is over its definition as it stands";
+            return Err(StoreError::Refused(why.to_owned()));
+        }
         let (id, version, hash) = (row.id.clone(), row.version.clone(), row.hash);
         if self.errand(Errand::PutAgent(row)).await?[0] > 0 {
             return Ok(AgentPut::New);

@@ -54,6 +54,7 @@ async fn check(tx: &impl Tx) -> Result<Vec<Problem>, StoreError> {
     feeds(tx, &mut problems).await?;
     counters(tx, &mut problems).await?;
     strays(tx, &mut problems).await?;
+    agents(tx, &mut problems).await?;
     references(tx, &mut problems).await?;
     contents(tx, &mut problems).await?;
     Ok(problems)
@@ -246,18 +247,35 @@ async fn strays(tx: &impl Tx, problems: &mut Vec<Problem>) -> Result<(), StoreEr
     Ok(())
 }
 
+/// A query over `named`: all hashes of blobs that rows name, as often as they do. A plan's artifacts stand one after another.
+macro_rules! named {
+    ($query:literal) => {
+        concat!(
+            "with recursive place(n) as (
+               select 0
+               union all
+               select n + 1 from place where (n + 1) * 32 < (select max(length(artifacts)) from plan)),
+             named(hash) as (
+               select manifest_hash from plan
+               union all select substr(p.artifacts, l.n * 32 + 1, 32) from plan p join place l on l.n * 32 < length(p.artifacts)
+               union all select pinned_hash from orchestration
+               union all select data_hash from enrichment where data_hash is not null
+               union all select kept_hash from step where kept_hash is not null) ",
+            $query
+        )
+    };
+}
+
 /// Each blob has as many references as rows name it, and each that a row names is there.
 async fn references(tx: &impl Tx, problems: &mut Vec<Problem>) -> Result<(), StoreError> {
-    let text = "
-        select n.hash, count(*), max(coalesce(b.refs, -1))
-        from (select manifest_hash as hash from plan
-              union all select hash from plan_blob
-              union all select pinned_hash from orchestration
-              union all select data_hash from enrichment where data_hash is not null) n
+    let text = named!(
+        "select n.hash, count(*), max(coalesce(b.refs, -1))
+        from named n
         left join blob b on b.hash = n.hash
         group by n.hash
         having max(coalesce(b.refs, -1)) <> count(*)
-        order by n.hash";
+        order by n.hash"
+    );
     for mut r in tx.query(text, &[]).await? {
         let hash: Hash = r.fixed("blob.hash")?;
         let (named, refs) = (r.int("blob.named")?, r.int("blob.refs")?);
@@ -269,14 +287,13 @@ async fn references(tx: &impl Tx, problems: &mut Vec<Problem>) -> Result<(), Sto
             },
         });
     }
-    let text = "
-        select b.hash, b.refs
+    let text = named!(
+        "select b.hash, b.refs
         from blob b
-        where not exists (select 1 from plan p where p.manifest_hash = b.hash)
-          and not exists (select 1 from plan_blob p where p.hash = b.hash)
-          and not exists (select 1 from orchestration o where o.pinned_hash = b.hash)
-          and not exists (select 1 from enrichment e where e.data_hash = b.hash)
-        order by b.hash";
+        left join (select distinct hash from named) n on n.hash = b.hash
+        where n.hash is null
+        order by b.hash"
+    );
     for mut r in tx.query(text, &[]).await? {
         let hash: Hash = r.fixed("blob.hash")?;
         let refs = r.int("blob.refs")?;
@@ -284,6 +301,22 @@ async fn references(tx: &impl Tx, problems: &mut Vec<Problem>) -> Result<(), Sto
             subject: format!("blob {}", hex(&hash)),
             finding: format!("counts {refs} references, but no row names it"),
         });
+    }
+    Ok(())
+}
+
+/// Each agent's definition is what its hash names.
+async fn agents(tx: &impl Tx, problems: &mut Vec<Problem>) -> Result<(), StoreError> {
+    let text = "select id, version, hash, definition from agent order by id, version";
+    for mut r in tx.query(text, &[]).await? {
+        let (id, version) = (r.text("agent.id")?, r.text("agent.version")?);
+        let hash: Hash = r.fixed("agent.hash")?;
+        if content_hash(r.text("agent.definition")?.as_bytes()) != hash {
+            problems.push(Problem {
+                subject: format!("agent {id} {version}"),
+                finding: "holds another definition than its hash names".to_owned(),
+            });
+        }
     }
     Ok(())
 }

@@ -9,12 +9,12 @@ use tokio::sync::oneshot;
 use crate::errand::{Errand, Numbers};
 use crate::error::StoreError;
 use crate::postgres::Postgres;
-use crate::prepare::prepare;
-use crate::queue::{Request, Waiting};
+use crate::prepare::{PackedPlan, Prepared, prepare};
+use crate::queue::{Answer, Request, Waiting};
 use crate::record::{Record, Value};
 use crate::sqlite::{Sqlite, query};
 use crate::url::DatabaseUrl;
-use crate::write::{CommitError, Committed, RowSet};
+use crate::write::{CommitError, Committed, NewBlob, NewPlan, RowSet};
 
 /// An open store. Clones share the writer and the connections.
 #[derive(Clone)]
@@ -34,6 +34,13 @@ const KEYS: usize = 64;
 
 /// Plain bytes of blobs beyond which packing would keep other futures of the thread waiting.
 const PACK_APART: usize = 64 << 10;
+
+impl NewPlan {
+    /// Whether packing it takes so long that a look at whether it is stored already pays.
+    fn is_heavy(&self) -> bool {
+        self.artifacts.iter().map(|b| b.bytes.len()).sum::<usize>() > PACK_APART
+    }
+}
 
 impl Store {
     /// Opens the database, making it (and its folder) when it is a file that is not there, and migrates it to this program's schema.
@@ -59,13 +66,43 @@ impl Store {
     /// # Errors
     /// Each `CommitError` says what it means for the caller.
     pub async fn commit(&self, rows: RowSet) -> Result<Committed, CommitError> {
-        let heavy = rows.blobs.iter().map(|b| b.bytes.len()).sum::<usize>() > PACK_APART;
-        let set = if heavy {
-            let prepared = tokio::task::spawn_blocking(move || prepare(rows)).await;
-            prepared.map_err(|_| StoreError::Closed)??
-        } else {
-            prepare(rows)?
+        let (known, plan) = match rows.plan.as_ref().filter(|plan| plan.is_heavy()) {
+            Some(plan) => {
+                let stored = self.plan(&plan.row.account, plan.row.hash).await?;
+                (stored.is_some(), Some(plan.clone()))
+            }
+            None => (false, None),
         };
+        let set = self.prepare(rows, known).await?;
+        let (answer, mut waiting) = self.hand_over(set).await?;
+        // Between the look and the commit retention may have taken the plan away: then it is packed after all.
+        if let (Err(CommitError::BlobMissing { hash }), Some(plan)) = (&answer, plan)
+            && known
+            && *hash == plan.row.manifest_hash
+        {
+            let packed = tokio::task::spawn_blocking(move || PackedPlan::new(plan, false)).await;
+            waiting.set.plan = Some(packed.map_err(|_| StoreError::Closed)??);
+            return self
+                .hand_over(waiting.set)
+                .await
+                .map(|(answer, _)| answer)?;
+        }
+        answer
+    }
+
+    /// Packs here, or on a thread of its own when that would keep other futures waiting.
+    async fn prepare(&self, rows: RowSet, plan_known: bool) -> Result<Prepared, StoreError> {
+        let plain = |blobs: &[NewBlob]| blobs.iter().map(|b| b.bytes.len()).sum::<usize>();
+        let heavy_plan = rows.plan.as_ref().is_some_and(NewPlan::is_heavy) && !plan_known;
+        if heavy_plan || plain(&rows.blobs) > PACK_APART {
+            let prepared = tokio::task::spawn_blocking(move || prepare(rows, plan_known)).await;
+            prepared.map_err(|_| StoreError::Closed)?
+        } else {
+            prepare(rows, plan_known)
+        }
+    }
+
+    async fn hand_over(&self, set: Prepared) -> Result<Answer, StoreError> {
         let (answer, answered) = oneshot::channel();
         let request = Box::new(Waiting {
             set,
@@ -82,9 +119,9 @@ impl Store {
             }
         };
         if !sent {
-            return Err(StoreError::Closed.into());
+            return Err(StoreError::Closed);
         }
-        answered.await.map_err(|_| StoreError::Closed)?.0
+        answered.await.map_err(|_| StoreError::Closed)
     }
 
     /// A number that changes when another program or replica has committed since. Cheap: SQLite asks `pragma data_version`,

@@ -3,16 +3,15 @@
 //! On SQLite an errand is done by the writer between its batches, on PostgreSQL on a connection of the pool. Rows are locked in the
 //! order of the batch: accounts, orchestrations, plans, blobs by hash.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::errand_service;
 use crate::error::StoreError;
-use crate::prepare::PackedBlob;
+use crate::prepare::PackedPlan;
 use crate::record::{Record, Value};
-use crate::rows::{AgentRow, Hash, HolderRow, Id, KeyRow, PlanRow};
+use crate::rows::{AgentRow, Hash, HolderRow, Id, KeyRow};
+use crate::{errand_plan, errand_retention, errand_service};
 
 /// An open transaction, or a connection on which each statement is its own.
 pub(crate) trait Tx {
@@ -25,9 +24,9 @@ pub(crate) trait Tx {
 /// An errand. Cloned nowhere, performed once (or again after a deadlock, when nothing of it stands).
 pub(crate) enum Errand {
     /// Notes that a plan was put again: 1 when it is there.
-    TouchPlan(PlanRow),
+    TouchPlan(PackedPlan),
     /// A new plan: 1 when it is stored, 0 when another was faster.
-    PutPlan(PlanRow, Vec<PackedBlob>, Vec<Hash>),
+    PutPlan(PackedPlan),
     /// The holder's epoch.
     OpenHolder(HolderRow),
     /// 1 when the row is of this epoch.
@@ -75,8 +74,8 @@ pub(crate) type Numbers = [u64; 3];
 /// Does it, inside a transaction that the caller began and will end.
 pub(crate) async fn perform(tx: &impl Tx, errand: &Errand) -> Result<Numbers, StoreError> {
     let one = match errand {
-        Errand::TouchPlan(row) => touch_plan(tx, row).await?,
-        Errand::PutPlan(row, blobs, artifacts) => put_plan(tx, row, blobs, artifacts).await?,
+        Errand::TouchPlan(plan) => errand_plan::touch(tx, plan).await?,
+        Errand::PutPlan(plan) => errand_plan::put(tx, plan).await?,
         Errand::OpenHolder(row) => open_holder(tx, row).await?,
         Errand::Heartbeat(id, epoch, until) => {
             let text = "update holder set until = $3 where id = $1 and epoch = $2";
@@ -88,67 +87,12 @@ pub(crate) async fn perform(tx: &impl Tx, errand: &Errand) -> Result<Numbers, St
             tx.execute(text, &[Value::from(id), Value::from(*epoch)])
                 .await?
         }
-        Errand::DeleteEnded(time, limit) => return delete_ended(tx, *time, *limit).await,
+        Errand::DeleteEnded(time, limit) => {
+            return errand_retention::delete_ended(tx, *time, *limit).await;
+        }
         other => errand_service::perform(tx, other).await?,
     };
     Ok([one, 0, 0])
-}
-
-async fn touch_plan(tx: &impl Tx, row: &PlanRow) -> Result<u64, StoreError> {
-    let text = "update plan set created_at = $3 where account = $1 and hash = $2";
-    let parameters = [
-        Value::from(row.account.as_str()),
-        Value::from(&row.hash),
-        Value::from(row.created_at),
-    ];
-    tx.execute(text, &parameters).await
-}
-
-async fn put_plan(
-    tx: &impl Tx,
-    row: &PlanRow,
-    blobs: &[PackedBlob],
-    artifacts: &[Hash],
-) -> Result<u64, StoreError> {
-    let text = "
-        insert into plan (account, hash, manifest_hash, title, bytes, created_at)
-        values ($1, $2, $3, $4, $5, $6)
-        on conflict (account, hash) do nothing";
-    let parameters = [
-        Value::from(row.account.as_str()),
-        Value::from(&row.hash),
-        Value::from(&row.manifest_hash),
-        Value::from(row.title.as_str()),
-        Value::from(row.bytes),
-        Value::from(row.created_at),
-    ];
-    if tx.execute(text, &parameters).await? == 0 {
-        return Ok(0);
-    }
-    for hash in artifacts {
-        let text = "insert into plan_blob (account, plan, hash) values ($1, $2, $3)";
-        let parameters = [
-            Value::from(row.account.as_str()),
-            Value::from(&row.hash),
-            Value::from(hash),
-        ];
-        tx.execute(text, &parameters).await?;
-    }
-    for blob in blobs {
-        let text = "
-            insert into blob (hash, size, encoding, stored, refs)
-            values ($1, $2, $3, $4, $5)
-            on conflict (hash) do update set refs = blob.refs + excluded.refs";
-        let parameters = [
-            Value::from(&blob.hash),
-            Value::from(blob.size),
-            Value::from(blob.encoding),
-            Value::Bytes(blob.stored.clone()),
-            Value::from(blob.refs),
-        ];
-        tx.execute(text, &parameters).await?;
-    }
-    Ok(1)
 }
 
 async fn open_holder(tx: &impl Tx, row: &HolderRow) -> Result<u64, StoreError> {
@@ -169,122 +113,6 @@ async fn open_holder(tx: &impl Tx, row: &HolderRow) -> Result<u64, StoreError> {
     let mut rows = tx.query(text, &parameters).await?;
     let epoch = rows.pop().map_or(Ok(0), |mut r| r.int("holder.epoch"))?;
     Ok(epoch.unsigned_abs())
-}
-
-/// In this order: 1. the oldest ended orchestrations; 2. their accounts, locked; 3. their rows, and what these referred to;
-/// 4. plans that nobody put since and no orchestration uses; 5. references released, blobs without any deleted.
-async fn delete_ended(tx: &impl Tx, time: i64, limit: i64) -> Result<Numbers, StoreError> {
-    let text = "
-        select id, account, pinned_hash
-        from orchestration
-        where ended_at < $1
-        order by ended_at, id
-        limit $2";
-    let mut ended: Vec<(Id, String, Hash)> = Vec::new();
-    for mut r in tx.query(text, &[time.into(), limit.into()]).await? {
-        ended.push((
-            r.fixed("orchestration.id")?,
-            r.text("orchestration.account")?,
-            r.fixed("orchestration.pinned_hash")?,
-        ));
-    }
-    ended.sort_unstable();
-    let accounts: BTreeSet<&str> = ended
-        .iter()
-        .map(|(_, account, _)| account.as_str())
-        .collect();
-    for account in accounts {
-        let lock = "update account set pruned = pruned where id = $1";
-        tx.execute(lock, &[account.into()]).await?;
-    }
-    let mut released: BTreeMap<Hash, i64> = BTreeMap::new();
-    let mut orchestrations = 0;
-    for (id, account, pinned) in &ended {
-        let text = "delete from orchestration where id = $1 and ended_at < $2";
-        if tx.execute(text, &[Value::from(id), time.into()]).await? == 0 {
-            continue; // another replica was faster
-        }
-        orchestrations += 1;
-        *released.entry(*pinned).or_default() += 1;
-        delete_parts(tx, id, account, &mut released).await?;
-    }
-    let plans = delete_plans(tx, time, limit, &mut released).await?;
-    let mut blobs = 0;
-    for (hash, refs) in released {
-        let text = "update blob set refs = refs - $2 where hash = $1";
-        tx.execute(text, &[Value::from(&hash), refs.into()]).await?;
-        let text = "delete from blob where hash = $1 and refs <= 0";
-        blobs += tx.execute(text, &[Value::from(&hash)]).await?;
-    }
-    Ok([orchestrations, plans, blobs])
-}
-
-async fn delete_parts(
-    tx: &impl Tx,
-    id: &Id,
-    account: &str,
-    released: &mut BTreeMap<Hash, i64>,
-) -> Result<(), StoreError> {
-    let key = [Value::from(id)];
-    let text = "
-        select data_hash
-        from enrichment
-        where orchestration = $1 and data_hash is not null
-        order by version";
-    for mut r in tx.query(text, &key).await? {
-        *released
-            .entry(r.fixed("enrichment.data_hash")?)
-            .or_default() += 1;
-    }
-    for text in [
-        "delete from enrichment where orchestration = $1",
-        "delete from step where orchestration = $1",
-    ] {
-        tx.execute(text, &key).await?;
-    }
-    let events = tx
-        .execute("delete from event where orchestration = $1", &key)
-        .await?;
-    let text = "update account set pruned = pruned + $2 where id = $1";
-    let pruned = i64::try_from(events).unwrap_or(i64::MAX);
-    tx.execute(text, &[account.into(), pruned.into()]).await?;
-    Ok(())
-}
-
-async fn delete_plans(
-    tx: &impl Tx,
-    time: i64,
-    limit: i64,
-    released: &mut BTreeMap<Hash, i64>,
-) -> Result<u64, StoreError> {
-    let text = "
-        select p.account, p.hash, p.manifest_hash
-        from plan p
-        where p.created_at < $1
-          and not exists (select 1 from orchestration o where o.account = p.account and o.plan_hash = p.hash)
-        order by p.created_at, p.account, p.hash
-        limit $2";
-    let mut plans = 0;
-    for mut r in tx.query(text, &[time.into(), limit.into()]).await? {
-        let account = Value::Text(r.text("plan.account")?);
-        let hash: Hash = r.fixed("plan.hash")?;
-        let manifest: Hash = r.fixed("plan.manifest_hash")?;
-        let key = [account, Value::from(&hash)];
-        let text = "delete from plan where account = $1 and hash = $2 and created_at < $3";
-        let still_old = [key[0].clone(), key[1].clone(), time.into()];
-        if tx.execute(text, &still_old).await? == 0 {
-            continue; // put again meanwhile
-        }
-        plans += 1;
-        *released.entry(manifest).or_default() += 1;
-        let text = "select hash from plan_blob where account = $1 and plan = $2 order by hash";
-        for mut r in tx.query(text, &key).await? {
-            *released.entry(r.fixed("plan_blob.hash")?).or_default() += 1;
-        }
-        let text = "delete from plan_blob where account = $1 and plan = $2";
-        tx.execute(text, &key).await?;
-    }
-    Ok(plans)
 }
 
 /// Ends a future that never waits: SQLite answers at once.

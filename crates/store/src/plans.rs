@@ -3,10 +3,10 @@
 use crate::db::Store;
 use crate::errand::Errand;
 use crate::error::StoreError;
-use crate::prepare::{PackedBlob, no_nul};
+use crate::prepare::PackedPlan;
 use crate::record::Value;
 use crate::rows::{Hash, PlanRow};
-use crate::write::{NewBlob, NewPlan};
+use crate::write::NewPlan;
 
 impl Store {
     /// One plan of an account.
@@ -38,39 +38,15 @@ impl Store {
     /// # Errors
     /// `Nul` for a text with a NUL character, else whatever the database said.
     pub async fn put_plan(&self, plan: NewPlan) -> Result<bool, StoreError> {
-        no_nul("plan.account", &plan.row.account)?;
-        no_nul("plan.title", &plan.row.title)?;
-        if self.errand(Errand::TouchPlan(plan.row.clone())).await?[0] > 0 {
-            return Ok(false);
+        let known = self.plan(&plan.row.account, plan.row.hash).await?.is_some();
+        if known {
+            let touch = PackedPlan::new(plan.clone(), true)?;
+            if self.errand(Errand::TouchPlan(touch)).await?[0] > 0 {
+                return Ok(false);
+            }
         }
-        let packed = tokio::task::spawn_blocking(move || pack_plan(plan)).await;
-        let (row, blobs, artifacts) = packed.map_err(|_| StoreError::Closed)?;
-        let done = self.errand(Errand::PutPlan(row, blobs, artifacts)).await?;
-        Ok(done[0] > 0)
+        let packed = tokio::task::spawn_blocking(move || PackedPlan::new(plan, false)).await;
+        let packed = packed.map_err(|_| StoreError::Closed)??;
+        Ok(self.errand(Errand::PutPlan(packed)).await?[0] > 0)
     }
-}
-
-/// Packs each blob once, with the references that the plan holds to it: one as its manifest, one as an artifact.
-fn pack_plan(plan: NewPlan) -> (PlanRow, Vec<PackedBlob>, Vec<Hash>) {
-    let NewPlan {
-        row,
-        plan_id: _,
-        manifest,
-        mut artifacts,
-    } = plan;
-    artifacts.sort_unstable_by_key(|b| b.hash);
-    artifacts.dedup_by_key(|b| b.hash);
-    let hashes: Vec<Hash> = artifacts.iter().map(|b| b.hash).collect();
-    let mut blobs: Vec<PackedBlob> = artifacts.iter().map(|b| PackedBlob::new(b, 1)).collect();
-    match blobs.binary_search_by_key(&row.manifest_hash, |b| b.hash) {
-        Ok(at) => blobs[at].refs += 1,
-        Err(at) => {
-            let manifest = NewBlob {
-                hash: row.manifest_hash,
-                bytes: manifest,
-            };
-            blobs.insert(at, PackedBlob::new(&manifest, 1));
-        }
-    }
-    (row, blobs, hashes)
 }

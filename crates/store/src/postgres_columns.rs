@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::types::ToSql;
 
-use crate::prepare::Prepared;
+use crate::prepare::{PackedBlob, PackedPlan, Prepared};
 use crate::rows::Hash;
 
 /// The columns of one statement's rows, by kind of value.
@@ -17,7 +17,8 @@ macro_rules! columns {
         }
 
         impl<'s> $name<'s> {
-            /// Growing twenty arrays by doubling, batch after batch, costs more than filling them.
+            /// Growing twenty arrays by doubling, batch after batch, costs more than filling them. Not asked of every statement.
+            #[allow(dead_code)]
             fn reserve(&mut self, rows: usize) {
                 $(self.$column.reserve_exact(rows);)+
             }
@@ -64,7 +65,7 @@ columns! {
     Steps {
         orchestration: &'s [u8], step: i64, id: &'s str, agent: &'s str, state: &'s str, due_at: Option<i64>,
         wake_at: Option<i64>, exclusive: i64, concurrency_key: Option<&'s str>, concurrency_max: Option<i64>,
-        holder: Option<&'s [u8]>, epoch: Option<i64>, attempt: i64, detail: &'s str,
+        holder: Option<&'s [u8]>, epoch: Option<i64>, attempt: i64, kept_hash: Option<&'s [u8]>, detail: &'s str,
     }
 }
 
@@ -80,7 +81,7 @@ columns! {
     /// `ADD_ENRICHMENT`.
     Enrichments {
         orchestration: &'s [u8], version: i64, step: &'s str, agent: &'s str, agent_version: &'s str, account: &'s str,
-        status: &'s str, input_hash: &'s [u8], data_hash: Option<&'s [u8]>, reusable: i64, at: i64, cost: i64, detail: &'s str,
+        enrichment_type: &'s str, status: &'s str, input_hash: &'s [u8], data_hash: Option<&'s [u8]>, reusable: i64, at: i64, cost: i64, detail: &'s str,
     }
 }
 
@@ -94,6 +95,32 @@ columns! {
     Referred { hash: &'s [u8], refs: i64 }
 }
 
+columns! {
+    /// `ADD_PLAN`.
+    Plans {
+        account: &'s str, hash: &'s [u8], manifest_hash: &'s [u8], title: &'s str, bytes: i64, created_at: i64,
+        artifacts: &'s [u8], plan_id: Option<&'s str>,
+    }
+}
+
+columns! {
+    /// `TOUCH_PLAN`.
+    Touched { account: &'s str, hash: &'s [u8], created_at: i64, plan_id: Option<&'s str> }
+}
+
+columns! {
+    /// `ADD_REVISION`.
+    Revisions { account: &'s str, plan_id: &'s str, revision: i64, plan_hash: &'s [u8], created_at: i64 }
+}
+
+/// A plan of a batch: brought by one row set, perhaps touched by later ones.
+struct Planned<'s> {
+    plan: &'s PackedPlan,
+    new: bool,
+    created_at: i64,
+    plan_id: Option<&'s str>,
+}
+
 /// All that a batch writes, but for the shared rows.
 #[derive(Default)]
 pub(crate) struct Columns<'s> {
@@ -104,6 +131,11 @@ pub(crate) struct Columns<'s> {
     pub(crate) enrichments: Enrichments<'s>,
     pub(crate) blobs: Blobs<'s>,
     pub(crate) referred: Referred<'s>,
+    pub(crate) released: Vec<&'s [u8]>,
+    pub(crate) plans: Plans<'s>,
+    pub(crate) touched: Touched<'s>,
+    pub(crate) revisions: Revisions<'s>,
+    planned: BTreeMap<(&'s str, &'s Hash), Planned<'s>>,
     new: BTreeMap<&'s Hash, (&'s crate::prepare::PackedBlob, i64)>,
     gained: BTreeMap<&'s Hash, i64>,
 }
@@ -151,6 +183,7 @@ impl<'s> Columns<'s> {
                 s.holder.as_ref().map(|h| h.as_slice()),
                 s.epoch,
                 s.attempt,
+                s.kept_hash.as_ref().map(|h| h.as_slice()),
                 &s.detail,
             );
         }
@@ -174,6 +207,7 @@ impl<'s> Columns<'s> {
                 &e.agent,
                 &e.agent_version,
                 &e.account,
+                &e.enrichment_type,
                 &e.status,
                 &e.input_hash,
                 e.data_hash.as_ref().map(|h| h.as_slice()),
@@ -183,12 +217,46 @@ impl<'s> Columns<'s> {
                 &e.detail,
             );
         }
-        for b in &set.blobs {
-            self.new.entry(&b.hash).or_insert((b, 0)).1 += b.refs;
-        }
+        self.bring(&set.blobs);
         for (hash, refs) in &set.referred {
             *self.gained.entry(hash).or_default() += refs;
         }
+        for (hash, refs) in &set.released {
+            *self.gained.entry(hash).or_default() -= refs;
+            self.released.push(hash);
+        }
+    }
+
+    fn bring(&mut self, blobs: &'s [PackedBlob]) {
+        for b in blobs {
+            self.new.entry(&b.hash).or_insert((b, 0)).1 += b.refs;
+        }
+    }
+
+    /// A plan that the account has not (`new`), or that is wanted still.
+    pub(crate) fn put_plan(&mut self, plan: &'s PackedPlan, new: bool) {
+        let (row, plan_id) = (&plan.row, plan.plan_id.as_deref());
+        if new {
+            self.bring(&plan.blobs);
+        }
+        let created_at = row.created_at;
+        let planned = Planned {
+            plan,
+            new,
+            created_at,
+            plan_id,
+        };
+        let key = (row.account.as_str(), &row.hash);
+        let entry = self.planned.entry(key).or_insert(planned);
+        entry.created_at = created_at;
+        entry.plan_id = plan_id.or(entry.plan_id);
+    }
+
+    /// The next revision of what the account calls so.
+    pub(crate) fn put_revision(&mut self, plan: &'s PackedPlan, plan_id: &'s str, revision: i64) {
+        let row = &plan.row;
+        self.revisions
+            .push(&row.account, plan_id, revision, &row.hash, row.created_at);
     }
 
     fn put_orchestration(&mut self, set: &'s Prepared) {
@@ -242,6 +310,25 @@ impl<'s> Columns<'s> {
         }
         for (hash, refs) in std::mem::take(&mut self.gained) {
             self.referred.push(hash, refs);
+        }
+        for ((account, hash), planned) in std::mem::take(&mut self.planned) {
+            let (row, created_at, plan_id) =
+                (&planned.plan.row, planned.created_at, planned.plan_id);
+            if planned.new {
+                let artifacts = planned.plan.artifacts.as_slice();
+                self.plans.push(
+                    account,
+                    hash,
+                    &row.manifest_hash,
+                    &row.title,
+                    row.bytes,
+                    created_at,
+                    artifacts,
+                    plan_id,
+                );
+            } else {
+                self.touched.push(account, hash, created_at, plan_id);
+            }
         }
     }
 }

@@ -4,24 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_postgres::{Client, NoTls, Statement};
 
 use crate::error::StoreError;
 use crate::postgres::{Never, Shared as Connected};
 use crate::postgres_columns::Columns;
 use crate::postgres_error::failed;
+use crate::postgres_known::{Batch, Found, Known};
 use crate::prepare::Prepared;
 use crate::queue::{Batch as Waiters, Next, Queue, Waiting};
-use crate::rows::{Hash, Id};
-use crate::shared::Shared;
-use crate::sqlite_write::refused_by_fence;
 use crate::statements::{
-    ADD_ENRICHMENT, DROP_COUNTER, INSERT_ORCHESTRATION, LOCK_ACCOUNT, LOCK_BLOB, LOCK_COUNTER,
-    MAKE_ACCOUNT, OPEN_SUBMISSION, PROGRESS, PUT_BLOB, REFER_BLOB, SET_COUNTER, STANDING,
+    ADD_ENRICHMENT, ADD_PLAN, ADD_REVISION, DROP_BLOB, DROP_COUNTER, INSERT_ORCHESTRATION,
+    LAST_REVISION, LOCK_ACCOUNT, LOCK_BLOB, LOCK_COUNTER, LOCK_PLAN, MAKE_ACCOUNT, OPEN_SUBMISSION,
+    PROGRESS, PUT_BLOB, REFER_BLOB, SET_COUNTER, STANDING, TOUCH_PLAN,
 };
 use crate::write::{CommitError, Committed};
 
-type Answers = Vec<Result<Committed, CommitError>>;
+pub(crate) type Answers = Vec<Result<Committed, CommitError>>;
 
 type Parameter<'a> = &'a (dyn tokio_postgres::types::ToSql + Sync);
 
@@ -115,6 +114,12 @@ struct Line {
     /// Accounts that have a row: none is ever deleted.
     accounts: BTreeSet<String>,
     lock_blob: Statement,
+    drop_blob: Statement,
+    lock_plan: Statement,
+    plan: Statement,
+    touch: Statement,
+    last_revision: Statement,
+    revision: Statement,
     open_submission: Statement,
 }
 
@@ -144,6 +149,12 @@ impl Line {
                 make_account: client.prepare(MAKE_ACCOUNT.postgres).await?,
                 accounts: BTreeSet::new(),
                 lock_blob: client.prepare(LOCK_BLOB.postgres).await?,
+                drop_blob: client.prepare(DROP_BLOB.postgres).await?,
+                lock_plan: client.prepare(LOCK_PLAN.postgres).await?,
+                plan: client.prepare(ADD_PLAN.postgres).await?,
+                touch: client.prepare(TOUCH_PLAN.postgres).await?,
+                last_revision: client.prepare(LAST_REVISION.postgres).await?,
+                revision: client.prepare(ADD_REVISION.postgres).await?,
                 open_submission: client.prepare(OPEN_SUBMISSION.postgres).await?,
                 client,
             })
@@ -207,7 +218,7 @@ impl Line {
         Ok(())
     }
 
-    /// The first round trip. Locks in this order: accounts, counters, blobs; each sorted by key. The accounts' locks stand for their
+    /// The first round trip. Locks in this order: accounts, plans, counters, blobs; each sorted by key. The accounts' locks stand for their
     /// orchestrations too.
     async fn lock(&self, sets: &[&Prepared]) -> Result<Known, tokio_postgres::Error> {
         let mut accounts: BTreeSet<&str> = BTreeSet::new();
@@ -217,6 +228,8 @@ impl Line {
         let mut cursors: Vec<Option<i64>> = Vec::with_capacity(sets.len());
         let mut chains: Vec<Option<&[u8]>> = Vec::with_capacity(sets.len());
         let mut blobs: BTreeSet<&[u8]> = BTreeSet::new();
+        let (mut planners, mut plans): (Vec<&str>, Vec<&[u8]>) = (Vec::new(), Vec::new());
+        let (mut revisers, mut revised): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
         let (mut submitters, mut submissions): (Vec<&str>, Vec<&[u8]>) = (Vec::new(), Vec::new());
         for set in sets {
             let o = &set.rows.orchestration;
@@ -227,7 +240,16 @@ impl Line {
             versions.push(expected);
             cursors.push(expected.and(Some(set.cursor_before)));
             chains.push(expected.and(Some(&set.chain_before[..])));
-            blobs.extend(set.referred.iter().map(|(hash, _)| hash.as_slice()));
+            let named = set.referred.iter().chain(&set.released);
+            blobs.extend(named.map(|(hash, _)| hash.as_slice()));
+            if let Some(plan) = &set.plan {
+                planners.push(&o.account);
+                plans.push(&plan.row.hash);
+                if let Some(plan_id) = &plan.plan_id {
+                    revisers.push(&o.account);
+                    revised.push(plan_id);
+                }
+            }
             if let (None, Some(key)) = (expected, &o.submission_key) {
                 submitters.push(&o.account);
                 submissions.push(key);
@@ -239,16 +261,26 @@ impl Line {
         let c = &self.client;
         let none = || Ok(Vec::new());
         // Sent in this order, one after another, without waiting for the answers in between.
-        let (begun, feeds, held, otherwise, open, stored) = tokio::join! { biased;
+        let (begun, feeds, plans, revisions, held, otherwise, open, blobs) = tokio::join! { biased;
             c.batch_execute("begin"),
             async { c.query(&self.lock_account, &[&accounts]).await },
+            async { if plans.is_empty() { none() } else { c.query(&self.lock_plan, &[&planners, &plans]).await } },
+            async { if revised.is_empty() { none() } else { c.query(&self.last_revision, &[&revisers, &revised]).await } },
             async { if counters.is_empty() { none() } else { c.query(&self.lock_counter, &[&counters]).await } },
             async { c.query(&self.standing, &[&ids, &versions, &cursors, &chains]).await },
             async { if submissions.is_empty() { none() } else { c.query(&self.open_submission, &[&submitters, &submissions]).await } },
             async { if blobs.is_empty() { none() } else { c.query(&self.lock_blob, &[&blobs]).await } },
         };
         begun?;
-        Known::read(&feeds?, &held?, &otherwise?, &open?, &stored?)
+        Known::read(&Found {
+            feeds: feeds?,
+            held: held?,
+            otherwise: otherwise?,
+            open: open?,
+            blobs: blobs?,
+            plans: plans?,
+            revisions: revisions?,
+        })
     }
 
     /// The second round trip: all writes, one notification, the commit.
@@ -265,6 +297,10 @@ impl Line {
             enrichments,
             blobs,
             referred,
+            released,
+            plans,
+            touched,
+            revisions,
             ..
         } = &batch.columns;
         let (c, shared) = (&self.client, &batch.shared);
@@ -292,16 +328,20 @@ impl Line {
         // new ones, so that a submission may follow its equal.
         let written = tokio::join! { biased;
             one(c, &self.progress, true, progress),
+            one(c, &self.plan, !plans.is_empty(), plans.parameters()),
+            one(c, &self.touch, !touched.is_empty(), touched.parameters()),
+            one(c, &self.revision, !revisions.is_empty(), revisions.parameters()),
             one(c, &self.insert, !insert.is_empty(), insert.parameters()),
             one(c, &self.enrichment, !enrichments.is_empty(), enrichments.parameters()),
             one(c, &self.blob, !blobs.is_empty(), blobs.parameters()),
             one(c, &self.refer, !referred.is_empty(), referred.parameters()),
+            one(c, &self.drop_blob, !released.is_empty(), vec![released]),
             one(c, &self.set_counter, !keys.is_empty(), vec![&keys, &held]),
             one(c, &self.drop_counter, !free.is_empty(), vec![&free]),
             async { c.batch_execute("commit").await.map(|()| 0) },
         };
-        let (p, i, e, b, r, sc, dc, done) = written;
-        for answer in [p, i, e, b, r, sc, dc, done] {
+        let (p, np, tp, nr, i, e, b, r, db, sc, dc, done) = written;
+        for answer in [p, np, tp, nr, i, e, b, r, db, sc, dc, done] {
             answer?;
         }
         Ok(())
@@ -320,125 +360,4 @@ async fn one(
     } else {
         Ok(0)
     }
-}
-
-/// What the first round trip has locked and found.
-struct Known {
-    shared: Shared,
-    /// Orchestrations that do not stand as expected, and their versions.
-    otherwise: BTreeMap<Id, Option<i64>>,
-    open: BTreeMap<(String, Vec<u8>), Id>,
-    stored: BTreeSet<Vec<u8>>,
-}
-
-impl Known {
-    fn read(
-        feeds: &[Row],
-        held: &[Row],
-        otherwise: &[Row],
-        open: &[Row],
-        stored: &[Row],
-    ) -> Result<Self, tokio_postgres::Error> {
-        let mut known = Self {
-            shared: Shared::default(),
-            otherwise: BTreeMap::new(),
-            open: BTreeMap::new(),
-            stored: BTreeSet::new(),
-        };
-        for r in feeds {
-            known.shared.feeds.insert(r.try_get(0)?, r.try_get(1)?);
-        }
-        for r in held {
-            let counter = (r.try_get(1)?, false);
-            known.shared.counters.insert(r.try_get(0)?, counter);
-        }
-        for r in otherwise {
-            known.otherwise.insert(fixed(r.try_get(0)?), r.try_get(1)?);
-        }
-        for r in open {
-            let submission = (r.try_get(0)?, r.try_get(1)?);
-            known.open.insert(submission, fixed(r.try_get(2)?));
-        }
-        for r in stored {
-            known.stored.insert(r.try_get(0)?);
-        }
-        Ok(known)
-    }
-
-    /// Admits row sets one by one, in memory, each against what the ones before it have changed.
-    fn admit<'s>(mut self, sets: &[&'s Prepared]) -> Batch<'s> {
-        let mut columns = Columns::with_room_for(sets);
-        let mut answers = Vec::with_capacity(sets.len());
-        for set in sets {
-            answers.push(self.admit_one(set).map(|version| {
-                let before = self.shared.take(set);
-                columns.put(set, before);
-                Committed {
-                    version,
-                    cursor: set.rows.orchestration.cursor,
-                    feed: before + set.hashes.len() as i64,
-                    chain: set.rows.orchestration.chain,
-                    batch: sets.len(),
-                }
-            }));
-        }
-        columns.finish();
-        Batch {
-            shared: self.shared,
-            columns,
-            answers,
-        }
-    }
-
-    /// The order of `sqlite_write::admit`. Answers the new version.
-    fn admit_one(&mut self, set: &Prepared) -> Result<i64, CommitError> {
-        self.shared.fits(set)?;
-        let o = &set.rows.orchestration;
-        let submission = o
-            .submission_key
-            .map(|key| (o.account.clone(), key.to_vec()));
-        if let (None, Some(submission)) = (set.rows.expected_version, &submission) {
-            match self.open.get(submission) {
-                Some(existing) if *existing == o.id => return Err(CommitError::Overtaken),
-                Some(existing) => {
-                    return Err(CommitError::Duplicate {
-                        existing: *existing,
-                    });
-                }
-                None => {}
-            }
-        }
-        let missing = |(hash, _): &&(Hash, i64)| !self.stored.contains(hash.as_slice());
-        if let Some((hash, _)) = set.referred.iter().find(missing) {
-            return Err(CommitError::BlobMissing { hash: *hash });
-        }
-        let version = match (set.rows.expected_version, self.otherwise.get(&o.id)) {
-            (expected, None) => expected.unwrap_or(0) + 1,
-            (Some(expected), Some(found)) => return Err(refused_by_fence(*found, expected)),
-            (None, Some(_)) => return Err(CommitError::Overtaken),
-        };
-        if let Some(submission) = submission {
-            if o.ended_at.is_some() {
-                self.open.remove(&submission);
-            } else {
-                self.open.insert(submission, o.id);
-            }
-        }
-        for blob in &set.blobs {
-            self.stored.insert(blob.hash.to_vec());
-        }
-        Ok(version)
-    }
-}
-
-/// What is to be written, and what will be answered once it is.
-struct Batch<'s> {
-    shared: Shared,
-    columns: Columns<'s>,
-    answers: Answers,
-}
-
-/// The schema has these columns at their lengths; another length decodes to what matches nothing.
-fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    bytes.try_into().unwrap_or([0; N])
 }

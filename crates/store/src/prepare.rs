@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use crate::chain::link;
 use crate::error::StoreError;
 use crate::pack::pack;
-use crate::rows::Hash;
-use crate::write::{NewBlob, RowSet};
+use crate::rows::{Hash, PlanRow};
+use crate::write::{NewBlob, NewPlan, RowSet};
 
 /// A row set that is ready to be written.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    /// The rows. `orchestration.chain` and `.cursor` are as they shall stand, `blobs` is empty.
+    /// The rows. `orchestration.chain` and `.cursor` are as they shall stand; `blobs`, `kept`, `released` and `plan` are empty.
     pub(crate) rows: RowSet,
     /// The chain's hash after each event.
     pub(crate) hashes: Vec<Hash>,
@@ -24,6 +24,10 @@ pub(crate) struct Prepared {
     pub(crate) blobs: Vec<PackedBlob>,
     /// Blobs that must be stored already, and the references that they gain, by hash.
     pub(crate) referred: Vec<(Hash, i64)>,
+    /// Blobs that lose references, and how many, by hash.
+    pub(crate) released: Vec<(Hash, i64)>,
+    /// The plan, packed.
+    pub(crate) plan: Option<PackedPlan>,
     /// About how many bytes it writes.
     pub(crate) bytes: usize,
 }
@@ -52,6 +56,61 @@ impl PackedBlob {
     }
 }
 
+/// A plan as it is stored.
+#[derive(Debug)]
+pub(crate) struct PackedPlan {
+    pub(crate) row: PlanRow,
+    pub(crate) plan_id: Option<String>,
+    /// The hashes of its artifacts one after another, in order: what `plan.artifacts` holds.
+    pub(crate) artifacts: Vec<u8>,
+    /// Its blobs by hash, with the references that the plan holds to each: one as its manifest, one as an artifact. Empty where the
+    /// plan was found stored: then it is only touched.
+    pub(crate) blobs: Vec<PackedBlob>,
+}
+
+impl PackedPlan {
+    /// Packs each blob once.
+    pub(crate) fn new(plan: NewPlan, known: bool) -> Result<Self, StoreError> {
+        let NewPlan {
+            row,
+            plan_id,
+            manifest,
+            mut artifacts,
+        } = plan;
+        no_nul("plan.account", &row.account)?;
+        no_nul("plan.title", &row.title)?;
+        no_nul("plan_revision.plan_id", plan_id.as_deref().unwrap_or(""))?;
+        artifacts.sort_unstable_by_key(|b| b.hash);
+        artifacts.dedup_by_key(|b| b.hash);
+        let hashes = artifacts.iter().flat_map(|b| b.hash).collect();
+        let mut blobs = Vec::new();
+        if !known {
+            blobs.extend(artifacts.iter().map(|b| PackedBlob::new(b, 1)));
+            match blobs.binary_search_by_key(&row.manifest_hash, |b| b.hash) {
+                Ok(at) => blobs[at].refs += 1,
+                Err(at) => {
+                    let manifest = NewBlob {
+                        hash: row.manifest_hash,
+                        bytes: manifest,
+                    };
+                    blobs.insert(at, PackedBlob::new(&manifest, 1));
+                }
+            }
+        }
+        Ok(Self {
+            row,
+            plan_id,
+            artifacts: hashes,
+            blobs,
+        })
+    }
+
+    /// Whether its bytes were left out, since it was found stored.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.blobs.is_empty()
+    }
+}
+
 /// Bytes of rows beside their texts, roughly: for the bound on a batch.
 const ROW_BYTES: usize = 200;
 
@@ -59,9 +118,14 @@ const ROW_BYTES: usize = 200;
 ///
 /// # Errors
 /// `Nul` for a text with a NUL character, `Refused` for rows that contradict each other.
-pub(crate) fn prepare(mut rows: RowSet) -> Result<Prepared, StoreError> {
+pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, StoreError> {
     refuse_nul(&rows)?;
     let (blobs, referred) = references(&mut rows)?;
+    let released = counted(std::mem::take(&mut rows.released));
+    let plan = rows.plan.take();
+    let plan = plan
+        .map(|plan| packed_plan(plan, &rows, plan_known))
+        .transpose()?;
     let chain_before = rows.orchestration.chain;
     let cursor_before = match rows.events.first() {
         Some(first) => first.seq - 1,
@@ -104,6 +168,7 @@ pub(crate) fn prepare(mut rows: RowSet) -> Result<Prepared, StoreError> {
         .sum::<usize>();
     bytes += blobs
         .iter()
+        .chain(plan.iter().flat_map(|plan| &plan.blobs))
         .map(|b| ROW_BYTES + b.stored.len())
         .sum::<usize>();
     rows.counters.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -121,8 +186,27 @@ pub(crate) fn prepare(mut rows: RowSet) -> Result<Prepared, StoreError> {
         cursor_before,
         blobs,
         referred,
+        released,
+        plan,
         bytes,
     })
+}
+
+fn packed_plan(plan: NewPlan, rows: &RowSet, known: bool) -> Result<PackedPlan, StoreError> {
+    let o = &rows.orchestration;
+    if (&plan.row.account, plan.row.hash) != (&o.account, o.plan_hash) {
+        return Err(StoreError::Refused(
+            "a plan is given that the orchestration does not enrich".to_owned(),
+        ));
+    }
+    PackedPlan::new(plan, known)
+}
+
+/// Each hash once, in order, with how often it stood there.
+fn counted(mut hashes: Vec<Hash>) -> Vec<(Hash, i64)> {
+    hashes.sort_unstable();
+    let equal = hashes.chunk_by(|a, b| a == b);
+    equal.map(|of| (of[0], of.len() as i64)).collect()
 }
 
 /// Blobs with bytes and blobs without, each with the references it gains from the rows.
@@ -133,7 +217,8 @@ fn references(rows: &mut RowSet) -> Result<References, StoreError> {
     if rows.expected_version.is_none() {
         *gained.entry(rows.orchestration.pinned_hash).or_default() += 1;
     }
-    for hash in rows.enrichments.iter().filter_map(|e| e.data_hash) {
+    let applied = rows.enrichments.iter().filter_map(|e| e.data_hash);
+    for hash in applied.chain(rows.kept.drain(..)) {
         *gained.entry(hash).or_default() += 1;
     }
     let mut packed = Vec::with_capacity(rows.blobs.len());
@@ -185,6 +270,7 @@ fn refuse_nul(rows: &RowSet) -> Result<(), StoreError> {
         no_nul("enrichment.agent", &e.agent)?;
         no_nul("enrichment.agent_version", &e.agent_version)?;
         no_nul("enrichment.account", &e.account)?;
+        no_nul("enrichment.enrichment_type", &e.enrichment_type)?;
         no_nul("enrichment.status", &e.status)?;
         no_nul("enrichment.detail", &e.detail)?;
     }

@@ -197,9 +197,9 @@ pub struct AgentRow {
     pub id: String,
     /// The version; with the id it names the definition.
     pub version: String,
-    /// SHA-256 that stands for the definition.
+    /// SHA-256 over `definition`.
     pub hash: Hash,
-    /// JSON, opaque.
+    /// Canonical JSON, opaque.
     pub definition: String,
     /// Where it came from: `file`, `api`, `discovery` or `built_in`.
     pub source: String,

@@ -3,13 +3,15 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::error::StoreError;
-use crate::prepare::Prepared;
+use crate::prepare::{PackedBlob, Prepared};
 use crate::queue::{Batch, Next, Queue, Waiting};
 use crate::shared::Shared;
 use crate::sqlite::failed;
+use crate::sqlite_plan::{is_stored, put_plan};
 use crate::statements::{
-    ADD_ENRICHMENT, DROP_COUNTER, INSERT_ORCHESTRATION, LOCK_ACCOUNT, LOCK_BLOB, LOCK_COUNTER,
-    MAKE_ACCOUNT, OPEN_SUBMISSION, PROGRESS, PUT_BLOB, REFER_BLOB, SET_COUNTER, STANDING,
+    ADD_ENRICHMENT, DROP_BLOB, DROP_COUNTER, INSERT_ORCHESTRATION, LOCK_ACCOUNT, LOCK_BLOB,
+    LOCK_COUNTER, MAKE_ACCOUNT, OPEN_SUBMISSION, PROGRESS, PUT_BLOB, REFER_BLOB, SET_COUNTER,
+    STANDING,
 };
 use crate::write::{CommitError, Committed};
 
@@ -79,6 +81,9 @@ fn write(connection: &Connection, sets: &[&Prepared]) -> rusqlite::Result<Answer
             Err(refused) => Err(refused),
             Ok(version) => {
                 let before = shared.take(set);
+                if let Some(plan) = &set.plan {
+                    put_plan(&mut statements, plan)?;
+                }
                 statements.put(set, before)?;
                 Ok(Committed {
                     version,
@@ -103,7 +108,10 @@ fn write(connection: &Connection, sets: &[&Prepared]) -> rusqlite::Result<Answer
     Ok(answers)
 }
 
-fn one<'c>(connection: &'c Connection, text: &str) -> rusqlite::Result<CachedStatement<'c>> {
+pub(crate) fn one<'c>(
+    connection: &'c Connection,
+    text: &str,
+) -> rusqlite::Result<CachedStatement<'c>> {
     connection.prepare_cached(text)
 }
 
@@ -129,6 +137,12 @@ fn admit(
             Some(existing) => return Ok(Err(CommitError::Duplicate { existing })),
             None => {}
         }
+    }
+    if let Some(plan) = set.plan.as_ref().filter(|plan| plan.is_bare())
+        && !is_stored(connection, plan)?
+    {
+        let hash = plan.row.manifest_hash;
+        return Ok(Err(CommitError::BlobMissing { hash }));
     }
     for (hash, _) in &set.referred {
         if !one(connection, LOCK_BLOB.sqlite)?.exists([&hash[..]])? {
@@ -184,7 +198,8 @@ fn load(connection: &Connection, shared: &mut Shared, set: &Prepared) -> rusqlit
 }
 
 /// The statements of every row set, prepared once a batch.
-struct Statements<'c> {
+pub(crate) struct Statements<'c> {
+    pub(crate) connection: &'c Connection,
     insert: CachedStatement<'c>,
     update: CachedStatement<'c>,
     step: CachedStatement<'c>,
@@ -197,6 +212,7 @@ struct Statements<'c> {
 impl<'c> Statements<'c> {
     fn prepare(connection: &'c Connection) -> rusqlite::Result<Self> {
         Ok(Self {
+            connection,
             insert: one(connection, INSERT_ORCHESTRATION.sqlite)?,
             update: one(connection, PROGRESS.update_orchestration)?,
             step: one(connection, PROGRESS.put_step)?,
@@ -271,6 +287,7 @@ impl<'c> Statements<'c> {
                 s.holder.as_ref().map(|h| &h[..]),
                 s.epoch,
                 s.attempt,
+                s.kept_hash.as_ref().map(|h| &h[..]),
                 s.detail,
             ])?;
         }
@@ -301,6 +318,7 @@ impl<'c> Statements<'c> {
                 e.agent,
                 e.agent_version,
                 e.account,
+                e.enrichment_type,
                 e.status,
                 &e.input_hash[..],
                 e.data_hash.as_ref().map(|h| &h[..]),
@@ -310,12 +328,21 @@ impl<'c> Statements<'c> {
                 e.detail,
             ])?;
         }
-        for b in &set.blobs {
-            self.blob
-                .execute(params![&b.hash[..], b.size, b.encoding, b.stored, b.refs])?;
-        }
+        self.blobs(&set.blobs)?;
         for (hash, refs) in &set.referred {
             self.refer.execute(params![&hash[..], refs])?;
+        }
+        for (hash, refs) in &set.released {
+            self.refer.execute(params![&hash[..], -refs])?;
+            one(self.connection, DROP_BLOB.sqlite)?.execute([&hash[..]])?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn blobs(&mut self, blobs: &[PackedBlob]) -> rusqlite::Result<()> {
+        for b in blobs {
+            self.blob
+                .execute(params![&b.hash[..], b.size, b.encoding, b.stored, b.refs])?;
         }
         Ok(())
     }

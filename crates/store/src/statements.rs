@@ -50,12 +50,13 @@ pub(crate) const PROGRESS: Progress = Progress {
         where id = ?1 and version = ?2 and cursor = ?3 and chain = ?4",
     put_step: "
         insert into step (orchestration, step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max,
-                          holder, epoch, attempt, detail)
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                          holder, epoch, attempt, kept_hash, detail)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
         on conflict (orchestration, step) do update
         set id = excluded.id, agent = excluded.agent, state = excluded.state, due_at = excluded.due_at, wake_at = excluded.wake_at,
             exclusive = excluded.exclusive, concurrency_key = excluded.concurrency_key, concurrency_max = excluded.concurrency_max,
-            holder = excluded.holder, epoch = excluded.epoch, attempt = excluded.attempt, detail = excluded.detail",
+            holder = excluded.holder, epoch = excluded.epoch, attempt = excluded.attempt, kept_hash = excluded.kept_hash,
+            detail = excluded.detail",
     append_event: "
         insert into event (orchestration, seq, account, feed, at, kind, step, data, hash)
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -72,36 +73,37 @@ pub(crate) const PROGRESS: Progress = Progress {
           where o.id = t.id),
         put as (
           insert into step (orchestration, step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max,
-                            holder, epoch, attempt, detail)
+                            holder, epoch, attempt, kept_hash, detail)
           select * from unnest($13::bytea[], $14::bigint[], $15::text[], $16::text[], $17::text[], $18::bigint[], $19::bigint[], $20::bigint[],
-                               $21::text[], $22::bigint[], $23::bytea[], $24::bigint[], $25::bigint[], $26::text[])
+                               $21::text[], $22::bigint[], $23::bytea[], $24::bigint[], $25::bigint[], $26::bytea[], $27::text[])
           on conflict (orchestration, step) do update
           set id = excluded.id, agent = excluded.agent, state = excluded.state, due_at = excluded.due_at, wake_at = excluded.wake_at,
               exclusive = excluded.exclusive, concurrency_key = excluded.concurrency_key, concurrency_max = excluded.concurrency_max,
-              holder = excluded.holder, epoch = excluded.epoch, attempt = excluded.attempt, detail = excluded.detail),
+              holder = excluded.holder, epoch = excluded.epoch, attempt = excluded.attempt, kept_hash = excluded.kept_hash,
+              detail = excluded.detail),
         appended as (
           insert into event (orchestration, seq, account, feed, at, kind, step, data, hash)
-          select * from unnest($27::bytea[], $28::bigint[], $29::text[], $30::bigint[], $31::bigint[], $32::text[], $33::text[], $34::text[],
-                               $35::bytea[])),
+          select * from unnest($28::bytea[], $29::bigint[], $30::text[], $31::bigint[], $32::bigint[], $33::text[], $34::text[], $35::text[],
+                               $36::bytea[])),
         given as (
           update account a
           set feed = t.feed
-          from unnest($36::text[], $37::bigint[]) as t(id, feed)
+          from unnest($37::text[], $38::bigint[]) as t(id, feed)
           where a.id = t.id)
-        select pg_notify($38, $39)",
+        select pg_notify($39, $40)",
 };
 
 /// An enrichment.
 pub(crate) const ADD_ENRICHMENT: Write = Write {
     sqlite: "
-        insert into enrichment (orchestration, version, step, agent, agent_version, account, status, input_hash, data_hash, reusable,
-                                at, cost, detail)
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        insert into enrichment (orchestration, version, step, agent, agent_version, account, enrichment_type, status, input_hash,
+                                data_hash, reusable, at, cost, detail)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     postgres: "
-        insert into enrichment (orchestration, version, step, agent, agent_version, account, status, input_hash, data_hash, reusable,
-                                at, cost, detail)
-        select * from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-                             $9::bytea[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[])",
+        insert into enrichment (orchestration, version, step, agent, agent_version, account, enrichment_type, status, input_hash,
+                                data_hash, reusable, at, cost, detail)
+        select * from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                             $9::bytea[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[])",
 };
 
 /// A blob with its bytes, or more references to one that is there. PostgreSQL: each hash once, in order (locks).
@@ -194,8 +196,70 @@ pub(crate) const STANDING: Write = Write {
            or o.chain is distinct from t.chain",
 };
 
-/// Whether a blob is there. PostgreSQL: locks the rows in the order of their hashes.
+/// Whether a blob is there. PostgreSQL: locks the rows in the order of their hashes, and tells how many references each has.
 pub(crate) const LOCK_BLOB: Write = Write {
     sqlite: "select 1 from blob where hash = ?1",
-    postgres: "select hash from blob where hash = any($1) order by hash for update",
+    postgres: "select hash, refs from blob where hash = any($1) order by hash for update",
+};
+
+/// Blobs of these that no row refers to any more go. SQLite: after each row set that released some.
+pub(crate) const DROP_BLOB: Write = Write {
+    sqlite: "delete from blob where hash = ?1 and refs <= 0",
+    postgres: "delete from blob where hash = any($1) and refs <= 0",
+};
+
+/// Whether the account has a plan. PostgreSQL: locks the rows, whose accounts are locked already.
+pub(crate) const LOCK_PLAN: Write = Write {
+    sqlite: "select 1 from plan where account = ?1 and hash = ?2",
+    postgres: "
+        select p.account, p.hash
+        from plan p
+        join unnest($1::text[], $2::bytea[]) as t(account, hash) on p.account = t.account and p.hash = t.hash
+        order by p.account, p.hash
+        for update of p",
+};
+
+/// A plan that the account has not.
+pub(crate) const ADD_PLAN: Write = Write {
+    sqlite: "
+        insert into plan (account, hash, manifest_hash, title, bytes, created_at, artifacts, plan_id)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    postgres: "
+        insert into plan (account, hash, manifest_hash, title, bytes, created_at, artifacts, plan_id)
+        select * from unnest($1::text[], $2::bytea[], $3::bytea[], $4::text[], $5::bigint[], $6::bigint[], $7::bytea[], $8::text[])",
+};
+
+/// A plan that is wanted still.
+pub(crate) const TOUCH_PLAN: Write = Write {
+    sqlite: "update plan set created_at = ?3, plan_id = coalesce(?4, plan_id) where account = ?1 and hash = ?2",
+    postgres: "
+        update plan p
+        set created_at = t.created_at, plan_id = coalesce(t.plan_id, p.plan_id)
+        from unnest($1::text[], $2::bytea[], $3::bigint[], $4::text[]) as t(account, hash, created_at, plan_id)
+        where p.account = t.account and p.hash = t.hash",
+};
+
+/// The last revision of what an account calls by an id.
+pub(crate) const LAST_REVISION: Write = Write {
+    sqlite: "
+        select revision, plan_hash
+        from plan_revision
+        where account = ?1 and plan_id = ?2
+        order by revision desc
+        limit 1",
+    postgres: "
+        select distinct on (r.account, r.plan_id) r.account, r.plan_id, r.revision, r.plan_hash
+        from plan_revision r
+        join unnest($1::text[], $2::text[]) as t(account, plan_id) on r.account = t.account and r.plan_id = t.plan_id
+        order by r.account, r.plan_id, r.revision desc",
+};
+
+/// A revision.
+pub(crate) const ADD_REVISION: Write = Write {
+    sqlite: "
+        insert into plan_revision (account, plan_id, revision, plan_hash, created_at)
+        values (?1, ?2, ?3, ?4, ?5)",
+    postgres: "
+        insert into plan_revision (account, plan_id, revision, plan_hash, created_at)
+        select * from unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::bigint[])",
 };

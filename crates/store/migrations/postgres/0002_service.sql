@@ -2,6 +2,15 @@
 
 -- counted in blob.refs beside the columns that 0001_start names
 alter table step add column kept_hash bytea;
+-- the hashes of a plan's artifacts one after another, in order: each is one reference, and a plan of one artifact is one row
+alter table plan add column artifacts bytea not null default '';
+update plan
+set artifacts = coalesce((select string_agg(b.hash, ''::bytea order by b.hash) from plan_blob b
+                  where b.account = plan.account and b.plan = plan.hash), artifacts);
+drop table plan_blob;
+-- what its account called it last: the way to its revisions
+alter table plan add column plan_id text collate "C";
+
 alter table enrichment add column enrichment_type text collate "C" not null default '';
 
 create table agent (

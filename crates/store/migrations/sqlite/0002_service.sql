@@ -2,6 +2,15 @@
 
 -- counted in blob.refs beside the columns that 0001_start names
 alter table step add column kept_hash blob;
+-- the hashes of a plan's artifacts one after another, in order: each is one reference, and a plan of one artifact is one row
+alter table plan add column artifacts blob not null default x'';
+update plan
+set artifacts = coalesce(unhex((select group_concat(hex(b.hash), '' order by b.hash) from plan_blob b
+                        where b.account = plan.account and b.plan = plan.hash)), artifacts);
+drop table plan_blob;
+-- what its account called it last: the way to its revisions
+alter table plan add column plan_id text;
+
 alter table enrichment add column enrichment_type text not null default '';
 
 create table agent (

@@ -2,7 +2,7 @@
 
 use store::db::Store;
 
-use crate::harness::{Place, event, meddle, new, next, plan, step};
+use crate::harness::{Place, agent, event, meddle, new, next, plan, step};
 
 /// A statement that breaks something, and a part of the finding that must follow.
 const MEDDLINGS: &[(&str, &str)] = &[
@@ -30,7 +30,18 @@ const MEDDLINGS: &[(&str, &str)] = &[
         "counts 2 references, but 1 rows name it",
     ),
     ("delete from blob", "is named by 1 rows, but not stored"),
-    ("delete from plan_blob", "no row names it"),
+    (
+        "update plan set artifacts = manifest_hash",
+        "no row names it",
+    ),
+    (
+        "update step set kept_hash = (select manifest_hash from plan)",
+        "counts 1 references, but 2 rows name it",
+    ),
+    (
+        "update agent set definition = '{}'",
+        "another definition than its hash names",
+    ),
     (
         "update blob set encoding = 0, size = length(stored) + 1",
         "does not unpack",
@@ -51,6 +62,7 @@ async fn each_meddling_is_found() {
         for place in Place::both().await {
             let store = Store::open(&place.url).await.unwrap();
             store.put_plan(plan()).await.unwrap();
+            store.put_agent(agent("lint", "1")).await.unwrap();
             let first = new(1);
             let done = store.commit(first.clone()).await.unwrap();
             let mut second = next(&first, &done);

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use store::accounts::EnrichmentFilter;
 use store::db::Store;
 use store::rows::{EnrichmentRow, HolderRow, StepRow};
 use store::write::{CounterChange, RowSet};
@@ -15,6 +16,7 @@ enum Move {
     Submit {
         n: u64,
         key: u8,
+        plan: Option<u8>,
     },
     /// Change it: with a stale version, a step, an enrichment, a counter, or its end.
     Change {
@@ -25,6 +27,8 @@ enum Move {
         bring: bool,
         counter: i64,
         end: bool,
+        /// What the step goes over to keep: nothing, or one of some.
+        keep: u8,
     },
     Plan {
         n: u8,
@@ -45,10 +49,10 @@ enum Move {
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
-        3 => (1..8_u64, 0..4_u8).prop_map(|(n, key)| Move::Submit { n, key }),
+        3 => (1..8_u64, 0..4_u8, prop::option::of(0..2_u8)).prop_map(|(n, key, plan)| Move::Submit { n, key, plan }),
         6 => (1..8_u64, prop::bool::weighted(0.2), 0..4_i64, prop::option::of(0..4_u8), prop::bool::weighted(0.7),
-              -1..3_i64, prop::bool::weighted(0.2))
-            .prop_map(|(n, stale, step, data, bring, counter, end)| Move::Change { n, stale, step, data, bring, counter, end }),
+              -1..3_i64, prop::bool::weighted(0.2), 0..3_u8)
+            .prop_map(|(n, stale, step, data, bring, counter, end, keep)| Move::Change { n, stale, step, data, bring, counter, end, keep }),
         1 => (0..3_u8, 0..300_i64).prop_map(|(n, at)| Move::Plan { n, at }),
         1 => (1..4_i64).prop_map(|limit| Move::Retain { limit }),
         1 => (90..93_u64, 0..300_i64).prop_map(|(n, until)| Move::Hold { n, until }),
@@ -66,6 +70,7 @@ async fn change(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
         bring,
         counter,
         end,
+        keep,
     } = of
     else {
         return None;
@@ -91,6 +96,17 @@ async fn change(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
         counters: Vec::new(),
         orchestration: row,
     };
+    let steps = store.steps(id(*n)).await.unwrap();
+    let held = steps.iter().find(|s| s.step == *place);
+    let before = held.and_then(|s| s.kept_hash);
+    set.steps[0].kept_hash = (*keep > 0).then(|| hash(&format!("kept {keep}")));
+    if set.steps[0].kept_hash != before {
+        set.kept.extend(set.steps[0].kept_hash);
+        set.released.extend(before);
+        if *keep > 0 {
+            set.blobs.push(blob(&format!("kept {keep}")));
+        }
+    }
     set.events[0].step = Some(format!("step-{place}"));
     if *counter != 0 {
         let key = format!("flight-{place}");
@@ -119,7 +135,7 @@ async fn change(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
             detail: "{}".to_owned(),
         }];
         if *bring {
-            set.blobs = vec![blob(&format!("data {data}"))];
+            set.blobs.push(blob(&format!("data {data}")));
         }
     }
     // What has ended stays ended.
@@ -132,10 +148,18 @@ async fn play(store: &Store, history: &[Move]) -> Vec<String> {
     let mut lines = Vec::new();
     for (now, one) in (100..).zip(history) {
         lines.push(match one {
-            Move::Submit { n, key } => {
+            Move::Submit { n, key, plan: id } => {
                 let mut set = new(*n);
                 set.orchestration.submission_key = (*key > 0).then(|| hash(&key.to_string()));
                 set.orchestration.plan_hash = hash(&format!("plan {}", n % 3));
+                if let Some(called) = id {
+                    let mut brought = plan();
+                    brought.row.hash = set.orchestration.plan_hash;
+                    brought.row.created_at = now;
+                    brought.artifacts.push(blob(&format!("data {}", n % 3)));
+                    brought.plan_id = (*called > 0).then(|| "ours".to_owned());
+                    set.plan = Some(brought);
+                }
                 format!("{:?}", store.commit(set).await)
             }
             Move::Change { .. } => match change(store, now, one).await {
@@ -183,6 +207,17 @@ async fn dump(store: &Store) -> Vec<String> {
     let keys: Vec<String> = (0..4).map(|n| format!("flight-{n}")).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     lines.push(format!("{:?}", store.counters(&keys).await.unwrap()));
+    for n in 0..3 {
+        let plan = hash(&format!("plan {n}"));
+        lines.push(format!("{:?}", store.plan("ann", plan).await.unwrap()));
+    }
+    let revisions = store.plan_revisions("ann", "ours").await.unwrap();
+    lines.push(format!("{revisions:?}"));
+    let all = EnrichmentFilter::default();
+    let enrichments = store.enrichments_of("ann", &all, None, 1_000).await;
+    lines.push(format!("{:?}", enrichments.unwrap()));
+    lines.push(format!("{:?}", store.accounts().await.unwrap()));
+    lines.push(format!("{:?}", store.idle_look(150).await.unwrap()));
     let hashes: Vec<_> = (0..4).map(|n| hash(&format!("data {n}"))).collect();
     lines.push(format!("{:?}", store.blobs(&hashes).await.unwrap()));
     for data in 0..4 {

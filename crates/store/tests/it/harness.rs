@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use store::chain::{START, content_hash};
 use store::db::Store;
-use store::rows::{Hash, Id, OrchestrationRow, PlanRow, StepRow};
+use store::rows::{AgentRow, Hash, Id, OrchestrationRow, PlanRow, StepRow};
 use store::url::DatabaseUrl;
 use store::write::{Committed, NewBlob, NewEvent, NewPlan, RowSet};
 
@@ -223,5 +223,20 @@ pub fn plan() -> NewPlan {
         plan_id: None,
         manifest: Arc::from(b"manifest".as_slice()),
         artifacts: vec![blob("risks"), blob("tasks"), blob("risks")],
+    }
+}
+
+/// A definition that differs with id and version.
+pub fn agent(id: &str, version: &str) -> AgentRow {
+    let definition = format!("{{\"id\":\"{id}\",\"version\":\"{version}\"}}");
+    AgentRow {
+        id: id.to_owned(),
+        version: version.to_owned(),
+        hash: hash(&definition),
+        definition,
+        source: "api".to_owned(),
+        url: None,
+        created_at: 1_000,
+        retired_at: None,
     }
 }

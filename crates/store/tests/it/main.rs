@@ -15,5 +15,8 @@ mod concurrency;
 mod differential;
 mod gate;
 mod harness;
+mod kept;
 mod losses;
 mod opening;
+mod plans;
+mod service;
