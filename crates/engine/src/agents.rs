@@ -25,9 +25,7 @@ pub enum RegisterError {
     #[error("the agent definition is invalid: {}", .0.join("; "))]
     Invalid(Vec<String>),
     /// Its version says something else already.
-    #[error(
-        "`{id}` version {version} is registered already and says something else (hash {hash}); a changed definition needs another version"
-    )]
+    #[error("`{id}` version {version} is registered already and says something else (hash {hash}); a changed definition needs another version")]
     VersionTaken {
         /// The agent.
         id: String,
@@ -88,8 +86,7 @@ pub async fn retire(engine: &Engine, id: &str, version: Option<&str>) -> Result<
     engine.registry.change(|agents| {
         let versions = agents.versions(id).to_vec();
         let meant = versions.iter().filter(|known| {
-            known.retired_at.is_none()
-                && version.is_none_or(|version| known.definition.version == version)
+            known.retired_at.is_none() && version.is_none_or(|version| known.definition.version == version)
         });
         for known in meant {
             any = true;
