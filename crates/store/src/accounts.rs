@@ -45,6 +45,17 @@ impl Store {
             .collect()
     }
 
+    /// The feed number of the account's last event; none for an account that has not begun to be.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn feed_end(&self, account: &str) -> Result<Option<i64>, StoreError> {
+        const TEXT: &str = "select feed from account where id = $1";
+        let rows = self.query(TEXT, vec![Value::from(account)]).await?;
+        let mut rows = rows.into_iter();
+        rows.next().map(|mut r| r.int("account.feed")).transpose()
+    }
+
     /// The account's enrichments, the newest orchestration first and in it the last version first; those after `cursor` (the last
     /// one's orchestration and version) in that order. Uses `orchestration_list`.
     ///
