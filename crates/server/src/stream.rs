@@ -4,11 +4,13 @@
 //! passes it on. A `follower` is one reader's place in it: stored events first, then live ones, by its `cursor` and its
 //! `filter`. `sse`, `websocket` and `ndjson` are the ways on which they leave; `stall` ends what does not get out.
 
+pub mod asked;
 pub mod cursor;
 pub mod filter;
 pub mod follower;
 pub mod hub;
 pub mod ndjson;
+pub mod page;
 pub mod sse;
 pub mod stall;
 pub mod telling;

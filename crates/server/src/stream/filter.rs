@@ -1,6 +1,6 @@
 //! Which client events a reader wants.
 
-use crate::api::views::event::EventStatus;
+use crate::api::views::event::{ClientEvent, EventStatus};
 use crate::stream::telling::{Passing, Told};
 
 /// What a reader wants; the default wants everything.
@@ -20,15 +20,25 @@ impl Filter {
         *self == Self::default()
     }
 
-    /// Whether it wants this event.
+    /// Whether it wants what was told.
     pub fn wants(&self, told: &Told) -> bool {
-        let is_about = |agent: &String| told.agent.as_ref() == Some(agent);
-        self.agent.as_ref().is_none_or(is_about)
-            && (self.types.is_empty() || self.types.contains(&told.name))
+        self.fits(told.name, told.agent.as_deref(), told.status)
+    }
+
+    /// Whether it wants this event.
+    pub fn wants_event(&self, event: &ClientEvent) -> bool {
+        self.fits(
+            event.payload.name(),
+            event.agent_id.as_deref(),
+            event.status,
+        )
+    }
+
+    fn fits(&self, name: &str, agent: Option<&str>, status: Option<EventStatus>) -> bool {
+        (self.agent.is_none() || self.agent.as_deref() == agent)
+            && (self.types.is_empty() || self.types.contains(&name))
             && (self.statuses.is_empty()
-                || told
-                    .status
-                    .is_some_and(|status| self.statuses.contains(&status)))
+                || status.is_some_and(|status| self.statuses.contains(&status)))
     }
 
     /// Whether it wants this delta.

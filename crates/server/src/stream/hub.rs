@@ -10,10 +10,12 @@ use domain::values::ids::{AccountId, OrchestrationId};
 use engine::handle::Engine;
 use engine::live::{Delta, Listener};
 use store::error::StoreError;
+use store::events::EventFilter;
 use store::rows::EventRow;
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::api::error::Problem;
 use crate::stream::cursor::Log;
 use crate::stream::telling::{Batch, Passing, entries};
 
@@ -77,6 +79,15 @@ pub enum Unreadable {
     /// An event that this program cannot read.
     #[error("a stored event cannot be read: {0}")]
     Event(#[from] serde_json::Error),
+}
+
+impl From<Unreadable> for Problem {
+    fn from(error: Unreadable) -> Self {
+        match error {
+            Unreadable::Store(error) => error.into(),
+            error @ Unreadable::Event(_) => Self::internal(error),
+        }
+    }
 }
 
 impl Hubs {
@@ -154,7 +165,7 @@ impl Hubs {
         }
     }
 
-    /// The stored events of a log behind `position`.
+    /// The stored events of a log behind `position`; of an orchestration only those that the filter wants.
     ///
     /// # Errors
     /// When the database fails.
@@ -163,11 +174,18 @@ impl Hubs {
         topic: &Topic,
         position: u64,
         limit: i64,
+        filter: &EventFilter,
     ) -> Result<Vec<EventRow>, StoreError> {
         let after = i64::try_from(position).unwrap_or(i64::MAX);
         let store = &self.0.engine.store;
         match topic {
-            Topic::Orchestration(id) => store.events(*id.0.as_bytes(), after, limit).await,
+            Topic::Orchestration(id) if *filter == EventFilter::default() => {
+                store.events(*id.0.as_bytes(), after, limit).await
+            }
+            Topic::Orchestration(id) => {
+                let id = *id.0.as_bytes();
+                store.events_filtered(id, after, limit, filter).await
+            }
             Topic::Account(account) => store.feed(account.as_str(), after, limit).await,
         }
     }
@@ -184,7 +202,9 @@ impl Hubs {
     ) -> Result<Option<Arc<Batch>>, Unreadable> {
         // Never closed.
         let _turn = self.0.replays.acquire().await;
-        let rows = self.rows(topic, position, limit).await?;
+        let rows = self
+            .rows(topic, position, limit, &EventFilter::default())
+            .await?;
         batch(&rows, topic)
     }
 }
@@ -257,7 +277,11 @@ impl Pump {
     /// Passes on all that is new; whether that was the end.
     async fn look(&mut self) -> Result<bool, Unreadable> {
         loop {
-            let rows = self.hubs.rows(&self.topic, self.position, BATCH).await?;
+            let all = EventFilter::default();
+            let rows = self
+                .hubs
+                .rows(&self.topic, self.position, BATCH, &all)
+                .await?;
             let is_all = i64::try_from(rows.len()).is_ok_and(|count| count < BATCH);
             if let Some(batch) = batch(&rows, &self.topic)? {
                 self.position = batch.last();

@@ -1,86 +1,65 @@
-//! A log as lines of JSON, read from the store page by page as fast as the client takes them.
+//! A log as lines of JSON, read from the store stride by stride as fast as the client takes them.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
-use crate::stream::cursor::Cursor;
-use crate::stream::filter::Filter;
-use crate::stream::hub::{Hubs, Topic, Unreadable};
-use crate::stream::telling::{Batch, entries};
-
-/// Stored events read at one time.
-const PAGE: i64 = 200;
+use crate::api::views::stored::StoredEvent;
+use crate::stream::hub::{Hubs, Unreadable};
+use crate::stream::page::Search;
 
 /// The media type of JSON lines.
 pub const NDJSON: &str = "application/x-ndjson";
 
-/// What the lines are.
-pub enum Lines {
-    /// Client events.
-    Events(Filter),
-    /// The stored events themselves, with their hashes.
-    Stored,
-}
-
 struct Export {
     hubs: Hubs,
-    topic: Topic,
-    cursor: Cursor,
+    search: Search,
     /// The last event that is exported: what comes later is not waited for.
     until: u64,
-    lines: Lines,
+    is_over: bool,
 }
 
-/// Answers with the lines of all that stands behind `cursor`, up to the event at `until`.
-pub fn respond(hubs: &Hubs, topic: Topic, cursor: Cursor, until: u64, lines: Lines) -> Response {
+/// Answers with a line for all that is wanted, up to the event at `until`.
+pub fn respond(hubs: &Hubs, search: Search, until: u64) -> Response {
     let export = Export {
         hubs: hubs.clone(),
-        topic,
-        cursor,
+        search,
         until,
-        lines,
+        is_over: false,
     };
-    let pages = stream::try_unfold(export, |mut export| async move {
-        let page = export.page().await?;
-        Ok::<_, Unreadable>(page.map(|page| (page, export)))
+    let lines = stream::try_unfold(export, |mut export| async move {
+        let lines = export.lines().await?;
+        Ok::<_, Unreadable>(lines.map(|lines| (lines, export)))
     });
     let media = HeaderValue::from_static(NDJSON);
-    ([(CONTENT_TYPE, media)], Body::from_stream(pages)).into_response()
+    ([(CONTENT_TYPE, media)], Body::from_stream(lines)).into_response()
 }
 
 impl Export {
-    /// The next lines; nothing after the last. Where the filter leaves none of a page it is an empty text, and the next is
-    /// asked for.
-    async fn page(&mut self) -> Result<Option<Bytes>, Unreadable> {
-        let left = i64::try_from(self.until.saturating_sub(self.cursor.position)).unwrap_or(PAGE);
-        let rows = self
-            .hubs
-            .rows(&self.topic, self.cursor.position, left.min(PAGE))
-            .await?;
-        let Some(last) = rows.last() else {
-            return Ok(None);
-        };
-        let log = self.topic.log();
-        let (after, mut lines) = (self.cursor, BytesMut::new());
-        self.cursor = Cursor::at(log.position(last));
-        match &self.lines {
-            Lines::Stored => {
-                for row in &rows {
-                    let line = crate::api::views::stored::StoredEvent::of(row);
-                    lines.extend_from_slice(&serde_json::to_vec(&line)?);
-                    lines.extend_from_slice(b"\n");
-                }
+    /// The next lines; nothing after the last.
+    async fn lines(&mut self) -> Result<Option<Bytes>, Unreadable> {
+        let mut lines = Vec::new();
+        while lines.is_empty() {
+            if self.is_over {
+                return Ok(None);
             }
-            Lines::Events(filter) => {
-                for told in Batch::of(entries(&rows, log)?).untold(after, filter) {
-                    lines.extend_from_slice(told.json.as_str().as_bytes());
-                    lines.extend_from_slice(b"\n");
+            let (rows, is_all) = self.search.rows(&self.hubs, Some(self.until)).await?;
+            self.is_over = is_all;
+            for row in rows {
+                let wanted = self.search.wanted(&row)?;
+                if !self.search.is_stored() {
+                    for event in wanted {
+                        serde_json::to_writer(&mut lines, &event)?;
+                        lines.push(b'\n');
+                    }
+                } else if !wanted.is_empty() {
+                    serde_json::to_writer(&mut lines, &StoredEvent::of(&row))?;
+                    lines.push(b'\n');
                 }
             }
         }
-        Ok(Some(lines.freeze()))
+        Ok(Some(lines.into()))
     }
 }

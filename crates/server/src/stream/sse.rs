@@ -13,9 +13,6 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::stream::filter::Filter;
 use crate::stream::follower::{Follower, News};
 
-/// The time between two heartbeats.
-pub const HEARTBEAT: Duration = Duration::from_secs(15);
-
 /// The first frame: after how many milliseconds to come back when the connection is lost.
 const START: &[u8] = b"retry: 1000\n\n";
 
@@ -32,9 +29,9 @@ struct Reading {
     is_over: bool,
 }
 
-/// Answers with what the follower hears, until the end.
-pub fn respond(follower: Follower, filter: Filter) -> Response {
-    let mut beat = interval(HEARTBEAT);
+/// Answers with what the follower hears, until the end; a beat each `heartbeat`.
+pub fn respond(follower: Follower, filter: Filter, heartbeat: Duration) -> Response {
+    let mut beat = interval(heartbeat);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beat.reset();
     let reading = Reading {

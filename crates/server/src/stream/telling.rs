@@ -38,8 +38,6 @@ pub struct Told {
 pub struct Entry {
     /// The stored event's number in the log.
     pub position: u64,
-    /// When it happened, in microseconds.
-    pub at: i64,
     /// Whether it is its orchestration's last.
     pub ends: bool,
     /// In the order in which they are told.
@@ -140,7 +138,6 @@ fn entry(row: &EventRow, log: Log) -> Result<Entry, serde_json::Error> {
     });
     Ok(Entry {
         position,
-        at: row.at,
         ends: ends(&row.kind),
         told: told.collect::<Result<_, serde_json::Error>>()?,
     })

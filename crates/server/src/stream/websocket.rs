@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::SinkExt;
+use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::api::error::{Code, Problem};
 use crate::stream::filter::Filter;
 use crate::stream::follower::{Follower, News};
-use crate::stream::sse::HEARTBEAT;
 
 /// The subprotocol that is selected when it is offered.
 pub const PROTOCOL: &str = "afterplan.v1";
@@ -35,8 +37,42 @@ enum End {
     Lost,
 }
 
-/// Answers the upgrade; what the follower hears goes to the client, until the end.
-pub fn respond(upgrade: WebSocketUpgrade, follower: Follower, filter: Filter) -> Response {
+/// The upgrade that is asked for. A page of another origin may not have one where its browser alone is what lets it in.
+///
+/// # Errors
+/// When none is asked for, or a foreign page asks.
+pub fn upgrade(
+    asked: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    headers: &HeaderMap,
+    origins: &[String],
+) -> Result<WebSocketUpgrade, Problem> {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    if let Some(origin) = text(ORIGIN) {
+        let host = origin.split_once("://").map(|(_, host)| host);
+        if host != text(HOST) && !origins.iter().any(|known| known == origin) {
+            let detail = format!("pages of {origin} may not follow events here");
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
+    }
+    asked.map_err(|refused| {
+        Problem::new(
+            Code::NotAcceptable,
+            format!("this route speaks WebSocket alone: {refused}"),
+        )
+    })
+}
+
+/// Answers the upgrade; what the follower hears goes to the client, until the end. A ping each `heartbeat`.
+pub fn respond(
+    upgrade: WebSocketUpgrade,
+    follower: Follower,
+    filter: Filter,
+    heartbeat: Duration,
+) -> Response {
     upgrade
         .protocols([PROTOCOL])
         // A thousand readers each have these.
@@ -44,11 +80,12 @@ pub fn respond(upgrade: WebSocketUpgrade, follower: Follower, filter: Filter) ->
         .write_buffer_size(GATHERED)
         .max_message_size(INCOMING_MAX)
         .max_frame_size(INCOMING_MAX)
-        .on_upgrade(move |socket| tell(socket, follower, filter))
+        .on_upgrade(move |socket| tell(socket, follower, filter, heartbeat))
 }
 
-async fn tell(mut socket: WebSocket, follower: Follower, filter: Filter) {
-    let End::Close(code, reason) = tell_all(&mut socket, follower, &filter).await else {
+async fn tell(mut socket: WebSocket, follower: Follower, filter: Filter, heartbeat: Duration) {
+    let told = tell_all(&mut socket, follower, &filter, heartbeat).await;
+    let End::Close(code, reason) = told else {
         return;
     };
     let close = CloseFrame {
@@ -68,8 +105,13 @@ async fn tell(mut socket: WebSocket, follower: Follower, filter: Filter) {
     .await;
 }
 
-async fn tell_all(socket: &mut WebSocket, mut follower: Follower, filter: &Filter) -> End {
-    let mut beat = interval(HEARTBEAT);
+async fn tell_all(
+    socket: &mut WebSocket,
+    mut follower: Follower,
+    filter: &Filter,
+    heartbeat: Duration,
+) -> End {
+    let mut beat = interval(heartbeat);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beat.reset();
     let mut unanswered = 0;
