@@ -1,0 +1,10 @@
+//! Requests to the outside against real sockets that behave, misbehave and lie.
+
+mod answers;
+mod connections;
+mod definitions;
+mod peer;
+mod refusals;
+mod requests;
+mod statuses;
+mod streams;
