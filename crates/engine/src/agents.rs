@@ -1,11 +1,33 @@
-//! Registering, retiring and validating agents.
+//! Registering, retiring and validating agents, and reading anew what others have registered.
 
-use domain::agent::definition::AgentDefinition;
+use std::path::Path;
+
+use domain::agent::definition::{AgentDefinition, from_toml};
+use domain::canonical;
 use domain::values::hash::ContentHash;
+use domain::values::time::Timestamp;
+use store::agents::AgentPut;
 use store::error::StoreError;
+use store::rows::AgentRow;
 
 use crate::handle::Engine;
-use crate::registry::{Known, Source, faults};
+use crate::registry::{InvalidDefinition, Known, Source, faults};
+use crate::spelling::explain;
+
+/// The seed document's two agents, as printed there.
+const SEEDS: [(&str, &str); 2] = [
+    (
+        "security-review",
+        include_str!("../agents/security-review.json"),
+    ),
+    (
+        "performance-analysis",
+        include_str!("../agents/performance-analysis.json"),
+    ),
+];
+
+/// Longest text of a definition, in bytes: more is something else.
+pub const DEFINITION_MAX: usize = 256 * 1024;
 
 /// A registered definition.
 #[derive(Clone, Debug)]
@@ -25,7 +47,9 @@ pub enum RegisterError {
     #[error("the agent definition is invalid: {}", .0.join("; "))]
     Invalid(Vec<String>),
     /// Its version says something else already.
-    #[error("`{id}` version {version} is registered already and says something else (hash {hash}); a changed definition needs another version")]
+    #[error(
+        "`{id}` version {version} is registered already and says something else (hash {hash}); a changed definition needs another version"
+    )]
     VersionTaken {
         /// The agent.
         id: String,
@@ -42,10 +66,24 @@ pub enum RegisterError {
     Store(#[from] StoreError),
 }
 
-/// Registers a definition; `url` is where it was discovered. The same one again changes nothing.
+/// The seed document's two agents. They are registered by whoever wants them.
 ///
 /// # Errors
-/// When it is invalid, when its version says something else already, or when the database fails.
+/// Never in a program whose tests have passed.
+pub fn seeds() -> Result<Vec<AgentDefinition>, InvalidDefinition> {
+    let read = |(name, text): &(&str, &str)| {
+        validate(text).map_err(|faults| InvalidDefinition {
+            name: (*name).to_owned(),
+            reason: faults.join("; "),
+        })
+    };
+    SEEDS.iter().map(read).collect()
+}
+
+/// Registers a definition for all replicas; `url` is where it was discovered. The same one again changes nothing.
+///
+/// # Errors
+/// When it is invalid, when its version says something else already or was retired, or when the database fails.
 pub async fn register(
     engine: &Engine,
     definition: AgentDefinition,
@@ -56,23 +94,70 @@ pub async fn register(
     if !found.is_empty() {
         return Err(RegisterError::Invalid(found));
     }
-    let hash = definition
-        .hash()
+    let text = canonical::to_string(&definition)
         .map_err(|error| RegisterError::Invalid(vec![error.to_string()]))?;
     let known = Known {
-        definition: definition.clone(),
-        hash,
+        hash: ContentHash::of(text.as_bytes()),
+        definition,
         source,
         url,
         created_at: engine.clock.now(),
         retired_at: None,
     };
-    engine.registry.change(|agents| agents.put(known));
-    Ok(Registered {
-        definition,
+    let (id, version) = (known.definition.id.as_str(), &known.definition.version);
+    let taken = |hash| RegisterError::VersionTaken {
+        id: id.to_owned(),
+        version: version.clone(),
         hash,
-        new: true,
-    })
+    };
+    if let Some(other) = engine.registry.snapshot().get(id, version) {
+        if other.hash != known.hash {
+            return Err(taken(other.hash));
+        }
+        if other.retired_at.is_none() {
+            return Ok(registered(&known, false));
+        }
+    }
+    let put = engine.store.put_agent(row(&known, text)).await?;
+    match put {
+        AgentPut::New => {
+            engine.registry.change(|agents| agents.put(known.clone()));
+            Ok(registered(&known, true))
+        }
+        AgentPut::Differs { hash } => Err(taken(ContentHash::from_bytes(hash))),
+        AgentPut::Same => {
+            // Others have it, or have retired it, and this replica has not heard yet.
+            refresh(engine).await?;
+            let agents = engine.registry.snapshot();
+            match agents.get(id, version) {
+                Some(other) if other.retired_at.is_some() => Err(RegisterError::Refused(format!(
+                    "`{id}` version {version} was retired; register it under another version"
+                ))),
+                _ => Ok(registered(&known, false)),
+            }
+        }
+    }
+}
+
+fn registered(known: &Known, new: bool) -> Registered {
+    Registered {
+        definition: known.definition.clone(),
+        hash: known.hash,
+        new,
+    }
+}
+
+fn row(known: &Known, definition: String) -> AgentRow {
+    AgentRow {
+        id: known.definition.id.as_str().to_owned(),
+        version: known.definition.version.clone(),
+        hash: *known.hash.as_bytes(),
+        definition,
+        source: known.source.name().to_owned(),
+        url: known.url.clone(),
+        created_at: known.created_at.0,
+        retired_at: None,
+    }
 }
 
 /// Retires one version of an agent, or all: nothing new begins with it, and what has begun goes on. Answers whether
@@ -81,38 +166,161 @@ pub async fn register(
 /// # Errors
 /// When the database fails.
 pub async fn retire(engine: &Engine, id: &str, version: Option<&str>) -> Result<bool, StoreError> {
+    refresh(engine).await?;
     let now = engine.clock.now();
+    let agents = engine.registry.snapshot();
     let mut any = false;
+    for known in agents.versions(id) {
+        let meant = version.is_none_or(|version| known.definition.version == version);
+        if known.retired_at.is_some() || !meant {
+            continue;
+        }
+        let version = known.definition.version.as_str();
+        // What is part of the program is not stored until it is retired.
+        let text = canonical::to_string(&known.definition)
+            .map_err(|error| StoreError::Refused(error.to_string()))?;
+        engine.store.put_agent(row(known, text)).await?;
+        any |= engine.store.retire_agent(id, version, now.0).await?;
+    }
+    if any {
+        refresh(engine).await?;
+    }
+    Ok(any)
+}
+
+/// Takes in what was registered and retired elsewhere, if anything was. Answers whether there was.
+///
+/// # Errors
+/// When the database fails or holds a definition that cannot be read.
+pub async fn refresh(engine: &Engine) -> Result<bool, StoreError> {
+    let stamp = engine.store.agents_stamp().await?;
+    refresh_to(engine, stamp).await
+}
+
+/// The same where the stamp is known already.
+///
+/// # Errors
+/// As [`refresh`].
+pub async fn refresh_to(engine: &Engine, stamp: i64) -> Result<bool, StoreError> {
+    if engine.registry.stamp() == stamp {
+        return Ok(false);
+    }
+    let rows = engine.store.agents(true).await?;
+    let mut stored = Vec::with_capacity(rows.len());
+    for row in rows {
+        stored.push(known(engine, row)?);
+    }
     engine.registry.change(|agents| {
-        let versions = agents.versions(id).to_vec();
-        let meant = versions.iter().filter(|known| {
-            known.retired_at.is_none() && version.is_none_or(|version| known.definition.version == version)
-        });
-        for known in meant {
-            any = true;
-            agents.put(Known {
-                retired_at: Some(now),
-                ..(**known).clone()
-            });
+        for known in stored {
+            agents.put(known);
         }
     });
-    Ok(any)
+    engine.registry.set_stamp(stamp);
+    Ok(true)
+}
+
+fn known(engine: &Engine, row: AgentRow) -> Result<Known, StoreError> {
+    let definition =
+        serde_json::from_str(&row.definition).map_err(|error| StoreError::Corrupt {
+            database: engine.store.name(),
+            detail: format!("the agent `{}` version {}: {error}", row.id, row.version),
+        })?;
+    Ok(Known {
+        definition,
+        hash: ContentHash::from_bytes(row.hash),
+        source: Source::of(&row.source),
+        url: row.url,
+        created_at: Timestamp(row.created_at),
+        retired_at: row.retired_at.map(Timestamp),
+    })
 }
 
 /// Reads and validates a definition, JSON or TOML, without registering it.
 ///
 /// # Errors
-/// Everything that is wrong with it: an unknown key with the nearest one that there is.
+/// Everything that is wrong with it; an unknown key with the nearest one that there is.
 pub fn validate(text: &str) -> Result<AgentDefinition, Vec<String>> {
-    let definition: AgentDefinition = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|error| vec![error.to_string()])?
+    if text.len() > DEFINITION_MAX {
+        return Err(vec![format!("it has more than {DEFINITION_MAX} bytes")]);
+    }
+    let read = if text.trim_start().starts_with('{') {
+        serde_json::from_str(text).map_err(|error| error.to_string())
     } else {
-        domain::agent::definition::from_toml(text).map_err(|error| vec![error.to_string()])?
+        from_toml(text).map_err(|error| error.to_string())
     };
+    let definition: AgentDefinition = read.map_err(|error| vec![explain(&error)])?;
     let found = faults(&definition);
     if found.is_empty() {
         Ok(definition)
     } else {
         Err(found)
+    }
+}
+
+/// Reads the definitions in a folder: its `*.toml` and `*.json` files, by name.
+///
+/// # Errors
+/// A file that cannot be read or is no valid definition, with everything that is wrong with it.
+pub fn in_folder(folder: &Path) -> Result<Vec<AgentDefinition>, InvalidDefinition> {
+    let invalid = |path: &Path, reason: String| InvalidDefinition {
+        name: path.display().to_string(),
+        reason,
+    };
+    let entries = std::fs::read_dir(folder).map_err(|error| invalid(folder, error.to_string()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry
+            .map_err(|error| invalid(folder, error.to_string()))?
+            .path();
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        if matches!(ending, Some("toml" | "json")) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let read = |path: &std::path::PathBuf| {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| invalid(path, error.to_string()))?;
+        validate(&text).map_err(|faults| invalid(path, faults.join("; ")))
+    };
+    files.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use domain::values::credits::Credits;
+    use domain::values::time::Millis;
+
+    #[test]
+    fn the_seeds_agents_are_what_the_seed_prints() {
+        let seeds = seeds().unwrap();
+        let [security, performance] = seeds.as_slice() else {
+            panic!("two agents");
+        };
+        assert_eq!(security.cost_per_run, "0.50".parse::<Credits>().unwrap());
+        assert_eq!(performance.cost_per_run, "0.4".parse::<Credits>().unwrap());
+        assert_eq!(performance.dependencies[0].agent, security.id);
+        assert!(security.executor.is_none() && !security.parallel);
+        assert_eq!(security.timeout, Millis(120_000));
+        let inputs = security.inputs().unwrap();
+        assert!(inputs[0].is_plan() && !inputs[0].optional);
+        assert!(inputs[1].optional && inputs[1].artifact == "architecture");
+    }
+
+    #[test]
+    fn a_mistyped_key_is_named_with_the_one_that_was_meant_in_both_forms() {
+        for text in [
+            r#"{"id": "a", "displayName": "A", "costPerRnu": 1}"#,
+            "id = 'a'\ndisplayName = 'A'\ncostPerRnu = 1",
+        ] {
+            let faults = validate(text).unwrap_err();
+            assert!(
+                faults[0].contains("`costPerRnu`; did you mean `costPerRun`?"),
+                "{faults:?}"
+            );
+        }
+        assert!(validate(r#"{"id": "A", "displayName": "A"}"#).is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! Breakers: an agent that fails again and again is left alone for a while, and its steps wait without using attempts.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::agent::retry::ErrorClass;
 use domain::values::ids::AgentId;

@@ -31,7 +31,7 @@ pub fn of(definition: &AgentDefinition, outside: &Outside) -> Result<String, Str
 }
 
 /// Where the agent `id` answers below `base`.
-fn below(base: &str, id: &str) -> String {
+pub fn below(base: &str, id: &str) -> String {
     format!("{}/api/agents/{id}/invoke", base.trim_end_matches('/'))
 }
 

@@ -32,6 +32,7 @@ pub mod replica;
 pub mod request;
 mod selected;
 pub mod snapshot;
+mod spelling;
 pub mod submit;
 pub mod sweep;
 pub mod transition;

@@ -1,6 +1,7 @@
 //! The agents that this replica knows: definitions by id and version, one snapshot for all who look.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use analyses::catalog;
@@ -189,6 +190,8 @@ pub struct Registry(Arc<Shelves>);
 struct Shelves {
     agents: RwLock<Arc<Agents>>,
     prepared: Mutex<HashMap<ContentHash, Arc<Prepared>>>,
+    /// Of what was last read from the store; 0 for an empty table.
+    stamp: AtomicI64,
 }
 
 impl Registry {
@@ -242,6 +245,16 @@ impl Registry {
         let prepared = Arc::new(Prepared::of(definition, hash));
         kept.insert(hash, prepared.clone());
         prepared
+    }
+
+    /// The stamp of the stored agents that were last read.
+    pub(crate) fn stamp(&self) -> i64 {
+        self.0.stamp.load(Ordering::Acquire)
+    }
+
+    /// Notes what was read.
+    pub(crate) fn set_stamp(&self, stamp: i64) {
+        self.0.stamp.store(stamp, Ordering::Release);
     }
 
     /// Changes the agents for all who look from now on.

@@ -151,11 +151,7 @@ fn hear(engine: &Engine, assignment: &Assignment, heard: Heard) {
 }
 
 /// What the answer means, for the step and for the agent's breaker.
-fn meaning(
-    engine: &Engine,
-    assignment: &Assignment,
-    answer: Result<Answer, Failure>,
-) -> Performed {
+fn meaning(engine: &Engine, assignment: &Assignment, answer: Result<Answer, Failure>) -> Performed {
     let note = |kept: &Kept, tokens: Option<u64>| {
         if let Some(tokens) = tokens {
             kept.use_tokens(tokens);
