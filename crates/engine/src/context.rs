@@ -141,8 +141,7 @@ pub fn body(parts: &Parts<'_>) -> Result<String, String> {
         .map(|bytes| std::str::from_utf8(bytes).map_err(|error| error.to_string()))
         .collect::<Result<Vec<_>, _>>()?;
     let sizes = 2 * given.iter().map(|text| text.len()).sum::<usize>();
-    let mut body =
-        String::with_capacity(FRAME + sizes + parts.snapshot.len() + parts.inputs.len());
+    let mut body = String::with_capacity(FRAME + sizes + parts.snapshot.len() + parts.inputs.len());
     write_context(&mut body, parts, &given).map_err(|error| error.to_string())?;
     let agent = &around.agent.definition;
     let parameters = serde_json::to_string(parts.parameters).map_err(|error| error.to_string())?;

@@ -210,7 +210,11 @@ fn find(plan: &LoadedPlan, input: &InputRef) -> Result<Vec<Segment>, String> {
     }
     let named = plan.manifest.named(&input.artifact);
     if !named.is_empty() {
-        return several(plan, input, &named.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        return several(
+            plan,
+            input,
+            &named.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        );
     }
     if !is_one_value(plan) {
         return Err("the plan has no such artifact".to_owned());
