@@ -13,5 +13,6 @@ pub mod http_agent;
 pub mod outgoing;
 mod pool;
 mod refused;
+pub mod remote;
 pub mod sign;
 mod target;
