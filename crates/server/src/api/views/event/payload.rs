@@ -116,13 +116,13 @@ pub fn ends(kind: &str) -> bool {
 }
 
 /// An amount as a JSON number with all its digits.
-fn exact<S: Serializer>(credits: &Credits, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn exact<S: Serializer>(credits: &Credits, serializer: S) -> Result<S::Ok, S::Error> {
     RawValue::from_string(credits.to_string())
         .map_err(serde::ser::Error::custom)?
         .serialize(serializer)
 }
 
-fn exact_if_any<S: Serializer>(
+pub(crate) fn exact_if_any<S: Serializer>(
     credits: &Option<Credits>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
