@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::agent::retry::ErrorClass;
 use domain::values::ids::AgentId;
 use domain::values::time::{Millis, Timestamp};
+use tokio::sync::Notify;
 
 /// So many failures one after another open a breaker.
 pub const FAILURES: u32 = 5;
@@ -19,6 +20,9 @@ pub const LONGEST_PAUSE: Millis = Millis(300_000);
 
 /// A trial that says nothing for so long counts as none: the next one may try.
 const TRIAL_PATIENCE: Millis = Millis(60_000);
+
+/// Longest reason that is kept, in characters.
+const REASON_MAX: usize = 300;
 
 /// Whether attempts pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +120,9 @@ struct Inner {
     by_agent: Mutex<BTreeMap<AgentId, Breaker>>,
     /// How many are not closed: while none is, a claim looks at this number and nothing else.
     open: AtomicUsize,
+    /// What the last probe said, by agent.
+    unwell: Mutex<BTreeMap<AgentId, String>>,
+    opened: Notify,
 }
 
 impl Breakers {
@@ -220,11 +227,12 @@ impl Breakers {
         let mut by_agent = self.lock();
         let breaker = by_agent.entry(agent.clone()).or_default();
         breaker.failures = breaker.failures.saturating_add(1);
-        breaker.reason = Some(reason.chars().take(300).collect());
+        breaker.reason = Some(reason.chars().take(REASON_MAX).collect());
         let trial_failed = breaker.trial_at.take().is_some();
         let pause = match breaker.retry_at {
             None if breaker.failures >= FAILURES => {
                 self.0.open.fetch_add(1, Ordering::AcqRel);
+                self.0.opened.notify_one();
                 FIRST_PAUSE
             }
             Some(_) if trial_failed => Millis((breaker.pause.0 * 2).min(LONGEST_PAUSE.0)),
@@ -236,8 +244,9 @@ impl Breakers {
         breaker.retry_at = Some(now + pause);
     }
 
-    /// A health probe was answered: one attempt may try now. Answers whether that is news.
-    pub fn healthy(&self, agent: &AgentId, now: Timestamp) -> bool {
+    /// The agent says that it is well: of an open breaker one attempt may try now. Answers whether that is news.
+    pub fn well(&self, agent: &AgentId, now: Timestamp) -> bool {
+        self.lock_unwell().remove(agent);
         let mut by_agent = self.lock();
         let Some(breaker) = by_agent.get_mut(agent) else {
             return false;
@@ -247,6 +256,33 @@ impl Breakers {
             breaker.retry_at = Some(now);
         }
         news
+    }
+
+    /// The agent did not say that it is well. That alone opens nothing: attempts tell more than probes.
+    pub fn unwell(&self, agent: &AgentId, reason: &str) {
+        self.lock_unwell()
+            .insert(agent.clone(), reason.chars().take(REASON_MAX).collect());
+    }
+
+    /// What the last look said of agents that are not well.
+    pub fn all_unwell(&self) -> BTreeMap<AgentId, String> {
+        self.lock_unwell().clone()
+    }
+
+    fn lock_unwell(&self) -> MutexGuard<'_, BTreeMap<AgentId, String>> {
+        self.0.unwell.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the first pause is over that is not over yet.
+    pub fn next_over(&self, now: Timestamp) -> Option<Timestamp> {
+        let by_agent = self.lock();
+        let over = by_agent.values().filter_map(|breaker| breaker.retry_at);
+        over.filter(|over| *over > now).min()
+    }
+
+    /// Returns when a breaker has opened, or at once when that went unheard. One listener.
+    pub async fn opened(&self) {
+        self.0.opened.notified().await;
     }
 
     /// All breakers that have something to tell, by agent.
@@ -260,5 +296,88 @@ impl Breakers {
             reason: breaker.reason.clone(),
         };
         self.lock().iter().map(tell).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const START: Timestamp = Timestamp(1_700_000_000_000_000);
+
+    fn agent() -> AgentId {
+        AgentId::new("a").unwrap()
+    }
+
+    fn broken(breakers: &Breakers, now: Timestamp) {
+        for _ in 0..FAILURES {
+            assert_eq!(breakers.open(&agent(), now), None);
+            breakers.heard(&agent(), Verdict::Failed("refused"), now);
+        }
+    }
+
+    #[test]
+    fn five_failures_one_after_another_open_it_and_an_answer_between_them_does_not_count() {
+        let breakers = Breakers::default();
+        for _ in 0..3 {
+            for _ in 1..FAILURES {
+                breakers.heard(&agent(), Verdict::Failed("refused"), START);
+            }
+            breakers.heard(&agent(), Verdict::Answered, START);
+        }
+        assert_eq!(breakers.blocked(START), BTreeMap::new());
+        broken(&breakers, START);
+        let why = breakers.open(&agent(), START).unwrap();
+        assert!(
+            why.contains("after 5 failures") && why.contains("refused"),
+            "{why}"
+        );
+        assert_eq!(breakers.all(START)[0].state, State::Open);
+    }
+
+    #[test]
+    fn after_the_pause_one_attempt_is_the_trial_and_its_failure_doubles_the_pause() {
+        let breakers = Breakers::default();
+        broken(&breakers, START);
+        let mut now = START;
+        for pause in [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000] {
+            assert!(breakers.admit(&agent(), now + Millis(pause - 1)).is_err());
+            now = now + Millis(pause);
+            assert_eq!(breakers.all(now)[0].state, State::HalfOpen);
+            assert_eq!(breakers.admit(&agent(), now), Ok(()));
+            let second = breakers.admit(&agent(), now).unwrap_err();
+            assert!(second.contains("on trial"), "{second}");
+            assert!(!breakers.heard(&agent(), Verdict::Failed("still"), now));
+        }
+        now = now + LONGEST_PAUSE;
+        assert_eq!(breakers.admit(&agent(), now), Ok(()));
+        assert!(breakers.heard(&agent(), Verdict::Answered, now));
+        assert!(!breakers.any_open() && breakers.all(now).is_empty());
+    }
+
+    #[test]
+    fn a_trial_that_does_not_start_or_is_stopped_leaves_room_for_the_next() {
+        let breakers = Breakers::default();
+        broken(&breakers, START);
+        let now = START + FIRST_PAUSE;
+        assert_eq!(breakers.admit(&agent(), now), Ok(()));
+        breakers.withdraw(&agent());
+        assert_eq!(breakers.admit(&agent(), now), Ok(()));
+        assert!(breakers.heard(&agent(), Verdict::Nothing, now));
+        assert_eq!(breakers.admit(&agent(), now), Ok(()));
+        assert_eq!(breakers.open(&agent(), now + TRIAL_PATIENCE), None);
+    }
+
+    #[test]
+    fn a_probe_that_is_answered_ends_the_pause_and_an_unanswered_one_opens_nothing() {
+        let breakers = Breakers::default();
+        breakers.unwell(&agent(), "no route");
+        assert_eq!(breakers.open(&agent(), START), None);
+        assert_eq!(breakers.all_unwell().len(), 1);
+        broken(&breakers, START);
+        assert!(breakers.well(&agent(), START));
+        assert!(breakers.all_unwell().is_empty());
+        assert_eq!(breakers.admit(&agent(), START), Ok(()));
     }
 }

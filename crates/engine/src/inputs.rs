@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::agent::input::InputRef;
 use domain::values::hash::ContentHash;
@@ -14,6 +14,9 @@ use crate::registry::Prepared;
 
 /// The artifact that a JSON plan of somebody else's making becomes.
 const PLAN_JSON: &str = "plan.json";
+
+/// Most snapshots of one plan that are kept.
+const SNAPSHOTS_KEPT: usize = 16;
 
 /// A part of a text: its own, or a piece of an artifact, whose bytes are not copied.
 #[derive(Debug)]
@@ -96,40 +99,39 @@ impl Inputs {
     }
 }
 
-/// What was prepared of a plan for agents outside: by set of inputs, and its snapshot by the revision before it.
+/// What was prepared of a plan for agents outside: by set of inputs, and its snapshot by
+/// account and the id that its sender gave it.
 #[derive(Debug, Default)]
 pub struct Pieces {
     inputs: Mutex<BTreeMap<String, Arc<Inputs>>>,
-    snapshots: Mutex<BTreeMap<Option<ContentHash>, Arc<str>>>,
+    snapshots: Mutex<BTreeMap<String, Arc<str>>>,
 }
 
 impl Pieces {
-    /// The snapshot's text beside `previous`, made by `make` when it is first asked for.
-    pub fn snapshot(
-        &self,
-        previous: Option<ContentHash>,
-        make: impl FnOnce() -> String,
-    ) -> Arc<str> {
-        let kept = || {
-            self.snapshots
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        };
-        if let Some(text) = kept().get(&previous) {
-            return text.clone();
+    fn snapshots(&self) -> MutexGuard<'_, BTreeMap<String, Arc<str>>> {
+        self.snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The snapshot's text under `key`, made by `make` when it is first asked for.
+    pub fn snapshot(&self, key: &str, make: impl FnOnce() -> String) -> Arc<str> {
+        if let Some(text) = self.kept_snapshot(key) {
+            return text;
         }
         let text: Arc<str> = make().into();
-        kept().insert(previous, text.clone());
+        let mut kept = self.snapshots();
+        // One plan under so many names is not what anybody does in earnest.
+        if kept.len() >= SNAPSHOTS_KEPT {
+            kept.clear();
+        }
+        kept.insert(key.to_owned(), text.clone());
         text
     }
 
-    /// The snapshot's text, where it was made already.
-    pub fn kept_snapshot(&self, previous: Option<ContentHash>) -> Option<Arc<str>> {
-        let kept = self
-            .snapshots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        kept.get(&previous).cloned()
+    /// The snapshot's text under `key`, where it was made already.
+    pub fn kept_snapshot(&self, key: &str) -> Option<Arc<str>> {
+        self.snapshots().get(key).cloned()
     }
 }
 

@@ -25,6 +25,7 @@ pub mod live;
 pub mod outside;
 pub mod perform;
 pub mod plans;
+pub mod probe;
 pub mod project;
 mod recent;
 pub mod registry;

@@ -13,6 +13,7 @@ use tracing::error;
 use crate::claims::claim;
 use crate::handle::{Engine, LEASE};
 use crate::lease;
+use crate::probe;
 use crate::sweep::sweep;
 use crate::transition::transition;
 
@@ -65,6 +66,7 @@ impl Replica {
         replica.keep_sweeping();
         replica.keep_claiming();
         replica.keep_looking_elsewhere();
+        replica.keep_watching();
         Ok(replica)
     }
 
@@ -109,6 +111,13 @@ impl Replica {
                 tokio::select! { () = ended.cancelled() => break, () = work.woken() => {}, () = engine.clock.sleep(wait) => {} }
             }
         });
+    }
+
+    /// Agents outside may fail and recover, and be registered elsewhere.
+    fn keep_watching(&self) {
+        let (engine, ended) = (self.engine.clone(), self.ended.clone());
+        self.loops
+            .spawn(async move { probe::watch(&engine, &ended).await });
     }
 
     /// Commands may come from another shell or another replica: what they changed is loaded anew.
