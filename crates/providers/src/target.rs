@@ -130,3 +130,36 @@ impl std::fmt::Display for Target {
         write!(f, "`{}{}`", self.origin, self.url.path())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_may_not_leave_tls() {
+        let target = Target::read("https://agent.example/a/b?c").unwrap();
+        assert_eq!(
+            target.redirected("../d").unwrap().to_string(),
+            "`https://agent.example/d`"
+        );
+        assert!(target.redirected("https://other.example/").is_ok());
+        let refused = target.redirected("http://agent.example/").unwrap_err();
+        assert!(refused.message.starts_with("refused"), "{refused}");
+        let plain = Target::read("http://agent.example/").unwrap();
+        assert!(plain.redirected("https://agent.example/").is_ok());
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port_and_nothing_secret() {
+        let origin = |url: &str| Target::read(url).unwrap().origin;
+        assert_eq!(
+            origin("HTTP://user:pass@Agent.Example:80/x?y"),
+            "http://agent.example"
+        );
+        assert_eq!(origin("https://[::1]:8443/"), "https://[::1]:8443");
+        assert_ne!(
+            origin("https://agent.example/"),
+            origin("http://agent.example/")
+        );
+    }
+}

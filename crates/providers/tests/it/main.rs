@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod definitions;
+mod environment;
 mod peer;
 mod refusals;
 mod requests;
