@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use domain::values::time::Timestamp;
 use engine::handle::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -12,7 +14,12 @@ use crate::api::router;
 use crate::config::Settings;
 use crate::keys::Keys;
 use crate::limits::Rates;
+use crate::listen::{Reception, receive};
 use crate::stream::hub::Hubs;
+use crate::tls;
+
+/// Between two looks at what has expired: answers of repeated writes, buckets of keys that stay away.
+const TIDY_EVERY: Duration = Duration::from_secs(300);
 
 /// What every route is given; clones share everything.
 #[derive(Clone)]
@@ -27,6 +34,10 @@ pub struct App {
     pub rates: Rates,
     /// Who follows which log.
     pub hubs: Hubs,
+    /// Whoever calls needs no key while there is none.
+    pub open: bool,
+    /// Since when it serves.
+    pub started: Timestamp,
     /// Cancelled when the server is being stopped: streams end with a hint to come back, who waits is told.
     pub draining: CancellationToken,
 }
@@ -60,11 +71,13 @@ impl App {
     pub fn new(engine: Engine, settings: Settings) -> Self {
         let draining = CancellationToken::new();
         Self {
-            hubs: Hubs::new(engine.clone(), draining.clone()),
-            engine,
-            settings: Arc::new(settings),
             keys: Keys::default(),
-            rates: Rates::default(),
+            rates: Rates::of(&settings.access),
+            hubs: Hubs::new(engine.clone(), draining.clone()),
+            open: settings.listen.ip().is_loopback() && !settings.access.require_keys,
+            started: engine.clock.now(),
+            settings: Arc::new(settings),
+            engine,
             draining,
         }
     }
@@ -82,14 +95,48 @@ pub async fn serve(
     ready: oneshot::Sender<SocketAddr>,
 ) -> Result<(), ServeError> {
     let address = settings.listen;
+    let tls = tls::acceptor(&settings.tls).map_err(ServeError::Tls)?;
     let app = App::new(engine, settings);
+    let any_key = app.keys.any(&app.engine.store, app.started).await?;
+    if !app.open && !any_key {
+        return Err(ServeError::NoKeys(address));
+    }
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    if app.open && !any_key {
+        tracing::warn!(
+            "There are no keys: whoever reaches {bound} on this machine is admin of the account `system`"
+        );
+    }
+    let reception = Reception {
+        router: router::router(app.clone()),
+        tls,
+        limits: app.settings.limits.clone(),
+        draining: app.draining.clone(),
+    };
     // Who asked may have gone away.
-    let _ = ready.send(listener.local_addr().map_err(failed)?);
-    let router = router::router(app);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move { shutdown.cancelled().await })
-        .await
-        .map_err(failed)
+    let _ = ready.send(bound);
+    let draining = app.draining.clone();
+    let tending = tokio::spawn(tend(app));
+    let stopping = tokio::spawn(async move {
+        shutdown.cancelled().await;
+        draining.cancel();
+    });
+    receive(listener, reception).await;
+    tending.abort();
+    stopping.abort();
+    Ok(())
+}
+
+/// Deletes what has expired, now and then.
+async fn tend(app: App) {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        app.rates.sweep();
+        let now = app.engine.clock.now().0;
+        if let Err(error) = app.engine.store.delete_expired_writes(now).await {
+            tracing::warn!("Expired answers stay for now: {error}");
+        }
+    }
 }

@@ -1,1 +1,233 @@
 //! `Idempotency-Key`: the same write again gives the same answer, for a day.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::Bytes;
+use domain::values::hash::ContentHash;
+use domain::values::time::Millis;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::{Method, StatusCode};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use store::idempotency::Begun;
+use uuid::Uuid;
+
+use crate::api::auth::Caller;
+use crate::api::error::{Code, Problem};
+use crate::api::extract::read_body;
+use crate::app::App;
+
+/// The header.
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Set on an answer that was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// How long an answer is kept.
+const KEPT: Millis = Millis::from_secs(24 * 3_600);
+
+/// Longest key, in bytes.
+const KEY_MAX: usize = 255;
+
+/// Largest answer that is kept; a larger one is made anew from what was written, by its id.
+const ANSWER_MAX: usize = 32 << 20;
+
+/// The id of what a write makes: the same when it is tried again after a crash.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject(pub Uuid);
+
+/// Whether the request is a write that wants to be done once.
+pub fn applies(request: &Request) -> bool {
+    matches!(
+        *request.method(),
+        Method::POST | Method::PUT | Method::PATCH | Method::DELETE
+    ) && request.headers().contains_key(KEY)
+}
+
+/// Answers the write, from memory where it was done before.
+///
+/// # Errors
+/// 400 for a key that is none, 409 while the write is under way, 422 where the key was used for another request.
+pub async fn answer(
+    app: &App,
+    caller: &Caller,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let key = key(&request)?;
+    let (parts, body) = request.into_parts();
+    let limits = &app.settings.limits;
+    let most = usize::try_from(limits.upload_bytes)
+        .unwrap_or(usize::MAX)
+        .max(limits.json_bytes);
+    let bytes = read_body(body, &parts.headers, most, limits).await?;
+    let hash = fingerprint(&parts, &bytes);
+    let store = &app.engine.store;
+    let scope = caller.account.as_str();
+    let now = app.engine.clock.now();
+    let new = Uuid::now_v7();
+    let begun = store
+        .begin_write(scope, &key, hash, *new.as_bytes(), now.0, (now + KEPT).0)
+        .await?;
+    let subject = match begun {
+        Begun::New { subject } => Subject(Uuid::from_bytes(subject)),
+        Begun::Done {
+            status,
+            headers,
+            body,
+        } => return Ok(again(status, &headers, body)),
+        Begun::InProgress { .. } => {
+            return Err(Problem::new(
+                Code::IdempotencyKeyInUse,
+                "a write with this Idempotency-Key is under way; ask again for its answer",
+            )
+            .retry_after(1));
+        }
+        Begun::Differs => {
+            return Err(Problem::new(
+                Code::IdempotencyKeyReused,
+                "this Idempotency-Key was used for another request; take a new one",
+            ));
+        }
+    };
+    let mut request = Request::from_parts(parts, Body::from(bytes));
+    request.extensions_mut().insert(subject);
+    let mut forget = Forget::new(app, scope, &key);
+    let response = next.run(request).await;
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX)
+        .await
+        .map_err(Problem::internal)?;
+    if is_kept(parts.status) && bytes.len() <= ANSWER_MAX {
+        let headers = kept_headers(&parts.headers);
+        store
+            .end_write(
+                scope,
+                &key,
+                i64::from(parts.status.as_u16()),
+                &headers,
+                &bytes,
+            )
+            .await?;
+        forget.disarm();
+    }
+    Ok(Response::from_parts(parts, Body::from(bytes)))
+}
+
+/// A write whose answer is not kept is forgotten, also when its caller goes away in the middle.
+struct Forget {
+    app: Option<App>,
+    scope: String,
+    key: String,
+}
+
+impl Forget {
+    fn new(app: &App, scope: &str, key: &str) -> Self {
+        Self {
+            app: Some(app.clone()),
+            scope: scope.to_owned(),
+            key: key.to_owned(),
+        }
+    }
+
+    fn disarm(&mut self) {
+        self.app = None;
+    }
+}
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        let Some(app) = self.app.take() else { return };
+        let (scope, key) = (
+            std::mem::take(&mut self.scope),
+            std::mem::take(&mut self.key),
+        );
+        app.engine.spawned.clone().spawn(async move {
+            if let Err(error) = app.engine.store.drop_write(&scope, &key).await {
+                tracing::warn!("A write that was broken off stays noted for a minute: {error}");
+            }
+        });
+    }
+}
+
+/// Answers that the same request would get again: not those of a defect, of an outage or of haste.
+fn is_kept(status: StatusCode) -> bool {
+    !status.is_server_error()
+        && !matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::UNAUTHORIZED
+        )
+}
+
+fn key(request: &Request) -> Result<String, Problem> {
+    let value = request
+        .headers()
+        .get(KEY)
+        .and_then(|value| value.to_str().ok());
+    let key = value
+        .map(str::trim)
+        .filter(|key| !key.is_empty() && key.len() <= KEY_MAX);
+    key.map(str::to_owned)
+        .ok_or_else(|| Problem::invalid("an Idempotency-Key has 1 to 255 visible ASCII characters"))
+}
+
+fn fingerprint(parts: &http::request::Parts, body: &Bytes) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [
+        parts.method.as_str().as_bytes(),
+        parts.uri.to_string().as_bytes(),
+        &media(parts),
+    ] {
+        hash.update(ContentHash::of(part).as_bytes());
+    }
+    hash.update(body);
+    hash.finalize().into()
+}
+
+/// The body's media type without its parameters: a multipart's boundary differs each time, and its body with it.
+fn media(parts: &http::request::Parts) -> Vec<u8> {
+    let value = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    value
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .to_vec()
+}
+
+fn kept_headers(headers: &http::HeaderMap) -> String {
+    let kept: Map<String, Value> = [CONTENT_TYPE, LOCATION]
+        .into_iter()
+        .filter_map(|name| {
+            let value = headers.get(&name)?.to_str().ok()?.to_owned();
+            Some((name.as_str().to_owned(), Value::from(value)))
+        })
+        .collect();
+    Value::from(kept).to_string()
+}
+
+fn again(status: i64, headers: &str, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = u16::try_from(status)
+        .ok()
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .unwrap_or(StatusCode::OK);
+    let kept: Map<String, Value> = serde_json::from_str(headers).unwrap_or_default();
+    for (name, value) in kept {
+        if let (Ok(name), Some(Ok(value))) = (
+            HeaderName::try_from(name),
+            value.as_str().map(HeaderValue::from_str),
+        ) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+        .headers_mut()
+        .insert(REPLAYED, HeaderValue::from_static("true"));
+    response
+}

@@ -3,5 +3,6 @@
 pub mod agent;
 pub mod artifact;
 pub mod event;
+pub mod state;
 pub mod status;
 pub mod stored;

@@ -92,11 +92,13 @@ pub struct AgentEnrichment {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub enrichment_type: Option<String>,
-    /// The plan artifact's version that it made.
-    pub version: u64,
+    /// The plan artifact's version that it made; none of work that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub version: Option<u64>,
     /// When it was applied, in milliseconds since 1970.
     pub timestamp: i64,
-    /// `completed`, or `partial` where the attempt ended early.
+    /// `completed`, or `partial` where the attempt ended early; among results `failed` and `timeout` too.
     pub status: &'static str,
     /// Why it is only partial.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,7 +133,8 @@ pub struct EnrichmentMetadata {
     pub reused_from: Option<Uuid>,
 }
 
-const fn millis(at: Timestamp) -> i64 {
+/// Milliseconds since 1970.
+pub const fn millis(at: Timestamp) -> i64 {
     at.0.div_euclid(1_000)
 }
 
@@ -221,7 +224,7 @@ pub async fn enrichment(
         agent_id: rules.agent.to_string(),
         agent_version: rules.agent_version.clone(),
         enrichment_type: None,
-        version,
+        version: Some(version),
         timestamp: step.ended_at.map_or(0, millis),
         status: match added.status {
             EnrichmentStatus::Completed => "completed",

@@ -1,0 +1,65 @@
+//! The API's description (OpenAPI 3.1), and a page that shows it without asking anybody else for anything.
+
+use axum::Router;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{OpenApi, SecurityRequirement};
+use utoipa::{Modify, OpenApi as _};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::app::App;
+
+/// What the description says of the whole.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Afterplan",
+        description = "Durable enrichment of PlanExe plans: submit a plan, follow what becomes of it, read the enriched plan.\n\n\
+            Every failure is a problem (RFC 9457) with a stable `code`, and its detail once more as `error`. Every write takes an \
+            `Idempotency-Key` header: for 24 hours the same request gives the same answer. Lists are read on by `cursor`. Times are \
+            milliseconds since 1970, amounts of credits are decimal numbers with at most nine places.",
+        license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
+    ),
+    tags(
+        (name = "orchestrations", description = "Submit plans, look at what becomes of them, steer it"),
+        (name = "events", description = "What happened, as pages, streams and exports"),
+        (name = "artifacts", description = "Plan artifacts and enrichments"),
+        (name = "agents", description = "The registry of agents"),
+        (name = "access", description = "Accounts and keys"),
+        (name = "server", description = "The server itself")
+    ),
+    modifiers(&Security)
+)]
+struct Description;
+
+/// How callers say who they are.
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, description: &mut OpenApi) {
+        let components = description.components.get_or_insert_default();
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description = Some(
+            "A key as `afterplan keys create` shows it, once: `afp_<id>_<secret>`. On loopback none is needed while there is none."
+                .to_owned(),
+        );
+        components.add_security_scheme("key", SecurityScheme::Http(bearer));
+        description.security = Some(vec![
+            SecurityRequirement::new("key", Vec::<String>::new()),
+            SecurityRequirement::default(),
+        ]);
+    }
+}
+
+/// What the description says of the whole; the routes add themselves.
+pub fn description() -> OpenApi {
+    Description::openapi()
+}
+
+/// The description and the page that shows it.
+pub fn routes(description: OpenApi) -> Router<App> {
+    let page = SwaggerUi::new("/api/docs")
+        .url("/api/openapi.json", description)
+        // Without this the page asks a validator on the internet about the description.
+        .config(Config::default().validator_url("none"));
+    Router::from(page)
+}

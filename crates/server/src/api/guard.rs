@@ -1,0 +1,87 @@
+//! What every request passes: who calls, how often, a time limit, the repeated write; and a panic ends in a problem.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http::Method;
+
+use crate::api::auth::{Caller, identify};
+use crate::api::error::{Code, Problem};
+use crate::api::idempotency;
+use crate::app::App;
+
+/// Passes a request on, or says why not.
+pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    let answer = AssertUnwindSafe(pass(app, request, next)).catch_unwind();
+    match answer.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(problem)) => problem.into_response(),
+        Err(panic) => {
+            let said = panic
+                .downcast_ref::<&str>()
+                .copied()
+                .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            Problem::internal(said.unwrap_or("a panic that does not say why")).into_response()
+        }
+    }
+}
+
+async fn pass(app: App, mut request: Request, next: Next) -> Result<Response, Problem> {
+    let path = request.uri().path();
+    if is_open(path) {
+        return Ok(next.run(request).await);
+    }
+    let caller = identify(&app, request.headers()).await?;
+    if let Some(key) = &caller.key {
+        app.rates.count(key).map_err(|wait| {
+            let seconds = wait.div_ceil(1_000);
+            Problem::new(
+                Code::RateLimited,
+                format!("this key may come again in {wait} ms"),
+            )
+            .retry_after(seconds)
+        })?;
+    }
+    let waits = waits(request.method(), path);
+    request.extensions_mut().insert(caller.clone());
+    let answer = answer(&app, caller, request, next);
+    if waits {
+        return answer.await;
+    }
+    let limit = Duration::from_millis(app.settings.limits.request_timeout);
+    tokio::time::timeout(limit, answer)
+        .await
+        .unwrap_or_else(|_| {
+            Err(
+                Problem::new(Code::Unavailable, "this took longer than a request may")
+                    .retry_after(1),
+            )
+        })
+}
+
+async fn answer(
+    app: &App,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if idempotency::applies(&request) {
+        idempotency::answer(app, &caller, request, next).await
+    } else {
+        Ok(next.run(request).await)
+    }
+}
+
+/// What anybody may see: whether the server lives, and how to speak to it.
+fn is_open(path: &str) -> bool {
+    !path.starts_with("/api/") || path == "/api/openapi.json" || path.starts_with("/api/docs")
+}
+
+/// Requests that may take long for good reasons, with time limits of their own.
+fn waits(method: &Method, path: &str) -> bool {
+    method == Method::POST && matches!(path, "/api/orchestrate" | "/api/orchestrations")
+}

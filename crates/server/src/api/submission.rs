@@ -1,0 +1,306 @@
+//! What is submitted: the seed's request, read into the engine's terms, and begun.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::orchestration::command::Rejected;
+use domain::orchestration::event::Request;
+use domain::orchestration::select::Wanted;
+use domain::values::credits::Credits;
+use domain::values::ids::{AgentId, OrchestrationId};
+use domain::values::time::Timestamp;
+use engine::error::{SubmitError, TransitionError};
+use engine::plans::LoadedPlan;
+use engine::submit::{GivenPrior, Submission, Submitted, submit};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::api::auth::Caller;
+use crate::api::error::Problem;
+use crate::api::number::Whole;
+use crate::app::App;
+
+/// Longest text that names something: a plan, a user, a reason. In characters.
+pub const NAME_MAX: usize = 256;
+
+/// A plan to be enriched, and how.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Orchestrate<'a> {
+    /// The plan.
+    #[serde(borrow, default)]
+    #[schema(required = true, nullable = false)]
+    pub plan_artifact: Option<GivenArtifact<'a>>,
+    /// How it is to be enriched; by default by every agent whose inputs the plan has.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub enrichment_request: Option<EnrichmentRequest>,
+}
+
+/// A plan artifact as submitted. What the server decides (`status`, `createdAt`, …) is taken and overwritten.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GivenArtifact<'a> {
+    /// The plan's id, in your words.
+    #[serde(default)]
+    #[schema(required = true, nullable = false, min_length = 1, max_length = 256)]
+    pub id: Option<String>,
+    /// The plan artifact's version; goes on from here.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_992_u64)]
+    pub version: Option<Whole>,
+    /// The plan: any JSON. An object with the names of PlanExe's artifacts as its keys is a PlanExe plan.
+    #[serde(borrow, default)]
+    #[schema(value_type = Value, required = true)]
+    pub plan: Option<&'a RawValue>,
+    /// Enrichments that the plan has already: their agents count as done.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub enrichments: Option<BTreeMap<String, GivenEnrichment>>,
+    /// Taken and overwritten.
+    #[serde(default, rename = "createdAt")]
+    #[schema(value_type = Value, required = false)]
+    _created_at: Option<serde::de::IgnoredAny>,
+    /// Taken and overwritten.
+    #[serde(default, rename = "lastUpdatedAt")]
+    #[schema(value_type = Value, required = false)]
+    _last_updated_at: Option<serde::de::IgnoredAny>,
+    /// Taken and overwritten.
+    #[serde(default, rename = "orchestrationId")]
+    #[schema(value_type = Value, required = false)]
+    _orchestration_id: Option<serde::de::IgnoredAny>,
+    /// Taken and overwritten.
+    #[serde(default, rename = "status")]
+    #[schema(value_type = Value, required = false)]
+    _status: Option<serde::de::IgnoredAny>,
+    /// Taken and overwritten.
+    #[serde(default, rename = "failureReason")]
+    #[schema(value_type = Value, required = false)]
+    _failure_reason: Option<serde::de::IgnoredAny>,
+    /// Taken and overwritten.
+    #[serde(default, rename = "planHash")]
+    #[schema(value_type = Value, required = false)]
+    _plan_hash: Option<serde::de::IgnoredAny>,
+}
+
+/// An enrichment that a plan has already.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GivenEnrichment {
+    /// When it was made, in milliseconds.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, maximum = 9_007_199_254_740_u64)]
+    timestamp: Option<Whole>,
+    /// `completed` (or `success`) and `partial` count; others are left out and their agents performed.
+    #[serde(default)]
+    status: Option<String>,
+    /// The agent's version; without one, the version that is registered.
+    #[serde(default)]
+    agent_version: Option<String>,
+    /// The agent's output.
+    #[serde(default)]
+    #[schema(value_type = Object, required = false)]
+    data: Value,
+    /// What it took.
+    #[serde(default)]
+    #[schema(required = false)]
+    metadata: Option<GivenMetadata>,
+}
+
+/// What an enrichment took that a plan has already.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct GivenMetadata {
+    #[serde(default)]
+    #[schema(value_type = Option<u64>)]
+    tokens_used: Option<Whole>,
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
+    credits_charged: Option<Credits>,
+}
+
+/// How a plan is to be enriched.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnrichmentRequest {
+    /// On whose behalf, in your words.
+    #[serde(default)]
+    #[schema(max_length = 256)]
+    pub user_id: Option<String>,
+    /// These agents and what they depend on; by default every agent whose inputs the plan has.
+    #[serde(default)]
+    pub agents: Option<Vec<String>>,
+    /// The most that it may cost, in credits.
+    #[serde(default)]
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 9_000_000_000_u64)]
+    pub budget: Option<Credits>,
+    /// Most steps.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 10_000)]
+    pub max_steps: Option<Whole>,
+    /// Refuse it when its worst case costs more than the budget.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub strict: bool,
+    /// Neither go on with an unfinished equal orchestration nor take over equal enrichments.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub fresh: bool,
+    /// Settings for all agents, such as `seed`.
+    #[serde(default)]
+    #[schema(value_type = Object, required = false)]
+    pub parameters: Map<String, Value>,
+}
+
+/// A name that people gave: within bounds, and without what no name has.
+///
+/// # Errors
+/// 400 with what is wrong.
+pub fn name(what: &str, text: &str) -> Result<(), Problem> {
+    if text.is_empty() || text.chars().count() > NAME_MAX {
+        return Err(Problem::invalid(format!(
+            "{what} has 1 to {NAME_MAX} characters"
+        )));
+    }
+    if text.contains('\0') {
+        return Err(Problem::invalid(format!(
+            "{what} must not have NUL characters"
+        )));
+    }
+    Ok(())
+}
+
+/// The engine's terms for what was asked for.
+///
+/// # Errors
+/// 400 with what is missing or wrong.
+pub fn of_artifact(
+    app: &App,
+    caller: &Caller,
+    given: GivenArtifact<'_>,
+    request: EnrichmentRequest,
+) -> Result<Submission, Problem> {
+    let missing = || Problem::invalid("Missing planArtifact: it has an `id` and a `plan`");
+    let id = given.id.filter(|id| !id.is_empty()).ok_or_else(missing)?;
+    name("planArtifact.id", &id)?;
+    let plan = given
+        .plan
+        .ok_or_else(|| Problem::invalid("Missing planArtifact.plan"))?;
+    let plan = LoadedPlan::of_json(plan.get())
+        .map_err(|error| Problem::invalid(format!("the plan cannot be kept: {error}")))?;
+    let mut submission = of_plan(app, caller, id.clone(), Arc::new(plan), request)?;
+    submission.request.plan_id = Some(id);
+    submission.version = given
+        .version
+        .map_or(submission.version, |Whole(version)| version.max(1));
+    for (agent, enrichment) in given.enrichments.unwrap_or_default() {
+        submission.priors.extend(prior(&agent, enrichment)?);
+    }
+    Ok(submission)
+}
+
+/// The engine's terms for a plan that was read.
+///
+/// # Errors
+/// 400 with what is wrong.
+pub fn of_plan(
+    app: &App,
+    caller: &Caller,
+    title: String,
+    plan: Arc<LoadedPlan>,
+    request: EnrichmentRequest,
+) -> Result<Submission, Problem> {
+    if let Some(user) = &request.user_id {
+        name("enrichmentRequest.userId", user)?;
+    }
+    if request.budget.is_some_and(|budget| budget < Credits::ZERO) {
+        return Err(Problem::invalid("enrichmentRequest.budget is negative"));
+    }
+    let wanted = match request.agents {
+        None => Wanted::Default(
+            app.engine
+                .registry
+                .snapshot()
+                .enabled()
+                .keys()
+                .cloned()
+                .collect(),
+        ),
+        Some(agents) => Wanted::Named(
+            agents
+                .iter()
+                .map(|id| agent(id))
+                .collect::<Result<_, _>>()?,
+        ),
+    };
+    let mut submission = Submission::new(caller.account.clone(), title, plan, wanted);
+    submission.parameters = request.parameters;
+    submission.max_steps = request
+        .max_steps
+        .map(|Whole(steps)| usize::try_from(steps).unwrap_or(usize::MAX));
+    submission.fresh = request.fresh;
+    submission.strict = request.strict;
+    submission.request = Request {
+        plan_id: None,
+        user: request.user_id,
+        budget: request.budget,
+    };
+    Ok(submission)
+}
+
+fn agent(id: &str) -> Result<AgentId, Problem> {
+    AgentId::new(id).map_err(|error| Problem::invalid(error.to_string()))
+}
+
+/// An enrichment that counts as done; none for one that failed.
+fn prior(id: &str, given: GivenEnrichment) -> Result<Option<GivenPrior>, Problem> {
+    let partial = match given.status.as_deref() {
+        None | Some("completed" | "success") => false,
+        Some("partial") => true,
+        Some("pending" | "running" | "failed" | "timeout") => return Ok(None),
+        Some(other) => {
+            return Err(Problem::invalid(format!(
+                "planArtifact.enrichments.{id}.status is none of completed, success, partial, pending, running, failed, timeout: {other:?}"
+            )));
+        }
+    };
+    if !given.data.is_object() {
+        return Err(Problem::invalid(format!(
+            "planArtifact.enrichments.{id}.data is no object"
+        )));
+    }
+    let metadata = given.metadata.unwrap_or_default();
+    let at = given.timestamp.map_or(0, |Whole(at)| at);
+    Ok(Some(GivenPrior {
+        agent: agent(id)?,
+        agent_version: given.agent_version,
+        data: given.data,
+        at: Timestamp(i64::try_from(at.saturating_mul(1_000)).unwrap_or(i64::MAX)),
+        tokens_used: metadata.tokens_used.map(|Whole(tokens)| tokens),
+        credits: metadata.credits_charged.unwrap_or_default(),
+        status_partial: partial,
+    }))
+}
+
+/// Begins the orchestration `id`. One that a write broken off before has begun already goes on.
+///
+/// # Errors
+/// 422 for what cannot be orchestrated, 503 while the database does not do its work.
+pub async fn begin(
+    app: &App,
+    id: OrchestrationId,
+    submission: Submission,
+) -> Result<Submitted, Problem> {
+    match submit(&app.engine, id, submission).await {
+        Err(SubmitError::Transition(TransitionError::Rejected(Rejected::Exists))) => {
+            Ok(Submitted {
+                id,
+                continued: true,
+                excluded: Vec::new(),
+            })
+        }
+        submitted => Ok(submitted?),
+    }
+}
