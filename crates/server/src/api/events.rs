@@ -187,7 +187,7 @@ async fn stream(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let row = own(&app, &caller, id).await?;
-    let upgrade = websocket::upgrade(upgrade, &headers, &app.settings.access.origins)?;
+    let upgrade = websocket::upgrade(upgrade)?;
     let cursor = wanted.cursor(&headers, position(&row), Cursor::default())?;
     let topic = Topic::Orchestration(OrchestrationId(id));
     let ended = row.ended_at.is_some();

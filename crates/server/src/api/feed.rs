@@ -103,7 +103,7 @@ async fn stream(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let (account, position) = own(&app, &caller, &id).await?;
-    let upgrade = websocket::upgrade(upgrade, &headers, &app.settings.access.origins)?;
+    let upgrade = websocket::upgrade(upgrade)?;
     let cursor = wanted.cursor(&headers, position, Cursor::at(position))?;
     let follower = Follower::new(&app.hubs, Topic::Account(account), cursor, position, false);
     Ok(websocket::respond(

@@ -7,7 +7,6 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgr
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::SinkExt;
-use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::api::error::{Code, Problem};
@@ -37,33 +36,15 @@ enum End {
     Lost,
 }
 
-/// The upgrade that is asked for. A page of another origin may not have one where its browser alone is what lets it in.
+/// The upgrade that is asked for. That no foreign page asks where a browser alone is what lets it in is seen to at the door.
 ///
 /// # Errors
-/// When none is asked for, or a foreign page asks.
+/// When none is asked for.
 pub fn upgrade(
     asked: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-    headers: &HeaderMap,
-    origins: &[String],
 ) -> Result<WebSocketUpgrade, Problem> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    if let Some(origin) = text(ORIGIN) {
-        let host = origin.split_once("://").map(|(_, host)| host);
-        if host != text(HOST) && !origins.iter().any(|known| known == origin) {
-            let detail = format!("pages of {origin} may not follow events here");
-            return Err(Problem::new(Code::Forbidden, detail));
-        }
-    }
-    asked.map_err(|refused| {
-        Problem::new(
-            Code::NotAcceptable,
-            format!("this route speaks WebSocket alone: {refused}"),
-        )
-    })
+    let refused = |refused| format!("this route speaks WebSocket alone: {refused}");
+    asked.map_err(|error| Problem::new(Code::NotAcceptable, refused(error)))
 }
 
 /// Answers the upgrade; what the follower hears goes to the client, until the end. A ping each `heartbeat`.
