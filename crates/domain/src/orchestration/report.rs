@@ -87,10 +87,11 @@ pub(super) fn finish(
         let status = EnrichmentStatus::Partial;
         enriched(state, index, output, status, Some(reason.to_owned()))
     };
-    // What the attempt leaves behind for the next one to fall back on.
-    let keep = |kept: &Option<Output>| {
+    // What this attempt has outlives it: the next one may leave nothing.
+    let again = |kept: &Option<Output>, failed, retry| {
         let kept = kept.as_ref();
-        kept.and_then(|output| kept_event(state, index, output))
+        let kept = kept.and_then(|output| kept_event(state, index, output));
+        kept.into_iter().chain([failed, retry]).collect()
     };
     Ok(match report {
         Report::Completed(output) => {
@@ -102,12 +103,8 @@ pub(super) fn finish(
             (Some(reason), Some(output)) => in_part(output, &reason),
             (Some(reason), None) => cancelled(state, index, &reason),
             (None, _) => {
-                let mut events: Vec<Event> = keep(kept).into_iter().collect();
-                events.extend([
-                    failed_event(id, attempt, ErrorClass::Transient, "its holder stopped"),
-                    again_at(state, index, now),
-                ]);
-                events
+                let failed = failed_event(id, attempt, ErrorClass::Transient, "its holder stopped");
+                again(kept, failed, again_at(state, index, now))
             }
         },
         Report::Failed {
@@ -116,24 +113,21 @@ pub(super) fn finish(
             retry_after,
             kept,
         } => {
-            let mut events = vec![failed_event(id, attempt, *class, message)];
+            let failed = failed_event(id, attempt, *class, message);
             let retry = retry_event(state, index, attempt, *class, *retry_after, now);
             let in_time = retry
                 .as_ref()
                 .is_some_and(|retry| is_in_time(state, index, retry));
-            events.extend(match (cancel_reason(state, index), retry, kept) {
+            let end = match (cancel_reason(state, index), retry, kept) {
+                (None, Some(retry), _) if in_time => return Ok(again(kept, failed, retry)),
                 (Some(reason), _, None) => cancelled(state, index, &reason),
-                (None, Some(retry), kept) if in_time => {
-                    let kept = keep(kept);
-                    kept.into_iter().chain([retry]).collect()
-                }
                 (_, _, Some(output)) => in_part(output, message),
                 (None, Some(_), None) => {
                     fail(state, index, EndedAs::Timeout, FailCause::TotalTimeout)
                 }
                 (None, None, None) => failed_for_good(state, index, *class, message),
-            });
-            events
+            };
+            [failed].into_iter().chain(end).collect()
         }
     })
 }

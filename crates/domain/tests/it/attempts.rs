@@ -108,12 +108,12 @@ fn lapses_count_apart_and_the_third_is_the_last() {
 
 // KiroCrew #853, lionagi #1152: what was done before the failure is thrown away, or passes for the whole.
 #[test]
-fn a_part_that_is_kept_stands_only_when_no_retry_is_left() {
+fn a_part_that_is_kept_stands_when_no_retry_is_left() {
     check(
         "
         submit a(retries=1), b<-a~, c<-a
         start a
-        finish a fail transient keep         => attempt 1 of a failed, again a retries 1
+        finish a fail transient keep         => kept a of 1, attempt 1 of a failed, again a retries 1
         wait 300000
         start a
         finish a fail transient keep         => attempt 2 of a failed, partial a version 2, ready b, skipped c: a partial
@@ -127,7 +127,7 @@ fn a_holder_that_stops_unasked_gives_the_step_back() {
         "
         submit a(retries=0)
         start a
-        finish a stopped keep                => attempt 1 of a failed, again a retries 0
+        finish a stopped keep                => kept a of 1, attempt 1 of a failed, again a retries 0
         ? a                                  => claimable
         ",
     );

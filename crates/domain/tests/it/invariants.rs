@@ -4,7 +4,7 @@ use domain::agent::definition::Concurrency;
 use domain::agent::gate::Verdict;
 use domain::orchestration::command::{Command, Rejected};
 use domain::orchestration::decide::counters;
-use domain::orchestration::event::Event;
+use domain::orchestration::event::{BARE, EndedAs, Event};
 use domain::orchestration::evolve::fold;
 use domain::orchestration::graph::StepRules;
 use domain::orchestration::state::{Orchestration, StepState};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::chance::{Chance, rounds};
 use crate::told::Told;
-use crate::world::{World, created, edge, holder, plain, step};
+use crate::world::{World, created, edge, holder, plain, prior, step};
 
 fn rules(chance: &mut Chance, size: usize) -> Vec<StepRules> {
     let mut steps = Vec::new();
@@ -43,6 +43,9 @@ fn rules(chance: &mut Chance, size: usize) -> Vec<StepRules> {
         rules.total_timeout = Millis(rules.timeout.0 + chance.below(60_000) as u64);
         if chance.once_in(15) {
             rules.missing = vec!["risks.json".to_owned()];
+        }
+        if chance.once_in(10) {
+            rules.prior = Some(prior(if chance.once_in(3) { "part" } else { "whole" }));
         }
         if chance.once_in(4) {
             rules.concurrency = Some(Concurrency {
@@ -120,6 +123,20 @@ fn assert_goes_forward(before: &Orchestration, after: &Orchestration) {
         new.version >= old.version && new.last_number >= old.last_number && new.cost >= old.cost
     );
     for (old, new) in before.steps.iter().zip(&after.steps) {
+        match new.state.ended() {
+            Some(ended) => {
+                assert!(new.kept.is_none(), "an ended step keeps nothing in reserve");
+                let without = [EndedAs::Failed, EndedAs::Timeout, EndedAs::Cancelled];
+                assert!(
+                    old.kept.is_none() || !without.contains(&ended),
+                    "what was kept is lost: {old:?}"
+                );
+            }
+            None => assert!(
+                old.kept.is_none() || new.kept.is_some(),
+                "only an end lets go of what was kept"
+            ),
+        }
         assert!(
             new.attempt >= old.attempt && new.retries >= old.retries && new.lapses >= old.lapses
         );
@@ -133,14 +150,22 @@ fn assert_goes_forward(before: &Orchestration, after: &Orchestration) {
 
 /// Each start has the next number, each enrichment the next version, and only one end of the whole stands, at the end.
 fn assert_log_counts(world: &World) {
-    let (mut version, mut numbers) = (1, std::collections::BTreeSet::new());
+    let Some(head) = &world.state.head else {
+        panic!("nothing has begun");
+    };
+    let priors = world.state.graph.all().iter();
+    let priors = priors.filter(|rules| rules.prior.is_some()).count() as u64;
+    let (mut version, mut numbers) = (BARE + priors, std::collections::BTreeSet::new());
+    let mut spent = Credits::ZERO;
     for (place, recorded) in world.log.iter().enumerate() {
         match &recorded.event {
             Event::StepCompleted {
                 version: made,
                 number,
+                enrichment,
                 ..
             } => {
+                spent = spent.checked_add(enrichment.cost).unwrap();
                 version += 1;
                 assert_eq!(*made, version);
                 numbers.insert(*number);
@@ -153,7 +178,14 @@ fn assert_log_counts(world: &World) {
             | Event::OrchestrationCancelled { .. } => assert_eq!(place + 1, world.log.len()),
             _ => {}
         }
+        if let Event::OrchestrationCompleted { cost, .. }
+        | Event::OrchestrationFailed { cost, .. }
+        | Event::OrchestrationCancelled { cost, .. } = &recorded.event
+        {
+            assert_eq!(*cost, spent);
+        }
     }
+    assert_eq!((head.version, head.cost), (version, spent));
     let counted: Vec<u32> = (1..=numbers.len() as u32).collect();
     assert_eq!(
         numbers.into_iter().collect::<Vec<_>>(),
@@ -167,6 +199,13 @@ fn assert_over(world: &World) {
     for index in 0..copy.state.steps.len() {
         let (id, attempt) = (copy.id(index), copy.state.steps[index].attempt);
         let finish = Told::Whole.command(id.clone(), attempt, holder(0));
+        assert_eq!(
+            copy.ask(&Told::SoFar.command(id.clone(), attempt, holder(0))),
+            Err(Rejected::Stale {
+                step: id.clone(),
+                attempt
+            })
+        );
         assert_eq!(
             copy.ask(&finish),
             Err(Rejected::Stale {

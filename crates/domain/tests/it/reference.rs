@@ -13,7 +13,7 @@ use domain::orchestration::state::{Status, StepState};
 
 use crate::chance::{Chance, rounds};
 use crate::told::Told;
-use crate::world::{World, created, edge, holder, plain, step};
+use crate::world::{World, created, edge, holder, plain, prior, step};
 
 /// A random orchestration: the rules, and what each step's attempts and gate will say.
 struct Story {
@@ -49,6 +49,9 @@ fn story(chance: &mut Chance, aborts: bool) -> Story {
         if chance.once_in(12) {
             rules.missing = vec!["risks.json".to_owned()];
         }
+        if chance.once_in(8) {
+            rules.prior = Some(prior(if chance.once_in(3) { "part" } else { "whole" }));
+        }
         story.rules.push(rules);
         story.verdicts.push(match chance.below(5) {
             0 => Verdict::Closed,
@@ -77,6 +80,9 @@ fn reference(story: &Story, at: usize, known: &mut BTreeMap<usize, EndedAs>) -> 
         return *ended;
     }
     let rules = &story.rules[at];
+    if let Some(prior) = &rules.prior {
+        return prior.enrichment.status.into();
+    }
     let (mut unusable, mut gated_off) = (!rules.missing.is_empty(), false);
     for edge in &rules.dependencies {
         let before = story
@@ -103,18 +109,29 @@ fn reference(story: &Story, at: usize, known: &mut BTreeMap<usize, EndedAs>) -> 
 }
 
 fn perform(told: &[Told], max_retries: u32) -> EndedAs {
-    let (mut retries, mut lapses) = (0, 0);
+    let (mut retries, mut lapses, mut kept) = (0, 0, false);
+    let without_more = |kept, ended| if kept { EndedAs::Partial } else { ended };
     for told in told {
-        let (class, kept) = match told {
+        let class = match told {
             Told::Whole => return EndedAs::Completed,
             Told::Part => return EndedAs::Partial,
-            Told::Stopped => continue,
-            Told::Lapse if lapses == 2 => return EndedAs::Failed,
+            Told::Stopped(part) => {
+                kept |= part;
+                continue;
+            }
+            Told::SoFar => {
+                kept = true;
+                continue;
+            }
+            Told::Lapse if lapses == 2 => return without_more(kept, EndedAs::Failed),
             Told::Lapse => {
                 lapses += 1;
                 continue;
             }
-            Told::Failure(class, kept) => (*class, *kept),
+            Told::Failure(class, part) => {
+                kept |= part;
+                *class
+            }
         };
         match class {
             ErrorClass::RateLimited => continue,
@@ -125,10 +142,9 @@ fn perform(told: &[Told], max_retries: u32) -> EndedAs {
             }
             _ => {}
         }
-        return match (kept, class) {
-            (true, _) => EndedAs::Partial,
-            (false, ErrorClass::Timeout) => EndedAs::Timeout,
-            (false, _) => EndedAs::Failed,
+        return match class {
+            ErrorClass::Timeout => without_more(kept, EndedAs::Timeout),
+            _ => without_more(kept, EndedAs::Failed),
         };
     }
     EndedAs::Completed
@@ -249,7 +265,9 @@ fn an_abort_ends_the_whole_and_changes_no_end_that_was_before_it() {
                 .state
                 .ended()
                 .unwrap();
-            let cancelled = aborts && ended == EndedAs::Cancelled;
+            // What it left before it was cancelled stands.
+            let left = ended == EndedAs::Partial && story.told[at].iter().any(Told::keeps);
+            let cancelled = aborts && (ended == EndedAs::Cancelled || left);
             assert!(
                 ended == ends[at] || cancelled,
                 "seed {seed}: {} ended {ended:?}",

@@ -8,13 +8,15 @@ use domain::values::time::Millis;
 use crate::chance::Chance;
 use crate::world::output;
 
-/// How one attempt ends.
+/// How one attempt ends, or what it says on its way.
 #[derive(Clone, Debug)]
 pub enum Told {
     Whole,
     Part,
-    /// By its holder, unasked.
-    Stopped,
+    /// By its holder, unasked, with a part worth keeping or without.
+    Stopped(bool),
+    /// Not yet: it has a part worth keeping.
+    SoFar,
     Lapse,
     /// With a part worth keeping, or without.
     Failure(ErrorClass, bool),
@@ -30,11 +32,12 @@ const CLASSES: [ErrorClass; 5] = [
 
 impl Told {
     pub fn any(chance: &mut Chance) -> Self {
-        match chance.below(12) {
+        match chance.below(14) {
             0..3 => Self::Whole,
             3 => Self::Part,
-            4 => Self::Stopped,
+            4 => Self::Stopped(chance.once_in(3)),
             5 | 6 => Self::Lapse,
+            7 | 8 => Self::SoFar,
             _ => Self::Failure(*chance.pick(&CLASSES), chance.once_in(4)),
         }
     }
@@ -47,7 +50,17 @@ impl Told {
                 output: output("part"),
                 reason: "the end is missing".to_owned(),
             },
-            Self::Stopped => Report::Cancelled { kept: None },
+            Self::SoFar => {
+                return Command::Keep {
+                    step,
+                    attempt,
+                    holder,
+                    output: output(&format!("so far in attempt {attempt}")),
+                };
+            }
+            Self::Stopped(kept) => Report::Cancelled {
+                kept: kept.then(|| output("kept")),
+            },
             Self::Failure(class, kept) => Report::Failed {
                 class: *class,
                 message: "it did not work".to_owned(),
@@ -61,5 +74,13 @@ impl Told {
             holder,
             report,
         }
+    }
+
+    /// Whether it leaves a part behind, should the step end without more.
+    pub fn keeps(&self) -> bool {
+        matches!(
+            self,
+            Self::SoFar | Self::Stopped(true) | Self::Failure(_, true)
+        )
     }
 }
