@@ -153,6 +153,8 @@ fn without_mark(line: &[u8], first: bool) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use proptest::prelude::*;
 

@@ -212,6 +212,8 @@ pub(crate) fn merge(target: &mut Value, patch: Value) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use serde_json::json;
 

@@ -86,6 +86,8 @@ fn words(said: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn asked(status: u16, headers: &[(&str, &str)]) -> (ErrorClass, Option<u64>) {

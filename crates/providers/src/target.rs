@@ -133,6 +133,8 @@ impl std::fmt::Display for Target {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

@@ -1,4 +1,5 @@
 //! Requests to the outside against real sockets that behave, misbehave and lie.
+#![allow(clippy::unwrap_used)]
 
 mod answers;
 mod connections;
