@@ -3,7 +3,7 @@
 use crate::db::Store;
 use crate::enrichments;
 use crate::error::StoreError;
-use crate::record::Value;
+use crate::record::{Record, Value};
 use crate::rows::{AccountRow, EnrichmentRow, Hash, Id};
 
 /// Which enrichments of an account are wanted; the default wants all.
@@ -32,28 +32,34 @@ impl Store {
             group by a.id, a.feed, a.created_at
             order by a.id";
         let rows = self.query(TEXT, Vec::new()).await?;
-        rows.into_iter()
-            .map(|mut r| {
-                Ok(AccountRow {
-                    id: r.text("account.id")?,
-                    feed: r.int("account.feed")?,
-                    orchestrations: r.int("account.orchestrations")?,
-                    running: r.int("account.running")?,
-                    created_at: r.int("account.created_at")?,
-                })
-            })
-            .collect()
+        rows.into_iter().map(decode).collect()
     }
 
-    /// The feed number of the account's last event; none for an account that has not begun to be.
+    /// One account; none before its first orchestration. Cheap but for the counts: for those its orchestrations are counted.
     ///
     /// # Errors
     /// Whatever the database said.
-    pub async fn feed_end(&self, account: &str) -> Result<Option<i64>, StoreError> {
+    pub async fn account(&self, id: &str) -> Result<Option<AccountRow>, StoreError> {
+        const TEXT: &str = "
+            select a.id, a.feed, count(o.id), count(o.id) - count(o.ended_at), a.created_at
+            from account a
+            left join orchestration o on o.account = a.id
+            where a.id = $1
+            group by a.id, a.feed, a.created_at";
+        let mut rows = self.query(TEXT, vec![Value::from(id)]).await?;
+        rows.pop().map(decode).transpose()
+    }
+
+    /// The account's last feed number given, 0 before its first event: one look by the primary key.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn last_feed(&self, account: &str) -> Result<i64, StoreError> {
         const TEXT: &str = "select feed from account where id = $1";
-        let rows = self.query(TEXT, vec![Value::from(account)]).await?;
-        let mut rows = rows.into_iter();
-        rows.next().map(|mut r| r.int("account.feed")).transpose()
+        match self.query(TEXT, vec![Value::from(account)]).await?.pop() {
+            Some(mut row) => row.int("account.feed"),
+            None => Ok(0),
+        }
     }
 
     /// The account's enrichments, the newest orchestration first and in it the last version first; those after `cursor` (the last
@@ -103,4 +109,14 @@ impl Store {
         let rows = self.query(TEXT, parameters).await?;
         rows.into_iter().map(enrichments::decode).collect()
     }
+}
+
+fn decode(mut r: Record) -> Result<AccountRow, StoreError> {
+    Ok(AccountRow {
+        id: r.text("account.id")?,
+        feed: r.int("account.feed")?,
+        orchestrations: r.int("account.orchestrations")?,
+        running: r.int("account.running")?,
+        created_at: r.int("account.created_at")?,
+    })
 }

@@ -1,5 +1,9 @@
 //! How a blob's bytes are stored: compressed where that helps, as they are where it does not.
 
+use std::cell::RefCell;
+
+use zstd::bulk::Compressor;
+
 use crate::error::StoreError;
 
 /// zstd's level: 3 packs a plan's JSON to a fifth at hundreds of MB/s; higher ones cost more time than they save disk.
@@ -11,15 +15,37 @@ const PACK_MIN: usize = 64;
 const RAW: i64 = 0;
 const ZSTD: i64 = 1;
 
+/// Up to this many bytes the thread's own context packs; larger ones would make it keep megabytes.
+const WITH_OWN: usize = 128 << 10;
+
+thread_local! {
+    /// Making a context costs as much as packing a few kilobytes with it.
+    static PACKING: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+}
+
 /// Bytes as stored, and their encoding.
 pub(crate) fn pack(plain: &[u8]) -> (i64, Vec<u8>) {
     if plain.len() >= PACK_MIN
-        && let Ok(packed) = zstd::bulk::compress(plain, LEVEL)
+        && let Ok(mut packed) = compress(plain)
         && packed.len() < plain.len()
     {
+        packed.shrink_to_fit();
         return (ZSTD, packed);
     }
     (RAW, plain.to_vec())
+}
+
+fn compress(plain: &[u8]) -> std::io::Result<Vec<u8>> {
+    if plain.len() > WITH_OWN {
+        return zstd::bulk::compress(plain, LEVEL);
+    }
+    PACKING.with_borrow_mut(|own| {
+        let compressor = match own {
+            Some(compressor) => compressor,
+            None => own.insert(Compressor::new(LEVEL)?),
+        };
+        compressor.compress(plain)
+    })
 }
 
 /// The plain bytes again; `size` bounds what is unpacked.

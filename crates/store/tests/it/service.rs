@@ -278,6 +278,11 @@ async fn accounts_count_what_they_have_and_a_sleeper_sees_what_is_due() {
             accounts[0].running,
         );
         assert_eq!((accounts.len(), told), (1, ("ann", 2, 1)));
+        let ann = store.account("ann").await.unwrap();
+        assert_eq!(ann.as_ref(), accounts.first());
+        assert_eq!(store.last_feed("ann").await.unwrap(), accounts[0].feed);
+        assert_eq!(store.account("bob").await.unwrap(), None);
+        assert_eq!(store.last_feed("bob").await.unwrap(), 0);
         let look = store.idle_look(5).await.unwrap();
         assert_eq!(
             (look.due_at, look.wake_at, look.lapsed),
