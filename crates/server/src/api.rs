@@ -18,6 +18,7 @@ pub mod log;
 pub mod number;
 pub mod orchestrate;
 pub mod orchestrations;
+pub mod page;
 pub mod replicas;
 pub mod router;
 pub mod steer;

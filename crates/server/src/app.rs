@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::values::time::Timestamp;
 use engine::handle::Engine;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::router;
@@ -20,6 +20,9 @@ use crate::tls;
 
 /// Between two looks at what has expired: answers of repeated writes, buckets of keys that stay away.
 const TIDY_EVERY: Duration = Duration::from_secs(300);
+
+/// Plans that are unpacked at one time: each may take its limit of memory.
+const UNPACKING: usize = 2;
 
 /// What every route is given; clones share everything.
 #[derive(Clone)]
@@ -38,6 +41,8 @@ pub struct App {
     pub open: bool,
     /// Since when it serves.
     pub started: Timestamp,
+    /// Room for plans that are being unpacked.
+    pub unpacking: Arc<Semaphore>,
     /// Cancelled when the server is being stopped: streams end with a hint to come back, who waits is told.
     pub draining: CancellationToken,
 }
@@ -77,6 +82,7 @@ impl App {
             open: settings.listen.ip().is_loopback() && !settings.access.require_keys,
             started: engine.clock.now(),
             settings: Arc::new(settings),
+            unpacking: Arc::new(Semaphore::new(UNPACKING)),
             engine,
             draining,
         }

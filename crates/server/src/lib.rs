@@ -10,5 +10,6 @@ pub mod enriched;
 pub mod keys;
 pub mod limits;
 pub mod listen;
+pub mod spool;
 pub mod stream;
 pub mod tls;

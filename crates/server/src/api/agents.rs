@@ -3,151 +3,330 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::agent::definition::{AgentDefinition, Executor};
 use domain::values::role::Deed;
-use engine::agents::{RegisterError, Registered, register};
-use engine::registry::{Known, Source};
+use engine::agents::{RegisterError, Registered, register, retire, validate};
+use engine::discovery::discover;
+use engine::registry::{Agents, Known, Source};
 use http::StatusCode;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Code, Problem, Refusals};
-use crate::api::extract::{JsonText, unreadable};
-use crate::api::number::{Amount, whole_numbers};
+use crate::api::extract::{Asked, At, JsonText, Told};
+use crate::api::number::whole_numbers;
+use crate::api::page::Page;
+use crate::api::views::agent::{AgentLine, AgentShown, AgentVersion, BreakerShown, definition};
 use crate::app::App;
 
 /// Its routes.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, add))
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(check))
+        .routes(routes!(find))
+        .routes(routes!(show, retire_all))
+        .routes(routes!(show_version, retire_version))
 }
 
-/// An agent, in short.
+/// The agents that may be asked for, by id.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct AgentLine<'a> {
-    id: &'a str,
-    display_name: &'a str,
-    description: &'a str,
-    /// Longest time of one attempt, in milliseconds.
-    timeout: u64,
-    /// Flat price of one completed step.
-    #[schema(value_type = f64)]
-    cost_per_run: Amount,
-    version: &'a str,
-    /// How it is performed; null where the server decides.
-    executor: Option<&'static str>,
-    enrichment_type: &'a str,
-    dependencies: Vec<&'a str>,
-    hash: String,
-    /// `built_in`, `file`, `api` or `discovery`.
-    source: &'static str,
-}
-
-/// The agents that may be asked for.
-#[derive(Debug, Serialize, ToSchema)]
 struct AgentList<'a> {
     agents: Vec<AgentLine<'a>>,
+    /// Where the next page begins; null after the last.
+    next_cursor: Option<String>,
 }
 
-fn line(known: &Known) -> AgentLine<'_> {
-    let definition = &known.definition;
-    AgentLine {
-        id: definition.id.as_str(),
-        display_name: &definition.display_name,
-        description: &definition.description,
-        timeout: definition.timeout.0,
-        cost_per_run: Amount(definition.cost_per_run),
-        version: &definition.version,
-        executor: definition.executor.as_ref().map(kind),
-        enrichment_type: &definition.output_schema.enrichment_type,
-        dependencies: definition
-            .dependencies
-            .iter()
-            .map(|edge| edge.agent.as_str())
-            .collect(),
-        hash: known.hash.to_string(),
-        source: known.source.name(),
+/// A definition to be registered.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "read by the description alone")]
+struct Registration {
+    /// The definition.
+    #[schema(value_type = AgentDefinition)]
+    agent: Value,
+}
+
+/// As the JSON Schema of definitions says; set in when the description is made.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "read by the description alone")]
+struct AgentDefinition {}
+
+/// What was registered.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RegisteredAgent {
+    /// The definition, with all its defaults.
+    #[schema(value_type = Object)]
+    agent: Value,
+    /// SHA-256 of the definition in canonical JSON.
+    hash: String,
+    /// It was not registered before.
+    new: bool,
+}
+
+impl RegisteredAgent {
+    fn of(registered: &Registered) -> Result<Self, Problem> {
+        Ok(Self {
+            agent: definition(&registered.definition)?,
+            hash: registered.hash.to_string(),
+            new: registered.new,
+        })
     }
 }
 
-fn kind(executor: &Executor) -> &'static str {
-    match executor {
-        Executor::Analysis {} => "analysis",
-        Executor::Http { .. } => "http",
-        Executor::Worker {} => "worker",
-        Executor::Model {} => "model",
-        Executor::Script {} => "script",
-    }
+/// What a definition is worth.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Validation {
+    /// It could be registered.
+    valid: bool,
+    /// Everything that is wrong with it.
+    errors: Vec<String>,
+    /// SHA-256 of the definition in canonical JSON.
+    hash: Option<String>,
+}
+
+/// Where an agent is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Address {
+    /// Its base URL: the definition stands below it at `/.well-known/afterplan-agent.json`.
+    #[schema(format = "uri", example = "https://agents.example.org/security")]
+    url: String,
+}
+
+/// What was found there.
+#[derive(Debug, Serialize, ToSchema)]
+struct Discovered {
+    agents: Vec<RegisteredAgent>,
 }
 
 /// List agents
 ///
-/// Of each agent the version that is used when none is named.
-#[utoipa::path(get, path = "/agents", tag = "agents", responses((status = 200, description = "The agents", body = AgentList), Refusals))]
-async fn list(State(app): State<App>, _caller: Caller) -> Response {
+/// Of each agent the version that is used when none is named, and how its circuit breaker stands.
+#[utoipa::path(
+    get, path = "/agents", tag = "agents", params(Page),
+    responses((status = 200, description = "A page of them", body = AgentList), Refusals)
+)]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(page): Asked<Page>,
+) -> Result<Response, Problem> {
+    caller.may(Deed::Read)?;
     let agents = app.engine.registry.snapshot();
-    let lines = agents.ids().filter_map(|id| agents.latest(id.as_str()));
-    Json(AgentList {
-        agents: lines.map(|known| line(known)).collect(),
+    let breakers = breakers(&app);
+    let latest = agents.ids().filter_map(|id| agents.latest(id.as_str()));
+    let lines = latest.map(|known| AgentLine::of(known, &breakers));
+    let (agents, next_cursor) = page.of(lines, |line| line.id)?;
+    Ok(Json(AgentList {
+        agents,
+        next_cursor,
     })
-    .into_response()
+    .into_response())
+}
+
+fn breakers(app: &App) -> Vec<BreakerShown> {
+    let all = app.engine.breakers.all(app.engine.clock.now());
+    all.into_iter().map(BreakerShown::from).collect()
 }
 
 /// Register an agent
 ///
-/// The body is `{"agent": …}`. A version is never changed: the same definition again changes nothing (200), another one under the
-/// same version is refused.
+/// A version never changes: the same definition again changes nothing (200), another one under the same version is refused (409).
 #[utoipa::path(
-    post, path = "/agents", tag = "agents", request_body = Value,
-    responses((status = 201, description = "It is registered", body = Value), (status = 200, description = "It was registered before", body = Value), Refusals)
+    post, path = "/agents", tag = "agents", request_body = Registration,
+    responses(
+        (status = 201, description = "It is registered", body = RegisteredAgent),
+        (status = 200, description = "It was registered before", body = RegisteredAgent),
+        Refusals
+    )
 )]
 async fn add(State(app): State<App>, caller: Caller, body: JsonText) -> Result<Response, Problem> {
     caller.may(Deed::Register)?;
-    let definition = definition(&body)?;
+    let told = told(&body)?;
+    let definition = validate(&told).map_err(RegisterError::Invalid)?;
     let registered = register(&app.engine, definition, Source::Api, None).await?;
     let status = if registered.new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    Ok((status, Json(told(&registered)?)).into_response())
+    Ok((status, Json(RegisteredAgent::of(&registered)?)).into_response())
 }
 
-/// The definition in `{"agent": …}`.
+/// The definition in `{"agent": …}` as text, its whole numbers written as such.
 ///
 /// # Errors
-/// 400 with what is wrong.
-fn definition(body: &JsonText) -> Result<AgentDefinition, Problem> {
+/// 400 without what every definition has.
+fn told(body: &JsonText) -> Result<String, Problem> {
     let mut told: Value = body.read()?;
-    let agent = told.get_mut("agent").map(Value::take);
-    let Some(mut agent) = agent.filter(Value::is_object) else {
-        return Err(Problem::invalid(
-            "Missing required fields: send {\"agent\": {\"id\": …, \"displayName\": …}}",
-        ));
-    };
-    whole_numbers(&mut agent);
-    serde_json::from_value(agent).map_err(|error| unreadable(&error))
-}
-
-fn told(registered: &Registered) -> Result<Value, Problem> {
-    Ok(json!({"agent": shown(&registered.definition)?, "hash": registered.hash.to_string()}))
-}
-
-/// A definition as the wire shows it: its price as a number.
-///
-/// # Errors
-/// Never for a registered one.
-pub fn shown(definition: &AgentDefinition) -> Result<Value, Problem> {
-    let mut shown = serde_json::to_value(definition).map_err(Problem::internal)?;
-    let cost: f64 = definition.cost_per_run.to_string().parse().unwrap_or(0.0);
-    if let Some(object) = shown.as_object_mut() {
-        object.insert("costPerRun".to_owned(), json!(cost));
+    let other = told
+        .as_object()
+        .and_then(|told| told.keys().find(|key| *key != "agent"))
+        .cloned();
+    if let Some(other) = other {
+        return Err(Problem::invalid(format!(
+            "unknown field `{other}`: send {{\"agent\": …}}"
+        )));
     }
-    Ok(shown)
+    let missing = "Missing required fields: send {\"agent\": {\"id\": …, \"displayName\": …}}";
+    let agent = told.get_mut("agent").filter(|agent| {
+        agent.get("id").is_some_and(Value::is_string)
+            && agent.get("displayName").is_some_and(Value::is_string)
+    });
+    let agent = agent.ok_or_else(|| Problem::invalid(missing))?;
+    whole_numbers(agent);
+    Ok(agent.to_string())
+}
+
+/// Validate a definition
+///
+/// Registers nothing.
+#[utoipa::path(
+    post, path = "/agents/validate", tag = "agents", request_body = Registration,
+    responses((status = 200, description = "What it is worth", body = Validation), Refusals)
+)]
+async fn check(caller: Caller, body: JsonText) -> Result<Response, Problem> {
+    caller.may(Deed::Read)?;
+    let told = told(&body)?;
+    let validation = match validate(&told) {
+        Ok(definition) => Validation {
+            valid: true,
+            errors: Vec::new(),
+            hash: definition.hash().ok().map(|hash| hash.to_string()),
+        },
+        Err(errors) => Validation {
+            valid: false,
+            errors,
+            hash: None,
+        },
+    };
+    Ok(Json(validation).into_response())
+}
+
+/// Discover agents
+///
+/// Asks the address for its definitions and registers them: all, or when one is wrong, none.
+#[utoipa::path(
+    post, path = "/agents/discover", tag = "agents", request_body = Address,
+    responses((status = 200, description = "What was found", body = Discovered), Refusals)
+)]
+async fn find(
+    State(app): State<App>,
+    caller: Caller,
+    Told(address): Told<Address>,
+) -> Result<Response, Problem> {
+    caller.may(Deed::Register)?;
+    let found = discover(&app.engine, &address.url).await?;
+    let agents = found
+        .iter()
+        .map(RegisteredAgent::of)
+        .collect::<Result<_, _>>()?;
+    Ok(Json(Discovered { agents }).into_response())
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("there is no such agent")
+}
+
+fn versions<'a>(agents: &'a Agents, id: &str) -> Result<&'a [std::sync::Arc<Known>], Problem> {
+    let versions = agents.versions(id);
+    if versions.is_empty() {
+        Err(unknown())
+    } else {
+        Ok(versions)
+    }
+}
+
+/// Show an agent
+///
+/// The version that is used when none is named (of a retired agent the last), and all versions.
+#[utoipa::path(
+    get, path = "/agents/{id}", tag = "agents", params(("id" = String, Path, description = "The agent")),
+    responses((status = 200, description = "It", body = AgentShown), Refusals)
+)]
+async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    At(id): At<String>,
+) -> Result<Response, Problem> {
+    caller.may(Deed::Read)?;
+    let agents = app.engine.registry.snapshot();
+    let versions = versions(&agents, &id)?;
+    let latest = agents.latest(&id).or(versions.last()).ok_or_else(unknown)?;
+    let shown = AgentShown::of(latest, versions, &breakers(&app))?;
+    Ok(Json(shown).into_response())
+}
+
+/// Show one version of an agent
+#[utoipa::path(
+    get, path = "/agents/{id}/versions/{version}", tag = "agents",
+    params(("id" = String, Path, description = "The agent"), ("version" = String, Path, description = "Its version")),
+    responses((status = 200, description = "It", body = AgentVersion), Refusals)
+)]
+async fn show_version(
+    State(app): State<App>,
+    caller: Caller,
+    At((id, version)): At<(String, String)>,
+) -> Result<Response, Problem> {
+    caller.may(Deed::Read)?;
+    let agents = app.engine.registry.snapshot();
+    let known = agents.get(&id, &version).ok_or_else(unknown)?;
+    Ok(Json(AgentVersion::of(known)?).into_response())
+}
+
+/// Retire an agent
+///
+/// All its versions. Nothing new begins with it; what has begun goes on with what it pinned.
+#[utoipa::path(
+    delete, path = "/agents/{id}", tag = "agents", params(("id" = String, Path, description = "The agent")),
+    responses((status = 204, description = "It is retired"), Refusals)
+)]
+async fn retire_all(
+    State(app): State<App>,
+    caller: Caller,
+    At(id): At<String>,
+) -> Result<StatusCode, Problem> {
+    retired(&app, &caller, &id, None).await
+}
+
+/// Retire one version of an agent
+#[utoipa::path(
+    delete, path = "/agents/{id}/versions/{version}", tag = "agents",
+    params(("id" = String, Path, description = "The agent"), ("version" = String, Path, description = "Its version")),
+    responses((status = 204, description = "It is retired"), Refusals)
+)]
+async fn retire_version(
+    State(app): State<App>,
+    caller: Caller,
+    At((id, version)): At<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    retired(&app, &caller, &id, Some(&version)).await
+}
+
+async fn retired(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    version: Option<&str>,
+) -> Result<StatusCode, Problem> {
+    caller.may(Deed::Register)?;
+    let agents = app.engine.registry.snapshot();
+    let known = versions(&agents, id)?;
+    if version.is_some_and(|version| {
+        known
+            .iter()
+            .all(|known| known.definition.version != version)
+    }) {
+        return Err(unknown());
+    }
+    retire(&app.engine, id, version).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 impl From<RegisterError> for Problem {

@@ -43,8 +43,8 @@ async fn own(app: &App, caller: &Caller, id: &str) -> Result<(AccountId, u64), P
         return Err(unknown());
     }
     // One's own account begins with its first orchestration, and may be followed before.
-    match app.engine.store.feed_end(id).await? {
-        Some(feed) => Ok((account, u64::try_from(feed).unwrap_or(0))),
+    match app.engine.store.account(id).await? {
+        Some(row) => Ok((account, u64::try_from(row.feed).unwrap_or(0))),
         None if account == caller.account => Ok((account, 0)),
         None => Err(unknown()),
     }

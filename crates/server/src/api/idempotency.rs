@@ -38,6 +38,10 @@ const ANSWER_MAX: usize = 32 << 20;
 #[derive(Clone, Copy, Debug)]
 pub struct Subject(pub Uuid);
 
+/// Goes with an answer that must not be stored as it is: this is stored in its place.
+#[derive(Clone, Debug)]
+pub struct KeepInstead(pub Bytes);
+
 /// Whether the request is a write that wants to be done once.
 pub fn applies(request: &Request) -> bool {
     matches!(
@@ -102,13 +106,17 @@ pub async fn answer(
         .map_err(Problem::internal)?;
     if is_kept(parts.status) && bytes.len() <= ANSWER_MAX {
         let headers = kept_headers(&parts.headers);
+        let kept = parts
+            .extensions
+            .get::<KeepInstead>()
+            .map_or(&bytes, |KeepInstead(kept)| kept);
         store
             .end_write(
                 scope,
                 &key,
                 i64::from(parts.status.as_u16()),
                 &headers,
-                &bytes,
+                kept,
             )
             .await?;
         forget.disarm();

@@ -1,10 +1,227 @@
 //! Steering an orchestration: cancel, pause, resume, approve.
 
+use axum::Json;
+use axum::extract::{FromRequest, Request, State};
+use axum::response::{IntoResponse, Response};
+use domain::orchestration::command::Command;
+use domain::values::ids::{OrchestrationId, StepId};
+use domain::values::role::Deed;
+use domain::values::time::Millis;
+use engine::transition::transition;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::api::auth::Caller;
+use crate::api::error::{Problem, Refusals};
+use crate::api::extract::{At, JsonText, media_type, orchestration_id, read_body};
+use crate::api::number::Whole;
+use crate::api::orchestrate::unknown;
+use crate::api::submission::name;
+use crate::api::views::status::OrchestrationStatus;
 use crate::app::App;
+
+/// How long attempts may still take after a cancel, where nobody says.
+const GRACE: u64 = 10_000;
+
+/// Longest grace.
+const GRACE_MAX: u64 = 86_400_000;
 
 /// Its routes.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(cancel))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(approve))
+}
+
+/// How to cancel.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Cancel {
+    /// Why, for people.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 256, nullable = false)]
+    reason: Option<String>,
+    /// Milliseconds that attempts in flight may still take; 10,000 by default.
+    #[serde(default)]
+    #[schema(value_type = u64, required = false, nullable = false, maximum = 86_400_000)]
+    grace: Option<Whole>,
+    /// Only this step.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    step: Option<String>,
+}
+
+/// Which step.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Which {
+    /// Only this step; without one all.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    step: Option<String>,
+}
+
+/// What a command made of an orchestration.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Steered {
+    #[schema(value_type = String, format = Uuid)]
+    orchestration_id: OrchestrationId,
+    /// How it stands now.
+    status: OrchestrationStatus,
+    /// The last event's cursor.
+    cursor: u64,
+}
+
+/// A JSON body that may be left away.
+struct Maybe<T>(T);
+
+impl<T: DeserializeOwned + Default> FromRequest<App> for Maybe<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        if !media_type(request.headers()).is_empty() {
+            let body = JsonText::from_request(request, app).await?;
+            let told = if body.0.is_empty() {
+                None
+            } else {
+                body.read::<Option<T>>()?
+            };
+            return Ok(Self(told.unwrap_or_default()));
+        }
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(body, &parts.headers, 0, &app.settings.limits).await;
+        // What is no JSON by its own word is refused as such, not as too long.
+        match bytes {
+            Ok(_) => Ok(Self(T::default())),
+            Err(_) => Err(Problem::new(
+                crate::api::error::Code::UnsupportedMediaType,
+                "send JSON, with `Content-Type: application/json`, or no body",
+            )),
+        }
+    }
+}
+
+async fn steer(
+    app: &App,
+    caller: &Caller,
+    id: OrchestrationId,
+    command: Command,
+) -> Result<Response, Problem> {
+    caller.may(Deed::Steer)?;
+    let row = app.engine.store.orchestration(*id.0.as_bytes()).await?;
+    row.filter(|row| caller.sees(&row.account))
+        .ok_or_else(|| unknown(id))?;
+    let outcome = transition(&app.engine, id, command, Vec::new()).await?;
+    let steered = Steered {
+        orchestration_id: id,
+        status: OrchestrationStatus::named(outcome.status, true),
+        cursor: outcome.cursor,
+    };
+    Ok(Json(steered).into_response())
+}
+
+fn step(text: Option<&str>) -> Result<Option<StepId>, Problem> {
+    let step =
+        text.map(|text| StepId::new(text).map_err(|_| Problem::not_found("there is no such step")));
+    step.transpose()
+}
+
+/// Cancel an orchestration, or one step of it
+///
+/// What has not started is cancelled; what is in flight may end within the grace.
+#[utoipa::path(
+    post, path = "/orchestrations/{id}/cancel", tag = "orchestrations", request_body(content = Option<Cancel>),
+    params(("id" = Uuid, Path, description = "The orchestration")),
+    responses((status = 200, description = "It is being cancelled", body = Steered), Refusals)
+)]
+async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    At(id): At<String>,
+    Maybe(how): Maybe<Cancel>,
+) -> Result<Response, Problem> {
+    let id = orchestration_id(&id)?;
+    let reason = how
+        .reason
+        .unwrap_or_else(|| format!("cancelled by {}", caller.name()));
+    name("reason", &reason)?;
+    let grace = how.grace.map_or(GRACE, |Whole(grace)| grace);
+    if grace > GRACE_MAX {
+        return Err(Problem::invalid(format!(
+            "`grace` is at most {GRACE_MAX} ms"
+        )));
+    }
+    let step = step(how.step.as_deref())?;
+    steer(
+        &app,
+        &caller,
+        id,
+        Command::Cancel {
+            step,
+            reason,
+            grace: Millis(grace),
+        },
+    )
+    .await
+}
+
+/// Pause an orchestration, or one step of it
+///
+/// What is in flight ends, nothing more starts.
+#[utoipa::path(
+    post, path = "/orchestrations/{id}/pause", tag = "orchestrations", request_body(content = Option<Which>),
+    params(("id" = Uuid, Path, description = "The orchestration")),
+    responses((status = 200, description = "It is paused", body = Steered), Refusals)
+)]
+async fn pause(
+    State(app): State<App>,
+    caller: Caller,
+    At(id): At<String>,
+    Maybe(which): Maybe<Which>,
+) -> Result<Response, Problem> {
+    let id = orchestration_id(&id)?;
+    let step = step(which.step.as_deref())?;
+    steer(&app, &caller, id, Command::Pause { step }).await
+}
+
+/// Resume an orchestration, or one step of it
+#[utoipa::path(
+    post, path = "/orchestrations/{id}/resume", tag = "orchestrations", request_body(content = Option<Which>),
+    params(("id" = Uuid, Path, description = "The orchestration")),
+    responses((status = 200, description = "It goes on", body = Steered), Refusals)
+)]
+async fn resume(
+    State(app): State<App>,
+    caller: Caller,
+    At(id): At<String>,
+    Maybe(which): Maybe<Which>,
+) -> Result<Response, Problem> {
+    let id = orchestration_id(&id)?;
+    let step = step(which.step.as_deref())?;
+    steer(&app, &caller, id, Command::Resume { step }).await
+}
+
+/// Say yes to a step that waits for it
+#[utoipa::path(
+    post, path = "/orchestrations/{id}/steps/{step}/approve", tag = "orchestrations",
+    params(("id" = Uuid, Path, description = "The orchestration"), ("step" = String, Path, description = "The step")),
+    responses((status = 200, description = "It may start", body = Steered), Refusals)
+)]
+async fn approve(
+    State(app): State<App>,
+    caller: Caller,
+    At((id, parked)): At<(String, String)>,
+) -> Result<Response, Problem> {
+    let id = orchestration_id(&id)?;
+    let by = caller.name();
+    match step(Some(&parked))? {
+        Some(step) => steer(&app, &caller, id, Command::Approve { step, by }).await,
+        None => Err(Problem::not_found("there is no such step")),
+    }
 }

@@ -1,10 +1,297 @@
-//! Plans that come as files: zips, multipart forms, paths on the server.
+//! Plans as they are submitted beside the seed's way: JSON, zips, forms, paths on the server. The answer is always 202.
 
-use utoipa_axum::router::OpenApiRouter;
+use axum::body::Body;
+use axum::extract::multipart::{Field, Multipart};
+use axum::extract::{Extension, FromRequest, Request, State};
+use axum::response::Response;
+use domain::values::ids::OrchestrationId;
+use domain::values::role::Deed;
+use engine::submit::Submission;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
+use crate::api::auth::Caller;
+use crate::api::error::{Code, Problem, Refusals};
+use crate::api::extract::{
+    Asked, JsonText, is_json, media_type, next_part, refuse_large, too_large, unreadable, within,
+};
+use crate::api::idempotency::Subject;
+use crate::api::orchestrate::{Accepted, accepted};
+use crate::api::submission::{EnrichmentRequest, GivenArtifact, begin, name, of_artifact, of_plan};
 use crate::app::App;
+use crate::spool::{self, Spool, Upload};
 
-/// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+/// Bytes of a form's `request`.
+const REQUEST_MAX: usize = 1 << 20;
+
+/// A plan to be enriched: as JSON, or by its path on the server.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Submit<'a> {
+    /// The plan.
+    #[serde(borrow, default)]
+    #[schema(nullable = false)]
+    plan_artifact: Option<GivenArtifact<'a>>,
+    /// A PlanExe run directory or zip on the server, below its `planRoots`: for operators.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    path: Option<String>,
+    /// The plan's id, in your words; goes with `path`.
+    #[serde(default)]
+    #[schema(nullable = false, min_length = 1, max_length = 256)]
+    plan_id: Option<String>,
+    /// How it is to be enriched.
+    #[serde(default)]
+    #[schema(required = false)]
+    enrichment_request: Option<EnrichmentRequest>,
+}
+
+/// A form with a plan.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "read by the description alone")]
+pub struct UploadForm {
+    /// The zip of a PlanExe run directory.
+    #[schema(value_type = String, format = Binary, content_media_type = "application/zip")]
+    plan: Vec<u8>,
+    /// How it is to be enriched.
+    request: Option<UploadRequest>,
+}
+
+/// How an uploaded plan is to be enriched.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UploadRequest {
+    /// The plan's id, in your words.
+    #[serde(default)]
+    #[schema(nullable = false, min_length = 1, max_length = 256)]
+    plan_id: Option<String>,
+    /// What to call it; by default the file's name.
+    #[serde(default)]
+    #[schema(nullable = false, min_length = 1, max_length = 256)]
+    name: Option<String>,
+    /// How it is to be enriched.
+    #[serde(default)]
+    #[schema(required = false)]
+    enrichment_request: Option<EnrichmentRequest>,
+}
+
+/// What goes with a zip that is the whole body.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ZipQuery {
+    /// With a zip: the plan's id, in your words.
+    #[param(nullable = false, min_length = 1, max_length = 256)]
+    plan_id: Option<String>,
+    /// With a zip: what to call it.
+    #[param(nullable = false, min_length = 1, max_length = 256)]
+    name: Option<String>,
+    /// With a zip: an `enrichmentRequest` as JSON.
+    #[param(nullable = false)]
+    enrichment_request: Option<String>,
+}
+
+/// Submit a plan
+///
+/// Answers at once. The plan is JSON as in `POST /api/orchestrate`; or a path on the server, for operators; or the zip of a PlanExe
+/// run directory, as the whole body or in a form.
+#[utoipa::path(
+    post, path = "/orchestrations", tag = "orchestrations", params(ZipQuery),
+    request_body(content((Submit = "application/json"), (Vec<u8> = "application/zip"), (UploadForm = "multipart/form-data"))),
+    responses(
+        (status = 202, description = "It goes on", body = Accepted, headers(("Location" = String, description = "Where to ask how it stands"))),
+        Refusals
+    )
+)]
+pub async fn submit(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(query): Asked<ZipQuery>,
+    subject: Option<Extension<Subject>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    caller.may(Deed::Submit)?;
+    let media = media_type(request.headers());
+    let submission = if is_json(request.headers()) {
+        let body = JsonText::from_request(request, &app).await?;
+        of_json(&app, &caller, &body).await?
+    } else if media == "application/zip" || media == "application/octet-stream" {
+        of_zip(&app, &caller, query, request).await?
+    } else if media == "multipart/form-data" {
+        of_form(&app, &caller, request).await?
+    } else {
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "send application/json, application/zip or multipart/form-data",
+        ));
+    };
+    let id = OrchestrationId(subject.map_or_else(Uuid::now_v7, |Extension(Subject(id))| id));
+    let submitted = begin(&app, id, submission).await?;
+    Ok(accepted(submitted.id, submitted.continued))
+}
+
+async fn of_json(app: &App, caller: &Caller, body: &JsonText) -> Result<Submission, Problem> {
+    let given: Submit<'_> = body.read()?;
+    let request = given.enrichment_request.unwrap_or_default();
+    match (given.plan_artifact, given.path) {
+        (Some(artifact), None) => of_artifact(app, caller, artifact, request),
+        (None, Some(path)) => {
+            caller.may(Deed::ReadPaths)?;
+            let upload = spool::at_path(app, &path).await?;
+            of_upload(app, caller, upload, given.plan_id, None, request)
+        }
+        _ => Err(Problem::invalid("send either planArtifact or path")),
+    }
+}
+
+async fn of_zip(
+    app: &App,
+    caller: &Caller,
+    query: ZipQuery,
+    request: Request,
+) -> Result<Submission, Problem> {
+    let enrichment = match &query.enrichment_request {
+        Some(text) => serde_json::from_str(text).map_err(|error| unreadable(&error))?,
+        None => EnrichmentRequest::default(),
+    };
+    let limits = &app.settings.limits;
+    let (parts, mut body) = request.into_parts();
+    refuse_large(&parts.headers, limits.upload_bytes)?;
+    let spool = within(limits, async {
+        let mut spool = Spool::new();
+        while let Some(part) = next_part(&mut body, limits).await? {
+            spool.take(part, limits.upload_bytes).await?;
+        }
+        spool.end().await
+    })
+    .await?;
+    let title = query.name.clone().unwrap_or_else(|| "plan".to_owned());
+    name("name", &title)?;
+    let upload = spool::unpack(app, spool, title).await?;
+    of_upload(app, caller, upload, query.plan_id, query.name, enrichment)
+}
+
+async fn of_form(app: &App, caller: &Caller, request: Request) -> Result<Submission, Problem> {
+    let limits = &app.settings.limits;
+    refuse_large(
+        request.headers(),
+        limits.upload_bytes.saturating_add(REQUEST_MAX as u64),
+    )?;
+    let (parts, body) = request.into_parts();
+    let request = Request::from_parts(parts, paced(body, app));
+    let broken = |error: &dyn std::fmt::Display| {
+        Problem::invalid(format!("the form cannot be read: {error}"))
+    };
+    let mut form = Multipart::from_request(request, &())
+        .await
+        .map_err(|error| broken(&error.body_text()))?;
+    let read = async {
+        let (mut plan, mut told) = (None, None);
+        while let Some(field) = form
+            .next_field()
+            .await
+            .map_err(|error| broken(&error.body_text()))?
+        {
+            match field.name() {
+                Some("plan") if plan.is_none() => plan = Some(plan_of(field, app).await?),
+                Some("request") if told.is_none() => told = Some(request_of(field).await?),
+                other => {
+                    let other = other.unwrap_or("").to_owned();
+                    return Err(Problem::invalid(format!(
+                        "a form has one `plan` and one `request`, and no field {other:?} beside"
+                    )));
+                }
+            }
+        }
+        Ok((plan, told))
+    };
+    let (plan, told) = within(limits, read).await?;
+    let (file, spool) = plan.ok_or_else(|| Problem::invalid("the form has no `plan`"))?;
+    let told: UploadRequest = told.unwrap_or_default();
+    let title = told
+        .name
+        .clone()
+        .or(file)
+        .unwrap_or_else(|| "plan".to_owned());
+    name("name", &title)?;
+    let upload = spool::unpack(app, spool, title).await?;
+    of_upload(
+        app,
+        caller,
+        upload,
+        told.plan_id,
+        told.name,
+        told.enrichment_request.unwrap_or_default(),
+    )
+}
+
+/// The body, with an end where it pauses for too long.
+fn paced(mut body: Body, app: &App) -> Body {
+    let limits = app.settings.limits.clone();
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            let part = next_part(&mut body, &limits).await;
+            let sent = match part {
+                Ok(Some(part)) => sender.send(Ok(part)).await,
+                Ok(None) => break,
+                Err(problem) => {
+                    let _ = sender
+                        .send(Err(std::io::Error::other(problem.detail().to_owned())))
+                        .await;
+                    break;
+                }
+            };
+            if sent.is_err() {
+                break;
+            }
+        }
+    });
+    Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receiver))
+}
+
+async fn plan_of(mut field: Field<'_>, app: &App) -> Result<(Option<String>, Spool), Problem> {
+    let file = field
+        .file_name()
+        .map(str::to_owned)
+        .filter(|file| !file.is_empty());
+    let mut spool = Spool::new();
+    while let Some(part) = chunk(&mut field).await? {
+        spool.take(part, app.settings.limits.upload_bytes).await?;
+    }
+    Ok((file, spool.end().await?))
+}
+
+async fn request_of(mut field: Field<'_>) -> Result<UploadRequest, Problem> {
+    let mut text = Vec::new();
+    while let Some(part) = chunk(&mut field).await? {
+        text.extend_from_slice(&part);
+        if text.len() > REQUEST_MAX {
+            return Err(too_large(REQUEST_MAX as u64));
+        }
+    }
+    serde_json::from_slice(&text).map_err(|error| unreadable(&error))
+}
+
+async fn chunk(field: &mut Field<'_>) -> Result<Option<bytes::Bytes>, Problem> {
+    let part = field.chunk().await;
+    part.map_err(|error| Problem::invalid(format!("the form broke off: {}", error.body_text())))
+}
+
+fn of_upload(
+    app: &App,
+    caller: &Caller,
+    upload: Upload,
+    plan_id: Option<String>,
+    title: Option<String>,
+    request: EnrichmentRequest,
+) -> Result<Submission, Problem> {
+    if let Some(id) = &plan_id {
+        name("planId", id)?;
+    }
+    let title = title.unwrap_or(upload.name);
+    let mut submission = of_plan(app, caller, title, upload.plan, request)?;
+    submission.request.plan_id = plan_id;
+    Ok(submission)
 }

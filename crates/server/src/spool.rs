@@ -1,0 +1,211 @@
+//! Plans on their way in: spooled to a temporary file under limits, then unpacked; or read below the configured roots.
+
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::plans::LoadedPlan;
+use intake::error::IntakeError;
+use intake::limits::Limits;
+use intake::named::Named;
+use intake::read::{read, read_zip};
+use planexe::completeness::{Kind, completeness};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::api::error::{Code, Problem};
+use crate::api::extract::too_large;
+use crate::app::App;
+
+/// Parts that wait to be written.
+const WAITING: usize = 8;
+
+/// A plan that was read.
+pub struct Upload {
+    /// What it is called.
+    pub name: String,
+    /// The plan.
+    pub plan: Arc<LoadedPlan>,
+}
+
+/// Bytes that go to a temporary file as they come, or wait there.
+pub enum Spool {
+    /// Still coming.
+    Coming {
+        /// To who writes.
+        sender: mpsc::Sender<Bytes>,
+        /// Who writes.
+        writer: JoinHandle<std::io::Result<std::fs::File>>,
+        /// Bytes so far.
+        length: u64,
+    },
+    /// All there.
+    There(std::fs::File),
+}
+
+impl Spool {
+    /// An empty file without a name.
+    pub fn new() -> Self {
+        let (sender, mut parts) = mpsc::channel::<Bytes>(WAITING);
+        let writer = tokio::task::spawn_blocking(move || {
+            let mut file = tempfile::tempfile()?;
+            while let Some(part) = parts.blocking_recv() {
+                file.write_all(&part)?;
+            }
+            file.seek(SeekFrom::Start(0))?;
+            Ok(file)
+        });
+        Self::Coming {
+            sender,
+            writer,
+            length: 0,
+        }
+    }
+
+    /// Takes the next part.
+    ///
+    /// # Errors
+    /// 413 for more than `most` bytes, 500 for a disk that is full.
+    pub async fn take(&mut self, part: Bytes, most: u64) -> Result<(), Problem> {
+        let Self::Coming { sender, length, .. } = self else {
+            return Err(Problem::internal("a spool that has ended"));
+        };
+        *length += part.len() as u64;
+        if *length > most {
+            return Err(too_large(most));
+        }
+        let sent = sender.send(part).await;
+        sent.map_err(|_| Problem::internal("the temporary file cannot be written"))
+    }
+
+    /// All is there.
+    ///
+    /// # Errors
+    /// 500 for a disk that is full.
+    pub async fn end(self) -> Result<Self, Problem> {
+        let Self::Coming { sender, writer, .. } = self else {
+            return Ok(self);
+        };
+        drop(sender);
+        let file = writer.await.map_err(Problem::internal)?;
+        file.map(Self::There).map_err(Problem::internal)
+    }
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Reads the plan from a zip that was spooled; `name` is what it is called.
+///
+/// # Errors
+/// 422 for what is no plan, with the reason.
+pub async fn unpack(app: &App, spool: Spool, name: String) -> Result<Upload, Problem> {
+    let Spool::There(mut file) = spool else {
+        return Err(Problem::internal("a spool that has not ended"));
+    };
+    let limits = limits(app);
+    on_the_side(app, move || {
+        let length = file.metadata().map_err(Problem::internal)?.len();
+        if length > limits.total_bytes {
+            return Err(too_large(limits.total_bytes));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        std::io::Read::read_to_end(&mut file, &mut bytes).map_err(Problem::internal)?;
+        loaded(read_zip(&bytes, "the upload", &name, &limits).map_err(|error| refused(&error))?)
+    })
+    .await
+}
+
+/// Reads the plan at a path on the server, which must lie below one of the configured roots, with no link on the way.
+///
+/// # Errors
+/// 403 for any other path, 422 for what is no plan.
+pub async fn at_path(app: &App, path: &str) -> Result<Upload, Problem> {
+    let outside = || {
+        Problem::new(
+            Code::Forbidden,
+            "the path does not lie below one of this server's planRoots",
+        )
+    };
+    if path.contains('\0') {
+        return Err(outside());
+    }
+    let (path, roots, limits) = (
+        PathBuf::from(path),
+        app.settings.plan_roots.clone(),
+        limits(app),
+    );
+    on_the_side(app, move || {
+        if !lies_below(&path, &roots) {
+            return Err(outside());
+        }
+        loaded(read(&path, &limits).map_err(|error| refused(&error))?)
+    })
+    .await
+}
+
+/// Whether `path` is the real path of something below one of `roots`: no link, no `..`.
+fn lies_below(path: &Path, roots: &[PathBuf]) -> bool {
+    let Ok(real) = path.canonicalize() else {
+        return false;
+    };
+    real == path
+        && roots.iter().any(|root| {
+            root.canonicalize()
+                .is_ok_and(|root| real.starts_with(&root) && real != root)
+        })
+}
+
+fn limits(app: &App) -> Limits {
+    let usual = Limits::default();
+    Limits {
+        total_bytes: usual.total_bytes.min(app.settings.limits.upload_bytes),
+        ..usual
+    }
+}
+
+/// Unpacking takes memory and a thread: only so many plans are at it at one time.
+async fn on_the_side<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let _permit = app.unpacking.acquire().await.map_err(Problem::internal)?;
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(Problem::internal)?
+}
+
+fn loaded(named: Named) -> Result<Upload, Problem> {
+    let plan = named.plan();
+    let refused = |detail: &str| Err(Problem::new(Code::Refused, detail));
+    match completeness(&plan).kind {
+        Kind::Complete | Kind::Partial => {}
+        Kind::Ping => {
+            return refused("the plan is a ping run: PlanExe only asked whether the model answers");
+        }
+        Kind::NotAPlan => {
+            return refused(
+                "this is no PlanExe plan: it has none of the artifacts that every plan has (plan.txt, wbs_level1.json, …)",
+            );
+        }
+    }
+    let plan = LoadedPlan::of(plan).map_err(Problem::internal)?;
+    Ok(Upload {
+        name: named.name,
+        plan: Arc::new(plan),
+    })
+}
+
+fn refused(error: &IntakeError) -> Problem {
+    match error {
+        IntakeError::TooLarge { limit, .. } => too_large(*limit),
+        IntakeError::Unreadable { .. } | IntakeError::PermissionDenied { .. } => {
+            Problem::internal(error)
+        }
+        error => Problem::new(Code::Refused, error.to_string()),
+    }
+}
