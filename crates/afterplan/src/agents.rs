@@ -1,25 +1,38 @@
-//! `afterplan agents`: the definitions that this program knows, and checking one's own.
+//! `afterplan agents`: the definitions that are known here, registering and retiring them, and checking one's own.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use engine::registry::{Registry, parse};
-use serde_json::json;
+use analyses::catalog;
+use engine::agents::{RegisterError, Registered, register, retire, validate};
+use engine::discovery::discover;
+use engine::handle::Engine;
+use engine::registry::{Registry, Source};
+use serde_json::{Value, json};
+use store::url::DatabaseUrl;
 
 use crate::arguments::AgentsVerb;
 use crate::failure::{COMPLETE, Failure, REFUSED};
-use crate::screen::{complain, say, shown, table};
-
-/// In bytes.
-const DEFINITION_LIMIT: u64 = 1_000_000;
+use crate::screen::{complain, plain, say, shown, table};
+use crate::serve::definitions::{definition, text};
+use crate::{house, serve};
 
 /// Performs the verb.
-pub fn perform(verb: AgentsVerb) -> Result<u8, Failure> {
-    let registry = Registry::built_in().map_err(Failure::failed)?;
+pub async fn perform(database: &DatabaseUrl, verb: AgentsVerb) -> Result<u8, Failure> {
     match verb {
-        AgentsVerb::List { json } => list(&registry, json),
+        AgentsVerb::List { json } => {
+            let registry = known(database).await?;
+            let agents = registry.snapshot();
+            list(
+                &agents
+                    .enabled()
+                    .values()
+                    .map(|agent| json!(agent))
+                    .collect::<Vec<_>>(),
+                json,
+            );
+        }
         AgentsVerb::Show { id } => {
+            let registry = known(database).await?;
             let agents = registry.snapshot();
             let definition = agents.enabled().get(&id);
             let definition = definition.ok_or_else(|| {
@@ -29,62 +42,141 @@ pub fn perform(verb: AgentsVerb) -> Result<u8, Failure> {
             })?;
             say(&format!("{:#}", json!(definition)));
         }
-        AgentsVerb::Validate { files } => return Ok(validate(&files)),
+        AgentsVerb::Validate { files } => return Ok(validate_files(&files)),
         AgentsVerb::Schema => say(&format!("{:#}", domain::agent::definition::json_schema())),
+        verb => {
+            let outside = serve::outside(&serve::settings::at_hand()?)?;
+            let engine = house::open_with(database, outside, 1).await?;
+            let done = change(&engine, verb).await;
+            engine.store.close().await;
+            done?;
+        }
     }
     Ok(COMPLETE)
 }
 
-fn list(registry: &Registry, json: bool) {
+/// What is built in, and what is registered in the database if there is one.
+async fn known(database: &DatabaseUrl) -> Result<Registry, Failure> {
+    if !house::is_there(database) {
+        return Registry::built_in().map_err(Failure::failed);
+    }
+    let engine = house::open(database).await?;
+    let refreshed = engine::agents::refresh(&engine).await;
+    engine.store.close().await;
+    refreshed?;
+    Ok(engine.registry.clone())
+}
+
+async fn change(engine: &Engine, verb: AgentsVerb) -> Result<(), Failure> {
+    engine::agents::refresh(engine).await?;
+    match verb {
+        AgentsVerb::Register { files } => {
+            // All are read before the first is registered: a mistake in the last changes nothing.
+            let read = files
+                .iter()
+                .map(|file| Ok((shown(file), definition(file)?)));
+            for (name, definition) in read.collect::<Result<Vec<_>, Failure>>()? {
+                let done = register(engine, definition, Source::File, None).await;
+                told(&done.map_err(|error| serve::unregistered(&name, error))?);
+            }
+        }
+        AgentsVerb::Retire { id, version } => {
+            if catalog::all()
+                .iter()
+                .any(|analysis| analysis.id == id.as_str())
+            {
+                return Err(Failure::refused(format!(
+                    "`{id}` is built in: it cannot be retired, only left out (--agents)"
+                )));
+            }
+            if !retire(engine, id.as_str(), version.as_deref()).await? {
+                return Err(Failure::refused(format!(
+                    "there is nothing to retire: no unretired `{id}`{}; `afterplan agents list` shows all",
+                    version.map_or_else(String::new, |version| format!(" version {version}"))
+                )));
+            }
+            say(&format!("`{id}` is retired"));
+        }
+        AgentsVerb::Discover { url } => {
+            let found = discover(engine, &url).await;
+            let found: Vec<Registered> =
+                found.map_err(|error: RegisterError| serve::unregistered(&plain(&url), error))?;
+            found.iter().for_each(told);
+        }
+        AgentsVerb::Seed => {
+            for id in serve::seed(engine).await? {
+                say(&format!("`{id}` is registered"));
+            }
+        }
+        AgentsVerb::List { .. }
+        | AgentsVerb::Show { .. }
+        | AgentsVerb::Validate { .. }
+        | AgentsVerb::Schema => {}
+    }
+    Ok(())
+}
+
+fn told(registered: &Registered) {
+    let so = if registered.new {
+        "is registered"
+    } else {
+        "was registered already"
+    };
+    say(&format!(
+        "`{}` version {} {so}",
+        registered.definition.id,
+        plain(&registered.definition.version)
+    ));
+}
+
+/// Shows definitions, here or from a server.
+pub fn list(definitions: &[Value], json: bool) {
     if json {
-        return say(&format!(
-            "{:#}",
-            json!(registry.snapshot().enabled().values().collect::<Vec<_>>())
-        ));
+        return say(&format!("{:#}", Value::from(definitions.to_vec())));
     }
     let mut rows = vec![
         ["AGENT", "VERSION", "COST", "NAME", "AFTER"]
             .map(str::to_owned)
             .to_vec(),
     ];
-    for definition in registry.snapshot().enabled().values() {
-        let after: Vec<_> = definition
-            .dependencies
-            .iter()
-            .map(|edge| edge.agent.to_string())
+    let word = |value: &Value| match value {
+        Value::String(text) => plain(text),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    for definition in definitions {
+        let edges = definition["dependencies"].as_array();
+        let after: Vec<_> = edges
+            .into_iter()
+            .flatten()
+            .map(|edge| word(edge.get("agent").unwrap_or(edge)))
             .collect();
         rows.push(vec![
-            definition.id.to_string(),
-            definition.version.clone(),
-            definition.cost_per_run.to_string(),
-            definition.display_name.clone(),
+            word(&definition["id"]),
+            word(&definition["version"]),
+            word(&definition["costPerRun"]),
+            word(&definition["displayName"]),
             after.join(", "),
         ]);
     }
     say(&table(&rows));
 }
 
-/// The text of a definition file, of at most 1 MB: more is something else, and may have no end.
-fn definition_text(file: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let file = File::open(file)?;
-    file.take(DEFINITION_LIMIT + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > DEFINITION_LIMIT {
-        return Err(io::Error::other(
-            "it has more than 1 MB, and no definition has",
-        ));
-    }
-    Ok(text)
-}
-
 /// Says of each file whether it is valid, and everything that is wrong with it.
-fn validate(files: &[PathBuf]) -> u8 {
+pub fn validate_files(files: &[PathBuf]) -> u8 {
     let mut exit = COMPLETE;
     for file in files {
         let name = shown(file);
-        let valid = definition_text(file)
+        let valid = text(file)
             .map_err(|error| format!("{name} cannot be read: {error}"))
-            .and_then(|text| parse(&name, &text).map_err(|error| error.to_string()));
+            .and_then(|text| {
+                validate(&text).map_err(|problems| {
+                    format!(
+                        "the agent definition {name} is invalid: {}",
+                        problems.join("; ")
+                    )
+                })
+            });
         match valid {
             Ok(definition) => say(&format!(
                 "{name}: `{}` version {} is valid",

@@ -1,10 +1,12 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use domain::values::ids::{AgentId, OrchestrationId, StepId};
+use domain::values::ids::{AccountId, AgentId, OrchestrationId, StepId};
+use domain::values::role::Role;
 
 const EXITS: &str = "\
 Exit codes: 0 complete, 3 partial, 1 failed (or something found by `check`), 2 refused, 4 cancelled,
@@ -21,6 +23,19 @@ Examples:
 
 Killed or interrupted? The same command goes on where it stopped (with --fresh it starts anew).
 Called again after it is complete, it takes over what has not changed.";
+
+const SERVE_EXAMPLES: &str = "\
+Settings come from --config FILE or ./afterplan.toml, then the environment (PORT, DATABASE_URL, AFTERPLAN_LISTEN,
+AFTERPLAN_DATABASE, AFTERPLAN_AGENTS_BASE_URL, AFTERPLAN_OUTGOING_ALLOW, AFTERPLAN_SIGNING_SECRET; .env in this folder
+where the environment says nothing), then these options. config.default.toml explains every key.
+
+Examples:
+  afterplan serve                                       at http://127.0.0.1:8080, for this machine
+  afterplan serve --agents agents/                      with the agents defined in a folder
+  afterplan keys create --role admin && afterplan serve --listen 0.0.0.0:8080
+  afterplan serve --database postgres://me@db/afterplan as many of these as you like
+
+A signal lets requests under way end, a second one ends at once.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -41,6 +56,18 @@ pub struct Arguments {
         hide_env_values = true
     )]
     pub database: Option<String>,
+    /// Ask an Afterplan server instead of working here: http://HOST:PORT.
+    #[arg(long, global = true, value_name = "URL", env = "AFTERPLAN_URL")]
+    pub server: Option<String>,
+    /// The key for that server.
+    #[arg(
+        long,
+        global = true,
+        value_name = "KEY",
+        env = "AFTERPLAN_KEY",
+        hide_env_values = true
+    )]
+    pub key: Option<String>,
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
@@ -52,15 +79,23 @@ pub enum Verb {
     /// Enrich a plan and write the enriched plan with its report.
     #[command(after_help = ENRICH_EXAMPLES)]
     Enrich(EnrichRequest),
+    /// Serve the API: submit plans, follow them live and register agents over the network.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeRequest),
     /// Look at a plan without enriching it.
     #[command(subcommand)]
     Plan(PlanVerb),
-    /// Look at the agents that can enrich, and check definitions of one's own.
+    /// Look at the agents that can enrich, register and retire them, and check definitions of one's own.
     #[command(subcommand)]
     Agents(AgentsVerb),
     /// Look at enrichments under way or past, and steer them from any shell.
     #[command(subcommand)]
     Orchestrations(OrchestrationsVerb),
+    /// Hand out and revoke the keys of a server's callers, in its database.
+    #[command(subcommand)]
+    Keys(KeysVerb),
+    /// Make the database's tables, or bring them up to this version.
+    Migrate,
     /// Prove the database: every log gives the state that is stored, every hash fits.
     Check,
     /// Print completions for a shell.
@@ -94,6 +129,69 @@ pub struct EnrichRequest {
     /// Keep the output directory as a git repository, with one commit an enrichment.
     #[arg(long)]
     pub git: bool,
+}
+
+/// How to serve.
+#[derive(Debug, Args)]
+pub struct ServeRequest {
+    /// Where to listen. Default: 127.0.0.1:8080, or the port in PORT.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// The settings. Default: afterplan.toml in this folder, if there is one.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Definitions to register at the start: a file, or a folder of .toml and .json files.
+    #[arg(long, value_name = "PATH")]
+    pub agents: Vec<PathBuf>,
+    /// Where agents without an executor are asked: URL/api/agents/ID/invoke.
+    #[arg(long, value_name = "URL")]
+    pub agents_base_url: Option<String>,
+    /// Private addresses that agents may have: a network (10.0.0.0/8), a host, or host:port.
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub allow: Vec<String>,
+    /// The certificate chain (PEM): with it the server speaks HTTPS.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+}
+
+/// Handing out keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysVerb {
+    /// Make a key and print it: it is shown this once.
+    Create {
+        /// Whose it is.
+        #[arg(long, default_value = "system")]
+        account: AccountId,
+        /// What it may do: admin, operator, submitter, worker or viewer.
+        #[arg(long, default_value = "submitter")]
+        role: Role,
+        /// What it is for, for people.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        label: String,
+        /// After how many days it ends. Default: never.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        expires: Option<u32>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the keys. Their secrets are not known.
+    List {
+        /// Only those of this account.
+        #[arg(long)]
+        account: Option<AccountId>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a key: from now on it opens nothing.
+    Revoke {
+        /// The key's id, as `list` shows it.
+        id: String,
+    },
 }
 
 /// Looking at a plan.
@@ -131,6 +229,27 @@ pub enum AgentsVerb {
     },
     /// Print the JSON Schema that definitions follow.
     Schema,
+    /// Register definition files (TOML or JSON). A version that is registered never changes.
+    Register {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Retire an agent: nothing new begins with it.
+    Retire {
+        /// The agent's id.
+        id: AgentId,
+        /// Only this version. Default: all.
+        #[arg(long = "agent-version", value_name = "VERSION")]
+        version: Option<String>,
+    },
+    /// Ask an endpoint for its own definition (/.well-known/afterplan-agent.json) and register it.
+    Discover {
+        /// The endpoint's address.
+        url: String,
+    },
+    /// Register the agents that the program brings along for a server.
+    Seed,
 }
 
 /// Looking at orchestrations and steering them.

@@ -10,6 +10,7 @@ use domain::values::ids::{AccountId, HolderId, OrchestrationId};
 use engine::artifact::{enriched_plan, next_events, stored_events};
 use engine::handle::{Engine, LEASE};
 use engine::plans::LoadedPlan;
+use engine::registry::Registry;
 use engine::replica::Replica;
 use engine::submit::{Submission, Submitted, submit};
 use serde_json::{Map, Value};
@@ -24,7 +25,7 @@ use crate::output::clash;
 use crate::output::place::Place;
 use crate::progress::Progress;
 use crate::screen::{note, plain, say};
-use crate::{choices, house, outcome, output};
+use crate::{choices, house, outcome, output, signals};
 
 /// Enriches the plan that `request` names.
 pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8, Failure> {
@@ -41,13 +42,17 @@ pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8
     let plan = Arc::new(LoadedPlan::of(plan).map_err(Failure::failed)?);
     clash::refuse_another_plan(&out, &named.name, &plan)?;
     let place = Place::prepare(&out, request.git, &named.files)?;
-    let engine = house::open(database).await?;
+    let engine = if request.agents.is_empty() {
+        house::open(database).await?
+    } else {
+        house::open_with_agents(database).await?
+    };
     let replica = Replica::start(&engine, HolderId(Uuid::now_v7()), &label()).await?;
     let followed = follow(&engine, &request, &named.name, plan).await;
     if let Ok(Followed { ended: false, .. }) = &followed {
         note("stopping: what is in flight may still end; the same signal again leaves at once");
         tokio::spawn(async {
-            interrupted().await;
+            signals::first().await;
             std::process::exit(i32::from(INTERRUPTED));
         });
     }
@@ -111,7 +116,9 @@ async fn follow(
     let id = OrchestrationId(Uuid::now_v7());
     engine.take_on(id);
     let wanted = if request.agents.is_empty() {
-        Wanted::Default(engine.registry.snapshot().enabled().keys().cloned().collect())
+        // What else is registered here may send the plan elsewhere: that is done when it is asked for by name.
+        let built_in = Registry::built_in().map_err(Failure::failed)?;
+        Wanted::Default(built_in.snapshot().enabled().keys().cloned().collect())
     } else {
         Wanted::Named(request.agents.clone())
     };
@@ -155,7 +162,7 @@ async fn follow(
     }
     let ended = tokio::select! {
         ended = until_end(engine, id, &mut state, &progress) => ended?,
-        () = interrupted() => false,
+        () = signals::first() => false,
     };
     if ended {
         progress.end();
@@ -227,22 +234,6 @@ fn hint(progress: &Progress, id: OrchestrationId, state: &Orchestration) {
             "it is paused; to go on: afterplan orchestrations resume {id}"
         ));
     }
-}
-
-/// Returns at the first signal that asks the program to end.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }
 
 fn exit_code(status: Status) -> u8 {

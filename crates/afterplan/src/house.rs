@@ -2,28 +2,50 @@
 
 use engine::clock::Clock;
 use engine::handle::{Engine, Parts};
-use engine::perform::Performer;
 use engine::outside::Outside;
+use engine::perform::Performer;
 use engine::registry::Registry;
 use store::db::Store;
 use store::url::DatabaseUrl;
 
 use crate::failure::Failure;
+use crate::serve;
 
 /// An engine on the database, that performs nothing yet.
 pub async fn open(database: &DatabaseUrl) -> Result<Engine, Failure> {
+    open_with(database, Outside::default(), slots()).await
+}
+
+/// The same with agents outside, and with so many attempts at one time.
+pub async fn open_with(
+    database: &DatabaseUrl,
+    outside: Outside,
+    slots: usize,
+) -> Result<Engine, Failure> {
     let store = Store::open(database).await?;
     let registry = Registry::built_in().map_err(Failure::failed)?;
-    let slots = std::thread::available_parallelism().map_or(2, usize::from);
     let parts = Parts {
         store,
         clock: Clock::System,
         registry,
         performer: Performer::Executors,
-        outside: Outside::default(),
+        outside,
         slots,
     };
     Ok(Engine::new(parts))
+}
+
+/// The same with the agents that are registered in the database, reached as the settings in this folder say.
+pub async fn open_with_agents(database: &DatabaseUrl) -> Result<Engine, Failure> {
+    let outside = serve::outside(&serve::settings::at_hand()?)?;
+    let engine = open_with(database, outside, slots()).await?;
+    engine::agents::refresh(&engine).await?;
+    Ok(engine)
+}
+
+/// As many attempts at one time as there are cores: analyses reckon all the time.
+fn slots() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 /// Whether there is anything at the database's place: a server is asked when it is opened.

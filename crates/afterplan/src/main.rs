@@ -5,14 +5,20 @@ mod arguments;
 mod check;
 mod choices;
 mod enrich;
+mod environment;
 mod failure;
 mod house;
 mod inspect;
+mod keys;
+mod logging;
+mod migrate;
 mod orchestrations;
 mod outcome;
 mod output;
 mod progress;
 mod screen;
+mod serve;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -22,8 +28,20 @@ use crate::arguments::{Arguments, Verb};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    // Before the arguments: the environment says what they leave open.
+    let read = environment::read_file();
     let arguments = Arguments::parse();
-    start_logging();
+    let serves = matches!(arguments.verb, Verb::Serve(_));
+    let usual = if serves {
+        "warn,afterplan=info"
+    } else {
+        "error"
+    };
+    logging::start(usual, serves && environment::is_production());
+    if let (Err(failure), true) = (read, serves) {
+        screen::complain(&failure.to_string());
+        return ExitCode::from(failure.exit());
+    }
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -46,12 +64,24 @@ fn main() -> ExitCode {
 }
 
 async fn perform(arguments: Arguments) -> Result<u8, Failure> {
-    let Arguments { database, verb } = arguments;
-    let database = choices::database(database.as_deref())?;
+    let Arguments {
+        database: given,
+        verb,
+        ..
+    } = arguments;
+    let verb = match verb {
+        // It has more places to look at for its database.
+        Verb::Serve(request) => return serve::serve(given.as_deref(), request).await,
+        verb => verb,
+    };
+    let database = choices::database(given.as_deref())?;
     match verb {
+        Verb::Serve(_) => Ok(failure::COMPLETE),
         Verb::Enrich(request) => enrich::enrich(&database, request).await,
         Verb::Plan(verb) => inspect::perform(verb),
-        Verb::Agents(verb) => agents::perform(verb),
+        Verb::Agents(verb) => agents::perform(&database, verb).await,
+        Verb::Keys(verb) => keys::perform(&database, verb).await,
+        Verb::Migrate => migrate::migrate(&database).await,
         Verb::Orchestrations(verb) => orchestrations::perform(&database, verb).await,
         Verb::Check => check::check(&database).await,
         Verb::Completions { shell } => {
@@ -62,14 +92,4 @@ async fn perform(arguments: Arguments) -> Result<u8, Failure> {
             Ok(failure::COMPLETE)
         }
     }
-}
-
-/// Logs go to standard error, warnings and worse unless `AFTERPLAN_LOG` says otherwise.
-fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("AFTERPLAN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
 }
