@@ -1,55 +1,44 @@
 //! Attempts: a claimed step is performed and reported, within its time, until it is stopped.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use domain::agent::retry::ErrorClass;
-use domain::canonical;
-use domain::orchestration::command::{Command, Holder, Output, Report};
+use domain::orchestration::command::Report;
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::state::{Orchestration, StepState};
 use domain::values::hash::ContentHash;
 use domain::values::ids::StepId;
 use domain::values::time::Millis;
-use serde_json::Value;
 use store::error::StoreError;
-use store::write::NewBlob;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::debug;
 
 use crate::context::Around;
-use crate::error::TransitionError;
 use crate::gather::{self, data, pinned};
+use crate::handing::{self, Fence};
 use crate::handle::Engine;
 use crate::lane::{Hot, InFlight, Lane};
-use crate::perform::{self, Assignment, Kept, Performed};
-use crate::project;
+use crate::perform::{self, Assignment, Kept, Performed, Performing};
+use crate::registry::Prepared;
 use crate::request;
-use crate::transition::transition;
-
-/// The pause before a report is handed in anew when the database did not take it: longer each time, up to
-/// [`REPORT_PAUSES`] times as long.
-const REPORT_PAUSE: Millis = Millis(1_000);
-
-/// The longest pause, in such pauses.
-const REPORT_PAUSES: u64 = 10;
-
-/// After so many tries whoever waits for an end is told. The store has waited each time already, longer than a server's
-/// restart takes.
-const TOLD_AFTER: u64 = 2;
 
 /// A claimed step, ready to be performed.
 pub struct Started {
-    step: StepId,
-    attempt: u32,
-    holder: Holder,
+    fence: Fence,
     timeout: Millis,
+    prepared: Arc<Prepared>,
     assignment: Assignment,
     built_on: Vec<(StepId, ContentHash)>,
     forced: CancellationToken,
     /// Room for one attempt, given back when this one is over.
-    permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Started {
@@ -69,7 +58,7 @@ impl Started {
             detail: detail.to_owned(),
         };
         let pinned = pinned(engine, hot).await?;
-        let rules = hot.state.graph.rules(index).clone();
+        let rules = hot.state.graph.rules(index);
         let step = &hot.state.steps[index];
         let (Some(head), Some(holder)) = (&hot.state.head, step.holder) else {
             return Err(lost("a started step without a holder"));
@@ -85,17 +74,11 @@ impl Started {
         let left = end.map_or(rules.timeout, |end| end - now);
         let timeout = rules.timeout.min(left);
         let sends = engine.performer.sends(agent);
+        let prepared = engine.registry.prepared(rules.definition, agent);
         let around = sends.then(|| {
-            let prepared = engine.registry.prepared(rules.definition, agent);
-            let plan = plan.clone();
-            Arc::new(Around::of(
-                &hot.state,
-                head,
-                index,
-                plan,
-                prepared,
-                now + timeout,
-            ))
+            let (plan, prepared) = (plan.clone(), prepared.clone());
+            let around = Around::of(&hot.state, head, index, plan, prepared, now + timeout);
+            Arc::new(around)
         });
         let inputs = if sends {
             Vec::new()
@@ -131,15 +114,19 @@ impl Started {
             cancelled: engine.stopping.child_token(),
             kept: Kept::default(),
         };
-        Ok(Self {
-            step: rules.id,
+        let fence = Fence {
+            step: rules.id.clone(),
             attempt: step.attempt,
             holder,
+        };
+        Ok(Self {
+            fence,
             timeout,
+            prepared,
             built_on: built_on.collect(),
             assignment,
             forced: CancellationToken::new(),
-            permit,
+            permit: Some(permit),
         })
     }
 }
@@ -147,11 +134,13 @@ impl Started {
 /// Performs the attempt in the background.
 pub fn spawn(engine: &Engine, lane: &Arc<Lane>, started: Started) {
     let in_flight = InFlight {
-        attempt: started.attempt,
+        attempt: started.fence.attempt,
         cancelled: started.assignment.cancelled.clone(),
         forced: started.forced.clone(),
     };
-    let replaced = lane.in_flight().insert(started.step.clone(), in_flight);
+    let replaced = lane
+        .in_flight()
+        .insert(started.fence.step.clone(), in_flight);
     if let Some(replaced) = replaced {
         replaced.forced.cancel();
     }
@@ -172,22 +161,22 @@ pub fn give_up(
 ) {
     let step = &state.steps[index];
     let Some(holder) = step.holder else { return };
-    let command = Command::Finish {
+    let fence = Fence {
         step: state.graph.rules(index).id.clone(),
         attempt: step.attempt,
         holder,
-        report: Report::Failed {
-            class: ErrorClass::Transient,
-            message: format!("it could not be prepared: {why}"),
-            retry_after: None,
-            kept: None,
-        },
     };
+    let command = fence.finish(Report::Failed {
+        class: ErrorClass::Transient,
+        message: format!("it could not be prepared: {why}"),
+        retry_after: None,
+        kept: None,
+    });
     let (engine, lane) = (engine.clone(), lane.clone());
     engine
         .clone()
         .spawned
-        .spawn(async move { hand_in(&engine, &lane, command, Vec::new()).await });
+        .spawn(async move { handing::hand_in(&engine, &lane, command, Vec::new()).await });
 }
 
 /// Stops the attempts that the state no longer wants: asks those that are being cancelled, drops those that were replaced.
@@ -210,209 +199,112 @@ pub fn stop_what_should_stop(lane: &Lane, state: &Orchestration) {
     });
 }
 
-/// One attempt. 1. Fetch what the dependencies gave. 2. Perform, within the timeout. 3. Report through the door.
-async fn attempt(engine: &Engine, lane: &Lane, started: Started) {
-    let Started {
-        step,
-        attempt,
-        holder,
-        timeout,
-        mut assignment,
-        built_on,
-        forced,
-        permit,
-    } = started;
-    let kept = assignment.kept.clone();
-    let mut performed = None;
-    for (id, hash) in built_on {
-        match data(engine, hash).await {
-            Ok(value) => {
-                assignment
-                    .dependencies
-                    .insert(id.as_str().to_owned(), value);
-            }
-            Err(error) => {
-                performed = Some(failed(
-                    ErrorClass::Transient,
-                    format!("what `{id}` gave cannot be read: {error}"),
-                ))
-            }
-        }
-    }
-    let performed = match performed {
-        Some(failed) => failed,
-        None => {
-            // The call too is made in there: a panic in it ends the attempt and nothing else.
-            let (agent, performing) = (assignment.agent.id.clone(), engine.clone());
-            let sent = assignment.around.is_some();
-            let work =
-                tokio::spawn(
-                    async move { performing.performer.perform(&performing, assignment).await },
-                );
-            let abort = work.abort_handle();
-            let performed = tokio::select! {
-                performed = work => performed.unwrap_or_else(|error| failed(ErrorClass::Fatal, perform::breakdown(error))),
-                () = engine.clock.sleep(timeout) => {
-                    if sent {
-                        request::timed_out(engine, &agent, timeout);
-                    }
-                    failed(ErrorClass::Timeout, format!("no answer within {} ms", timeout.0))
-                }
-                // It was asked to stop and did not: what it has is handed in, and the step returns to the queue.
-                () = engine.leaving.cancelled() => Performed::Cancelled,
-                () = forced.cancelled() => {
-                    abort.abort();
-                    debug!(orchestration.id = %lane.id, step.id = %step, "Attempt {attempt} of {step} was dropped");
-                    drop(permit);
-                    engine.work.room();
-                    return;
-                }
-            };
-            abort.abort();
-            performed
-        }
+/// One attempt. 1. Fetch what the dependencies gave. 2. Perform, within the timeout. 3. Hold the output against its schema.
+/// 4. Report through the door.
+async fn attempt(engine: &Engine, lane: &Arc<Lane>, mut started: Started) {
+    let fence = started.fence.clone();
+    let (forced, permit) = (started.forced.clone(), started.permit.take());
+    let kept = started.assignment.kept.clone();
+    let checked = started.prepared.clone();
+    let performed = match fetch(engine, &mut started).await {
+        Some(failed) => Some(failed),
+        None => performed(engine, lane, started, &forced).await,
+    };
+    let Some(performed) = performed else {
+        debug!(orchestration.id = %lane.id, step.id = %fence.step, "Attempt {} of {} was dropped", fence.attempt, fence.step);
+        drop(permit);
+        engine.work.room();
+        return;
     };
     lane.in_flight()
-        .retain(|id, in_flight| *id != step || in_flight.attempt != attempt);
+        .retain(|id, in_flight| *id != fence.step || in_flight.attempt != fence.attempt);
     drop(permit);
-    let (report, blobs) = report(engine, performed, kept.take());
-    let command = Command::Finish {
-        step: step.clone(),
-        attempt,
-        holder,
-        report,
-    };
-    hand_in(engine, lane, command, blobs).await;
+    let (report, blobs) = handing::report(engine, &checked, performed, &kept);
+    handing::hand_in(engine, lane, fence.finish(report), blobs).await;
 }
 
-/// Hands the report in until the database takes it, or it is plain that it never will. What was performed is not given up
-/// while this replica lives: others take the step over when its lease lapses, and then the report is refused.
-async fn hand_in(engine: &Engine, lane: &Lane, mut command: Command, mut blobs: Vec<NewBlob>) {
-    let mut tries = 0;
-    loop {
-        let error = match transition(engine, lane.id, command.clone(), blobs.clone()).await {
-            Ok(_) => {
-                if tries > 0 {
-                    engine.clear_trouble();
-                }
-                return;
+/// What the dependencies gave, for an agent of this program; the failure if it cannot be read.
+async fn fetch(engine: &Engine, started: &mut Started) -> Option<Performed> {
+    for (id, hash) in std::mem::take(&mut started.built_on) {
+        match data(engine, hash).await {
+            Ok(value) => {
+                let dependencies = &mut started.assignment.dependencies;
+                dependencies.insert(id.as_str().to_owned(), value);
             }
-            Err(error @ (TransitionError::Rejected(_) | TransitionError::Unknown(_))) => {
-                debug!(orchestration.id = %lane.id, "A report came too late: {error}");
-                return;
+            Err(error) => {
+                let message = format!("what `{id}` gave cannot be read: {error}");
+                return Some(failed(ErrorClass::Transient, message));
             }
-            Err(error) => error,
+        }
+    }
+    None
+}
+
+/// Performs, keeping on the way what is worth it; nothing where nobody wants the report any more.
+async fn performed(
+    engine: &Engine,
+    lane: &Arc<Lane>,
+    started: Started,
+    forced: &CancellationToken,
+) -> Option<Performed> {
+    let Started {
+        fence,
+        timeout,
+        assignment,
+        ..
+    } = started;
+    let (agent, sent) = (assignment.agent.id.clone(), assignment.around.is_some());
+    let kept = assignment.kept.clone();
+    let work = Caught::new(engine, assignment);
+    let keeping = handing::keep_so_far(engine, lane, &fence, &kept);
+    tokio::select! {
+        performed = work => Some(performed),
+        () = keeping => None,
+        () = engine.clock.sleep(timeout) => {
+            if sent {
+                request::timed_out(engine, &agent, timeout);
+            }
+            Some(failed(ErrorClass::Timeout, format!("no answer within {} ms", timeout.0)))
+        }
+        // It was asked to stop and did not: what it has is handed in, and the step returns to the queue.
+        () = engine.leaving.cancelled() => Some(Performed::Cancelled),
+        () = forced.cancelled() => None,
+    }
+}
+
+/// The performer's work, in which a panic ends the attempt and nothing else. The call too is made in there.
+struct Caught(Result<Performing, Option<Performed>>);
+
+impl Caught {
+    fn new(engine: &Engine, assignment: Assignment) -> Self {
+        let call = || engine.performer.perform(engine, assignment);
+        Self(catch_unwind(AssertUnwindSafe(call)).map_err(|panic| Some(broke_down(panic))))
+    }
+}
+
+impl Future for Caught {
+    type Output = Performed;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Performed> {
+        let work = match &mut self.0 {
+            Ok(work) => work,
+            Err(failed) => {
+                return failed.take().map_or(Poll::Pending, Poll::Ready);
+            }
         };
-        tries += 1;
-        if let TransitionError::Store(
-            error @ (StoreError::Nul { .. }
-            | StoreError::Refused(_)
-            | StoreError::Constraint { .. }),
-        ) = &error
-            && let Some(instead) = unstorable(&command, error)
-        {
-            error!(orchestration.id = %lane.id, "A report cannot be stored: {error}");
-            (command, blobs) = (instead, Vec::new());
-            continue;
-        }
-        warn!(orchestration.id = %lane.id, "A report could not be stored, trying again: {error}");
-        if let TransitionError::Store(error) = error
-            && (tries >= TOLD_AFTER || !may_pass(&error))
-        {
-            engine.set_trouble(error);
-        }
-        let pause = Millis(REPORT_PAUSE.0 * tries.min(REPORT_PAUSES));
-        tokio::select! { () = engine.clock.sleep(pause) => {}, () = engine.leaving.cancelled() => return }
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)))
+            .unwrap_or_else(|panic| Poll::Ready(broke_down(panic)))
     }
 }
 
-/// Whether waiting may help by itself.
-fn may_pass(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Lost { .. } | StoreError::Locked { .. } | StoreError::CannotConnect { .. }
-    )
+fn broke_down(panic: Box<dyn Any + Send>) -> Performed {
+    failed(ErrorClass::Fatal, perform::said(&*panic))
 }
 
-/// The report that stands in for one that the database refuses; none when it is one already.
-fn unstorable(command: &Command, why: &StoreError) -> Option<Command> {
-    let message = format!("its report cannot be stored: {why}");
-    match command {
-        Command::Finish {
-            report: Report::Failed {
-                message: earlier, ..
-            },
-            ..
-        } if *earlier == message => None,
-        Command::Finish {
-            step,
-            attempt,
-            holder,
-            ..
-        } => Some(Command::Finish {
-            step: step.clone(),
-            attempt: *attempt,
-            holder: *holder,
-            report: Report::Failed {
-                class: ErrorClass::Fatal,
-                message,
-                retry_after: None,
-                kept: None,
-            },
-        }),
-        _ => None,
-    }
-}
-
-fn failed(class: ErrorClass, message: String) -> Performed {
+pub(crate) fn failed(class: ErrorClass, message: String) -> Performed {
     Performed::Failed {
         class,
         message,
         retry_after: None,
     }
-}
-
-/// The report and the bytes that it names.
-fn report(engine: &Engine, performed: Performed, kept: Option<Value>) -> (Report, Vec<NewBlob>) {
-    let mut blobs = Vec::new();
-    let mut output = |data: &Value| -> Result<Output, String> {
-        let text = canonical::to_string(data).map_err(|error| error.to_string())?;
-        let (hash, blob) = project::blob(text.into_bytes());
-        engine.outputs.keep(hash, blob.bytes.clone());
-        blobs.push(blob);
-        Ok(Output {
-            data: hash,
-            tokens_used: None,
-        })
-    };
-    let invalid = |message| Report::Failed {
-        class: ErrorClass::InvalidOutput,
-        message,
-        retry_after: None,
-        kept: None,
-    };
-    let report = match performed {
-        Performed::Completed(data) => output(&data).map_or_else(invalid, Report::Completed),
-        Performed::Partial { data, reason } => {
-            output(&data).map_or_else(invalid, |output| Report::Partial { output, reason })
-        }
-        Performed::Failed {
-            class,
-            message,
-            retry_after,
-        } => {
-            let kept = kept.and_then(|data| output(&data).ok());
-            Report::Failed {
-                class,
-                message,
-                retry_after,
-                kept,
-            }
-        }
-        Performed::MissingInput { names } => Report::MissingInput { names },
-        Performed::Cancelled => Report::Cancelled {
-            kept: kept.and_then(|data| output(&data).ok()),
-        },
-    };
-    (report, blobs)
 }

@@ -18,6 +18,19 @@ const BATCH: i64 = 256;
 /// Due steps asked for at last.
 const BATCH_MAX: i64 = 65_536;
 
+/// Lets those claim that were left lying for lack of room, as long as there is some. No query.
+pub async fn claim_left(engine: &Engine) {
+    while engine.has_room() {
+        let left = engine
+            .work
+            .take_left(engine.slots.available_permits().max(1));
+        if left.is_empty() {
+            return;
+        }
+        tick_all(engine, &left).await;
+    }
+}
+
 /// One pass: lets every orchestration with due steps claim what there is room for, those that have waited longest first.
 ///
 /// # Errors

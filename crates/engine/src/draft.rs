@@ -53,7 +53,7 @@ pub(crate) async fn decide_all(
     }
     // Boxed as what is rare and large: the future of every command stays small.
     if engine.performs(id) && !engine.stopping.is_cancelled() && !hot.state.tally.ready.is_empty() {
-        Box::pin(draft.claim(&world, hot)).await;
+        Box::pin(draft.claim(&world, id, hot)).await;
     }
     Ok(())
 }
@@ -75,8 +75,14 @@ impl Draft {
     ) -> Result<Result<(), Rejected>, StoreError> {
         let needs = needs(&hot.state, command);
         if needs == Needs::default() {
+            let now = world.engine.clock.now();
+            let blocked = match command {
+                Command::Tick => world.engine.breakers.blocked(now),
+                _ => BTreeMap::new(),
+            };
             let facts = Facts {
-                now: world.engine.clock.now(),
+                now,
+                blocked,
                 ..Facts::default()
             };
             return Ok(self.decide(hot, command, &facts));
@@ -114,7 +120,7 @@ impl Draft {
 
     /// Claims what may start while there is room. Taking over an equal enrichment can make more steps ready: look again.
     /// A step that cannot be looked at keeps nobody else waiting.
-    async fn claim(&mut self, world: &World<'_>, hot: &mut Hot) {
+    async fn claim(&mut self, world: &World<'_>, id: OrchestrationId, hot: &mut Hot) {
         let engine = world.engine;
         let Some(holder) = engine.holder() else {
             return;
@@ -130,12 +136,19 @@ impl Draft {
                     && hot.state.standing(*index, now) == Standing::Claimable
             });
             let Some(index) = next else { return };
-            let Some(permit) = engine.take_slot() else {
+            let Some(permit) = engine.take_slot(id) else {
                 return;
             };
             tried.insert(index);
-            let step = hot.state.graph.rules(index).id.clone();
-            let start = Command::Start { step, holder };
+            let rules = hot.state.graph.rules(index);
+            let agent = rules.agent.clone();
+            if engine.breakers.admit(&agent, now).is_err() {
+                continue;
+            }
+            let start = Command::Start {
+                step: rules.id.clone(),
+                holder,
+            };
             let mut answer = self.carry(world, hot, &start).await;
             if let Ok(Err(Rejected::NotStartable { .. })) = answer {
                 // Left lying, then looked at once more: room that was made in between would not be told.
@@ -147,6 +160,8 @@ impl Draft {
                     let step = &hot.state.steps[index];
                     if step.holder.is_some() {
                         self.started.push((index, step.attempt, permit));
+                    } else {
+                        engine.breakers.withdraw(&agent);
                     }
                     self.open_gates(world, hot).await;
                 }
@@ -154,10 +169,12 @@ impl Draft {
                     wait: Wait::Counter { key, .. },
                     ..
                 })) => {
+                    engine.breakers.withdraw(&agent);
                     full.insert(key);
                 }
-                Ok(Err(_)) => {}
+                Ok(Err(_)) => engine.breakers.withdraw(&agent),
                 Err(error) => {
+                    engine.breakers.withdraw(&agent);
                     let step = &hot.state.graph.rules(index).id;
                     warn!(step.id = %step, "Whether {step} may start cannot be told and will be looked at again: {error}");
                 }

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use store::error::StoreError;
 
 use crate::handle::Engine;
+use crate::inputs;
 use crate::lane::{Asked, Hot};
 use crate::plans::LoadedPlan;
 use crate::project::counter_changes;
@@ -148,7 +149,13 @@ async fn start_facts(
         .plans
         .load(&engine.store, &head.account, head.plan)
         .await?;
-    let input = input_hash(&hot.state, index, definition, &pinned, &plan).map_err(lost)?;
+    let reads = if engine.performer.sends(definition) {
+        let prepared = engine.registry.prepared(rules.definition, definition);
+        json!(inputs::of(&plan, &prepared).hash)
+    } else {
+        json!(artifacts(definition, &plan).map_err(lost)?)
+    };
+    let input = input_hash(&hot.state, index, definition, &pinned, &reads).map_err(lost)?;
     let keys: Vec<String> = counters(&hot.state, index, input)
         .into_iter()
         .map(|(key, _)| key)
@@ -228,15 +235,11 @@ pub fn definition<'a>(pinned: &'a Pinned, agent: &str) -> Option<&'a AgentDefini
         .find(|definition| definition.id.as_str() == agent)
 }
 
-/// SHA-256 over everything that the step declares to read: the artifacts by content, the dependencies' data, the agent's
-/// definition and its parameters. Equal hashes mean equal work.
-fn input_hash(
-    state: &Orchestration,
-    index: StepIndex,
+/// The artifacts that an agent of this program declares, by content.
+fn artifacts(
     definition: &AgentDefinition,
-    pinned: &Pinned,
     plan: &LoadedPlan,
-) -> Result<ContentHash, String> {
+) -> Result<BTreeMap<String, Value>, String> {
     let mut artifacts = BTreeMap::new();
     for input in definition.inputs().map_err(|error| error.to_string())? {
         let read = if input.is_plan() {
@@ -252,6 +255,18 @@ fn input_hash(
         };
         artifacts.insert(input.to_string(), read);
     }
+    Ok(artifacts)
+}
+
+/// SHA-256 over everything that the step declares to read: the artifacts by content, the dependencies' data, the agent's
+/// definition and its parameters. Equal hashes mean equal work.
+fn input_hash(
+    state: &Orchestration,
+    index: StepIndex,
+    definition: &AgentDefinition,
+    pinned: &Pinned,
+    reads: &Value,
+) -> Result<ContentHash, String> {
     let built_on: BTreeMap<_, _> = state
         .graph
         .dependencies(index)
@@ -267,7 +282,7 @@ fn input_hash(
         "agent": state.graph.rules(index).definition,
         // A built-in analysis is as good as the program that it is part of: another release may say something else.
         "program": definition.executor.as_ref().filter(|how| **how == Executor::Analysis {}).map(|_| env!("CARGO_PKG_VERSION")),
-        "artifacts": artifacts,
+        "artifacts": reads,
         "dependencies": built_on,
         "model": definition.model,
         "parameters": pinned.parameters_of(definition),

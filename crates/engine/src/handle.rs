@@ -7,7 +7,7 @@ use domain::orchestration::command::Holder;
 use domain::orchestration::submission::Pinned;
 use domain::values::hash::ContentHash;
 use domain::values::ids::OrchestrationId;
-use domain::values::time::Millis;
+use domain::values::time::{Millis, Timestamp};
 use store::db::Store;
 use store::error::StoreError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,20 +17,30 @@ use tokio_util::task::TaskTracker;
 use crate::breaker::Breakers;
 use crate::clock::Clock;
 use crate::lane::Lane;
-use crate::live::{Live, Work};
+use crate::live::{Bell, Live};
 use crate::outside::Outside;
 use crate::perform::Performer;
 use crate::plans::Plans;
 use crate::recent::Recent;
 use crate::registry::Registry;
 use crate::selected::Selections;
+use crate::work::Work;
+
+/// How long the word of a holder that has nothing under way stands: it beats seldom.
+pub const LEASE_IDLE: Millis = Millis(90_000);
 
 /// How long a holder's word stands without a heartbeat. Three beats fit in; a laptop's short stall does not lapse it.
 pub const LEASE: Millis = Millis(15_000);
 
+/// Between two deletions of what has expired.
+const FORGET_EVERY: Millis = Millis(60_000);
+
+/// Between two looks at the agents that others have registered.
+const REFRESH_EVERY: Millis = Millis(2_000);
+
 /// Lanes kept in memory: beyond that, those without an attempt in flight are loaded when they are next needed. At some
 /// ten kilobytes each.
-const LANES_KEPT: usize = 4_096;
+const LANES_KEPT: usize = 1_024;
 
 /// Which orchestrations this replica performs steps of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +92,8 @@ pub struct Inner {
     pub live: Live,
     /// Rung when there may be something to claim.
     pub work: Work,
+    /// Rung when something is under way here after nothing was.
+    pub(crate) stirred: Bell,
     /// Plans in memory.
     pub plans: Plans,
     /// Pinned definitions in memory: equal sets are one.
@@ -102,6 +114,8 @@ pub struct Inner {
     holder: Mutex<Option<Holder>>,
     scope: Mutex<Scope>,
     trouble: Mutex<Option<StoreError>>,
+    forgot_at: Mutex<Timestamp>,
+    refreshed_at: Mutex<Timestamp>,
 }
 
 impl std::ops::Deref for Engine {
@@ -115,6 +129,16 @@ impl std::ops::Deref for Engine {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic while the lock was held leaves a map that is still whole: each change of it is one call.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether it is time for what was last done at `last`; then it was done now.
+fn is_time(last: &Mutex<Timestamp>, now: Timestamp, every: Millis) -> bool {
+    let mut last = lock(last);
+    let is_time = now - *last >= every;
+    if is_time {
+        *last = now;
+    }
+    is_time
 }
 
 impl Engine {
@@ -137,12 +161,15 @@ impl Engine {
             breakers: Breakers::default(),
             live: Live::default(),
             work: Work::default(),
+            stirred: Bell::default(),
             plans: Plans::default(),
             pins: Pins::default(),
             selections: Selections::default(),
             outputs: Outputs::default(),
             slots: Arc::new(Semaphore::new(slots)),
             trouble: Mutex::new(None),
+            forgot_at: Mutex::default(),
+            refreshed_at: Mutex::default(),
             stopping: CancellationToken::new(),
             leaving: CancellationToken::new(),
             spawned: TaskTracker::new(),
@@ -154,7 +181,11 @@ impl Engine {
 
     /// The lane of an orchestration.
     pub fn lane(&self, id: OrchestrationId) -> Arc<Lane> {
-        lock(&self.lanes)
+        let mut lanes = lock(&self.lanes);
+        if lanes.is_empty() {
+            self.stirred.ring();
+        }
+        lanes
             .entry(id)
             .or_insert_with(|| Arc::new(Lane::new(id)))
             .clone()
@@ -232,12 +263,12 @@ impl Engine {
         }
     }
 
-    /// Room for one attempt, if there is any. Where there is none, whoever claims is told when room is made.
-    pub fn take_slot(&self) -> Option<OwnedSemaphorePermit> {
+    /// Room for one attempt at a step of `id`, if there is any. Where there is none, whoever claims comes back to it.
+    pub fn take_slot(&self, id: OrchestrationId) -> Option<OwnedSemaphorePermit> {
         let take = || self.slots.clone().try_acquire_owned().ok();
         take().or_else(|| {
             // Left lying first, then looked at once more: room that was made in between would not be told.
-            self.work.lacks_room();
+            self.work.leave(id);
             take()
         })
     }
@@ -248,6 +279,16 @@ impl Engine {
             self.work.lacks_room();
             self.slots.available_permits() > 0
         }
+    }
+
+    /// Whether what has expired is to be deleted now: once in [`FORGET_EVERY`].
+    pub(crate) fn is_time_to_forget(&self) -> bool {
+        is_time(&self.forgot_at, self.clock.now(), FORGET_EVERY)
+    }
+
+    /// Whether the agents that others have registered are to be looked at now: once in [`REFRESH_EVERY`].
+    pub(crate) fn is_time_to_refresh(&self) -> bool {
+        is_time(&self.refreshed_at, self.clock.now(), REFRESH_EVERY)
     }
 
     /// An orchestration has ended: there is nothing more to perform.

@@ -5,6 +5,7 @@
 
 use domain::orchestration::command::Holder;
 use domain::values::ids::HolderId;
+use domain::values::time::Millis;
 use store::error::StoreError;
 use store::rows::HolderRow;
 use tracing::warn;
@@ -34,16 +35,16 @@ async fn open_row(engine: &Engine, id: HolderId, label: &str) -> Result<u64, Sto
     Ok(u64::try_from(engine.store.open_holder(row).await?).unwrap_or(0))
 }
 
-/// Moves this replica's lease on. When it was lost (a long stall: others have taken its attempts), opens a new epoch.
+/// Moves this replica's lease on: it stands for `span` from now. When it was lost (a long stall: others have taken its attempts), opens a new epoch.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn beat(engine: &Engine, label: &str) -> Result<(), StoreError> {
+pub async fn beat(engine: &Engine, label: &str, span: Millis) -> Result<(), StoreError> {
     let Some(holder) = engine.holder() else {
         return Ok(());
     };
     let epoch = i64::try_from(holder.epoch).unwrap_or(i64::MAX);
-    let until = (engine.clock.now() + LEASE).0;
+    let until = (engine.clock.now() + span).0;
     if !engine
         .store
         .heartbeat(*holder.id.0.as_bytes(), epoch, until)

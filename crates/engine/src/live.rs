@@ -3,7 +3,6 @@
 //! that alone, and live deltas, which nothing keeps.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::values::ids::{AccountId, OrchestrationId, StepId};
@@ -17,7 +16,7 @@ const DELTAS: usize = 256;
 
 /// One bell. Clones share it.
 #[derive(Clone, Debug)]
-struct Bell(Arc<watch::Sender<u64>>);
+pub(crate) struct Bell(Arc<watch::Sender<u64>>);
 
 impl Default for Bell {
     fn default() -> Self {
@@ -26,8 +25,15 @@ impl Default for Bell {
 }
 
 impl Bell {
-    fn ring(&self) {
+    pub(crate) fn ring(&self) {
         self.0.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(crate) fn listen(&self) -> Listener {
+        Listener {
+            heard: self.0.subscribe(),
+            place: None,
+        }
     }
 }
 
@@ -155,10 +161,7 @@ impl Live {
 
     /// Hears every commit. Register BEFORE looking: then nothing slips between the look and the wait.
     pub fn listen(&self) -> Listener {
-        Listener {
-            heard: self.0.all.0.subscribe(),
-            place: None,
-        }
+        self.0.all.listen()
     }
 
     /// Hears the commits of one orchestration. Register BEFORE looking.
@@ -252,6 +255,13 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Whether there was a ring since it began to listen, last woke, or was last asked.
+    pub(crate) fn take(&mut self) -> bool {
+        let rung = self.heard.has_changed().unwrap_or(false);
+        self.heard.mark_unchanged();
+        rung
+    }
+
     /// Returns at the next ring, or at once when one was missed.
     pub async fn woken(&mut self) {
         if self.heard.changed().await.is_err() {
@@ -317,54 +327,6 @@ impl Drop for EndListener {
             if ears.is_empty() {
                 orchestrations.remove(&self.id);
             }
-        }
-    }
-}
-
-/// Work that could not be claimed when it was seen, for lack of room or because a counter was full.
-#[derive(Clone, Debug, Default)]
-pub struct Work {
-    bell: Bell,
-    without_room: Arc<AtomicBool>,
-    behind_counters: Arc<AtomicBool>,
-}
-
-impl Work {
-    /// Something was left lying for lack of room here.
-    pub fn lacks_room(&self) {
-        self.without_room.store(true, Ordering::SeqCst);
-    }
-
-    /// Something was left lying since a counter is full.
-    pub fn finds_full(&self) {
-        self.behind_counters.store(true, Ordering::SeqCst);
-    }
-
-    /// Room was made: whoever claims looks again, if something was left lying for lack of it.
-    pub fn room(&self) {
-        if self.without_room.swap(false, Ordering::SeqCst) {
-            self.bell.ring();
-        }
-    }
-
-    /// An attempt is over: there is room, and its counters have fallen.
-    pub fn ended(&self) {
-        let behind = self.behind_counters.swap(false, Ordering::SeqCst);
-        if self.without_room.swap(false, Ordering::SeqCst) || behind {
-            self.bell.ring();
-        }
-    }
-
-    /// Others have changed something: whoever claims looks again.
-    pub fn look(&self) {
-        self.bell.ring();
-    }
-
-    /// Register BEFORE looking.
-    pub fn listen(&self) -> Listener {
-        Listener {
-            heard: self.bell.0.subscribe(),
-            place: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How an attempt's work is done: by a function of this program, by a request to an agent outside, by whatever a test puts
 //! in its place.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -165,10 +166,7 @@ pub(crate) fn fatal(message: String) -> Performed {
 }
 
 /// What a panic said.
-pub fn breakdown(error: JoinError) -> String {
-    let Ok(panic) = error.try_into_panic() else {
-        return "the agent's work was dropped".to_owned();
-    };
+pub(crate) fn said(panic: &(dyn Any + Send)) -> String {
     let said = panic
         .downcast_ref::<&str>()
         .copied()
@@ -177,6 +175,13 @@ pub fn breakdown(error: JoinError) -> String {
         "the agent broke down: {}",
         said.unwrap_or("it does not say why")
     )
+}
+
+fn breakdown(error: JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(panic) => said(&*panic),
+        Err(_) => "the agent's work was dropped".to_owned(),
+    }
 }
 
 /// Performs a built-in analysis on the blocking pool, where a panic ends the attempt and nothing else.

@@ -109,7 +109,27 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
             _ => {}
         }
     }
+    drop_unnamed(&mut rows);
     Ok(Some(rows))
+}
+
+/// Bytes that no row names are not stored: what an attempt kept, and a retry will do better.
+fn drop_unnamed(rows: &mut RowSet) {
+    let RowSet {
+        orchestration,
+        expected_version,
+        enrichments,
+        kept,
+        blobs,
+        ..
+    } = rows;
+    blobs.retain(|blob| {
+        (expected_version.is_none() && orchestration.pinned_hash == blob.hash)
+            || enrichments
+                .iter()
+                .any(|row| row.data_hash == Some(blob.hash))
+            || kept.contains(&blob.hash)
+    });
 }
 
 fn enrichment_row(

@@ -1,17 +1,20 @@
 //! A replica at work: the loops that keep its lease, sweep, claim and notice others.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::orchestration::command::Command;
-use domain::values::ids::HolderId;
-use domain::values::time::Millis;
+use domain::values::ids::{HolderId, OrchestrationId};
+use domain::values::time::{Millis, Timestamp};
 use store::error::StoreError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
 
-use crate::claims::claim;
-use crate::handle::{Engine, LEASE};
+use crate::agents;
+use crate::claims::{claim, claim_left};
+use crate::handle::{Engine, LEASE, LEASE_IDLE};
+use crate::idle;
 use crate::lease;
 use crate::probe;
 use crate::sweep::sweep;
@@ -20,18 +23,21 @@ use crate::transition::transition;
 /// Between two sweeps: a lapse is noticed within this after it came.
 pub const SWEEP_EVERY: Millis = Millis(1_000);
 
-/// Between two sweeps of a replica that has nothing under way.
-pub const SWEEP_IDLE: Millis = Millis(5_000);
-
 /// Sweeps without a pause between them at most.
 const SWEEPS_AT_ONCE: usize = 64;
 
 /// The slow poll for due steps: the net under the wake-ups.
 pub const CLAIM_EVERY: Millis = Millis(1_000);
 
-/// The same where nothing is under way. Two queries in each of these and of [`SWEEP_IDLE`], and a heartbeat: an idle
-/// replica costs a server less than one query a second.
-pub const CLAIM_IDLE: Millis = Millis(10_000);
+/// Between two looks of a replica that has nothing under way and is alone. One query each time, with a beat in each
+/// [`BEAT_IDLE`]: an idle replica costs a server less than a query in five seconds.
+pub const LOOK_IDLE: Millis = Millis(10_000);
+
+/// The same where there are other holders, of whom one may die.
+pub const LOOK_BESIDE: Millis = Millis(6_000);
+
+/// Between two beats of a replica that has nothing under way.
+pub const BEAT_IDLE: Millis = Millis(30_000);
 
 /// How often an embedded file is asked whether others have written it. One cheap pragma each time.
 const LOOK_ELSEWHERE_EVERY: Duration = Duration::from_millis(200);
@@ -70,12 +76,22 @@ impl Replica {
         Ok(replica)
     }
 
+    /// Beats often while something is under way, so that others take over soon when it dies; and seldom else.
     fn keep_lease(&self, label: String) {
         let (engine, ended) = (self.engine.clone(), self.ended.clone());
         self.loops.spawn(async move {
+            let mut stirred = engine.stirred.listen();
+            let mut idle = false;
             loop {
-                tokio::select! { () = ended.cancelled() => break, () = engine.clock.sleep(Millis(LEASE.0 / 3)) => {} }
-                report_trouble("heartbeat", lease::beat(&engine, &label).await);
+                let pause = if idle { BEAT_IDLE } else { Millis(LEASE.0 / 3) };
+                tokio::select! {
+                    () = ended.cancelled() => break,
+                    () = engine.clock.sleep(pause) => {}
+                    () = stirred.woken(), if idle => {}
+                }
+                idle = engine.is_idle() && !stirred.take();
+                let span = if idle { LEASE_IDLE } else { LEASE };
+                report_trouble("heartbeat", lease::beat(&engine, &label, span).await);
             }
         });
     }
@@ -83,13 +99,27 @@ impl Replica {
     fn keep_sweeping(&self) {
         let (engine, ended) = (self.engine.clone(), self.ended.clone());
         self.loops.spawn(async move {
+            let mut stirred = engine.stirred.listen();
+            let mut pause = SWEEP_EVERY;
             loop {
-                let every = if engine.is_idle() {
-                    SWEEP_IDLE
-                } else {
-                    SWEEP_EVERY
-                };
-                tokio::select! { () = ended.cancelled() => break, () = engine.clock.sleep(every) => {} }
+                let idle = engine.is_idle() && !stirred.take();
+                if !idle {
+                    pause = SWEEP_EVERY;
+                }
+                tokio::select! {
+                    () = ended.cancelled() => break,
+                    () = engine.clock.sleep(pause) => {}
+                    () = stirred.woken(), if idle => continue,
+                }
+                if idle {
+                    let looked = report_trouble("look", idle::look(&engine).await);
+                    let Some(looked) = looked else { continue };
+                    pause = looked.pause;
+                    if !looked.sweep {
+                        continue;
+                    }
+                }
+                report_trouble("look at the agents", refresh_agents(&engine).await);
                 // A full pass has left some: after the fall of a busy replica that is no time to rest.
                 for _ in 0..SWEEPS_AT_ONCE {
                     let swept = report_trouble("sweep", sweep(&engine).await);
@@ -101,14 +131,36 @@ impl Replica {
         });
     }
 
+    /// Claims what was left lying as soon as there is room; and asks the store where it is told to, and each
+    /// [`CLAIM_EVERY`] while something is under way. Else the looks of the idle find what is due.
     fn keep_claiming(&self) {
         let (engine, ended) = (self.engine.clone(), self.ended.clone());
         self.loops.spawn(async move {
+            let mut stirred = engine.stirred.listen();
+            let mut ask_at = Some(engine.clock.now());
             loop {
                 let mut work = engine.work.listen();
-                report_trouble("claim", claim(&engine).await);
-                let wait = wait_for_due(&engine).await;
-                tokio::select! { () = ended.cancelled() => break, () = work.woken() => {}, () = engine.clock.sleep(wait) => {} }
+                let now = engine.clock.now();
+                let due = ask_at.into_iter().chain([engine.work.due_at()]).min();
+                if engine.work.take_unknown() || due.is_some_and(|due| due <= now) {
+                    engine.work.forget_due();
+                    report_trouble("claim", claim(&engine).await);
+                    ask_at = next_due(&engine).await;
+                }
+                claim_left(&engine).await;
+                if !engine.is_idle() {
+                    ask_at.get_or_insert(now + CLAIM_EVERY);
+                }
+                let until = ask_at.into_iter().chain([engine.work.due_at()]).min();
+                let wait = until.map_or(LOOK_IDLE, |until| {
+                    (until - now).max(Millis(1)).min(LOOK_IDLE)
+                });
+                tokio::select! {
+                    () = ended.cancelled() => break,
+                    () = work.woken() => {}
+                    () = stirred.woken() => {}
+                    () = engine.clock.sleep(wait) => {}
+                }
             }
         });
     }
@@ -128,9 +180,10 @@ impl Replica {
             let Ok(mut woken) = woken else {
                 return;
             };
+            let mut seen = BTreeMap::new();
             loop {
                 tokio::select! { () = ended.cancelled() => break, () = woken.wait(LOOK_ELSEWHERE_EVERY) => {} }
-                report_trouble("look elsewhere", look_elsewhere(&engine).await);
+                report_trouble("look elsewhere", look_elsewhere(&engine, &mut seen).await);
                 tokio::select! { () = ended.cancelled() => break, () = tokio::time::sleep(LOOK_ELSEWHERE_PAUSE) => {} }
             }
         });
@@ -166,31 +219,34 @@ fn report_trouble<T>(what: &str, answer: Result<T, StoreError>) -> Option<T> {
         .ok()
 }
 
-async fn wait_for_due(engine: &Engine) -> Millis {
-    let longest = if engine.is_idle() {
-        CLAIM_IDLE
-    } else {
-        CLAIM_EVERY
-    };
+/// When the store is to be asked again: when the next step is due, and soon while something is under way.
+async fn next_due(engine: &Engine) -> Option<Timestamp> {
     let now = engine.clock.now();
-    match engine.store.next_due(now.0).await {
-        Ok(Some(due)) => (domain::values::time::Timestamp(due) - now)
-            .max(Millis(1))
-            .min(longest),
-        _ => longest,
-    }
+    let due = engine.store.next_due(now.0).await.ok().flatten();
+    let due = due.map(|due| Timestamp(due).max(now + Millis(1)));
+    let net = (!engine.is_idle()).then_some(now + CLAIM_EVERY);
+    due.into_iter().chain(net).min()
 }
 
 /// Loads anew what others have changed, and rings for whoever follows.
-async fn look_elsewhere(engine: &Engine) -> Result<(), StoreError> {
+async fn look_elsewhere(
+    engine: &Engine,
+    seen: &mut BTreeMap<OrchestrationId, i64>,
+) -> Result<(), StoreError> {
     let lanes = engine.lanes();
-    let ids: Vec<_> = lanes.iter().map(|lane| *lane.id.0.as_bytes()).collect();
-    let versions = engine.store.versions(&ids).await?;
+    let listened = engine.live.listened_to();
+    let ids: BTreeSet<_> = lanes.iter().map(|lane| lane.id).chain(listened).collect();
+    let keys: Vec<_> = ids.iter().map(|id| *id.0.as_bytes()).collect();
+    let versions: BTreeMap<_, _> = if keys.is_empty() {
+        BTreeMap::new()
+    } else {
+        let versions = engine.store.versions(&keys).await?.into_iter();
+        versions
+            .map(|(id, version)| (OrchestrationId(uuid::Uuid::from_bytes(id)), version))
+            .collect()
+    };
     for lane in lanes {
-        let stored = versions
-            .iter()
-            .find(|(id, _)| id == lane.id.0.as_bytes())
-            .map(|(_, version)| *version);
+        let stored = versions.get(&lane.id).copied();
         // Without a row others have ended and deleted it.
         if stored > lane.version() || (stored.is_none() && lane.version().is_some()) {
             lane.mark_stale();
@@ -198,7 +254,18 @@ async fn look_elsewhere(engine: &Engine) -> Result<(), StoreError> {
             let _ = transition(engine, lane.id, Command::Tick, Vec::new()).await;
         }
     }
-    engine.live.ring_all();
+    let news = ids.iter().filter(|id| versions.get(id) != seen.get(id));
+    news.for_each(|id| engine.live.ring_elsewhere(*id));
+    *seen = versions;
+    engine.live.ring_accounts();
     engine.work.look();
+    refresh_agents(engine).await
+}
+
+/// Takes in what others have registered, where that was not done a moment ago.
+async fn refresh_agents(engine: &Engine) -> Result<(), StoreError> {
+    if engine.is_time_to_refresh() {
+        agents::refresh(engine).await?;
+    }
     Ok(())
 }

@@ -14,12 +14,12 @@ use domain::values::credits::Credits;
 use domain::values::hash::ContentHash;
 use domain::values::ids::{AccountId, AgentId, OrchestrationId};
 use domain::values::time::Timestamp;
-use planexe::plan::Plan;
 use serde_json::{Map, Value};
 use store::write::NewBlob;
 
 use crate::error::{SubmitError, TransitionError};
 use crate::handle::Engine;
+use crate::inputs;
 use crate::plans::{self, LoadedPlan};
 use crate::project;
 use crate::selected::{Selected, Wish};
@@ -130,7 +130,7 @@ pub async fn submit(
     };
     let agents = engine.registry.snapshot();
     let (given, bytes) = given(agents.enabled(), version, priors)?;
-    let lacking = |input: &InputRef| lacks(&plan, input);
+    let lacking = |input: &InputRef| inputs::lacks(&plan, input);
     let selected = engine
         .selections
         .of(&agents, wish, &plan, &given, &lacking)?;
@@ -244,32 +244,5 @@ fn within_budget(selected: &Selected, budget: Option<Credits>) -> Result<(), Sub
             budget,
         }),
         _ => Ok(()),
-    }
-}
-
-/// Why a required input cannot be read from the plan, if it cannot.
-fn lacks(loaded: &LoadedPlan, input: &InputRef) -> Option<String> {
-    if input.artifact == InputRef::ALL {
-        return None;
-    }
-    let plan: &Plan = &loaded.plan;
-    if !plan.has(&input.artifact) {
-        if loaded.member(&input.artifact).is_some() {
-            return None;
-        }
-        return Some("the plan has no such artifact".to_owned());
-    }
-    let is_json = std::path::Path::new(&input.artifact)
-        .extension()
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
-    if !is_json || plan.get(&input.artifact).is_none() {
-        return None;
-    }
-    match plan.json(&input.artifact) {
-        Err(unreadable) => Some(unreadable.reason.to_string()),
-        Ok(value) if value.pointer(&input.pointer).is_none() => {
-            Some(format!("it has nothing at `{}`", input.pointer))
-        }
-        Ok(_) => None,
     }
 }

@@ -43,6 +43,7 @@ impl Swept {
 /// When the database cannot be asked; the next pass goes on.
 pub async fn sweep(engine: &Engine) -> Result<Swept, StoreError> {
     engine.store.close_dead_holders().await?;
+    forget_old_writes(engine).await?;
     let expired = expire_lapsed(engine).await?;
     let waking = engine.store.waking(engine.clock.now().0, BATCH).await?;
     let waking: Vec<_> = waking
@@ -53,6 +54,17 @@ pub async fn sweep(engine: &Engine) -> Result<Swept, StoreError> {
         expired,
         woken: tick_all(engine, &waking).await,
     })
+}
+
+/// Answers to repeated writes are kept for a day: a look now and then is enough.
+async fn forget_old_writes(engine: &Engine) -> Result<(), StoreError> {
+    if engine.is_time_to_forget() {
+        engine
+            .store
+            .delete_expired_writes(engine.clock.now().0)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn expire_lapsed(engine: &Engine) -> Result<usize, StoreError> {

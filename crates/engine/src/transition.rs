@@ -35,7 +35,20 @@ pub async fn transition(
     command: Command,
     blobs: Vec<NewBlob>,
 ) -> Result<Outcome, TransitionError> {
-    ask(engine, id, command, blobs, None).await
+    ask(engine, id, Passed::new(command, blobs), false).await
+}
+
+/// The same for who is not dropped while waiting, as a spawned future of this engine: it carries the command out itself.
+///
+/// # Errors
+/// Why it was not carried out; nothing of it is stored then.
+pub(crate) async fn transition_here(
+    engine: &Engine,
+    id: OrchestrationId,
+    command: Command,
+    blobs: Vec<NewBlob>,
+) -> Result<Outcome, TransitionError> {
+    ask(engine, id, Passed::new(command, blobs), true).await
 }
 
 /// Begins an orchestration and stores its plan, in one commit.
@@ -49,18 +62,51 @@ pub async fn create(
     blobs: Vec<NewBlob>,
     plan: NewPlan,
 ) -> Result<Outcome, TransitionError> {
-    let command = Command::Create(Box::new(created));
-    ask(engine, id, command, blobs, Some(Box::new(plan))).await
+    let passed = Passed {
+        command: Command::Create(Box::new(created)),
+        blobs,
+        plan: Some(Box::new(plan)),
+    };
+    ask(engine, id, passed, false).await
+}
+
+/// A command with what its events will name.
+struct Passed {
+    command: Command,
+    blobs: Vec<NewBlob>,
+    plan: Option<Box<NewPlan>>,
+}
+
+impl Passed {
+    fn new(command: Command, blobs: Vec<NewBlob>) -> Self {
+        Self {
+            command,
+            blobs,
+            plan: None,
+        }
+    }
 }
 
 async fn ask(
     engine: &Engine,
     id: OrchestrationId,
-    command: Command,
-    blobs: Vec<NewBlob>,
-    plan: Option<Box<NewPlan>>,
+    passed: Passed,
+    here: bool,
 ) -> Result<Outcome, TransitionError> {
     let (reply, answer) = oneshot::channel();
+    let Passed {
+        command,
+        blobs,
+        plan,
+    } = passed;
+    if let Command::Create(created) = &command {
+        let pinned = blobs
+            .iter()
+            .find(|blob| blob.hash == *created.pinned.as_bytes());
+        if let Some(blob) = pinned {
+            engine.outputs.keep(created.pinned, blob.bytes.clone());
+        }
+    }
     let mut asked = Asked {
         command,
         blobs,
@@ -71,6 +117,10 @@ async fn ask(
         let lane = engine.lane(id);
         match lane.push(asked) {
             Pushed::Waits => break,
+            Pushed::Drives if here => {
+                Box::pin(drive(engine.clone(), lane)).await;
+                break;
+            }
             Pushed::Drives => {
                 // Spawned, so that a caller who goes away does not leave the others waiting.
                 engine.spawned.spawn(drive(engine.clone(), lane));
@@ -317,6 +367,7 @@ async fn settle(engine: &Engine, lane: &Arc<Lane>, hot: &mut Hot, asked: Vec<Ask
         let _ = asked.reply.send(answer.map(|()| outcome));
     }
     tell_who_claims(engine, hot, &draft.before);
+    tell_when_due(engine, hot, &draft.before);
     attempt::stop_what_should_stop(lane, &hot.state);
     for (index, number, permit) in draft.started {
         let step = &hot.state.steps[index];
@@ -346,6 +397,15 @@ fn tell_who_claims(engine: &Engine, hot: &Hot, before: &BTreeMap<StepIndex, Step
         engine.work.look();
     } else {
         engine.work.ended();
+    }
+}
+
+/// Whoever claims looks again when a step's pause is over.
+fn tell_when_due(engine: &Engine, hot: &Hot, before: &BTreeMap<StepIndex, Step>) {
+    let steps = before.keys().map(|index| &hot.state.steps[*index]);
+    let paused = steps.filter(|step| step.state == StepState::Ready && step.attempt > 0);
+    if let Some(due) = paused.filter_map(|step| step.due_at).min() {
+        engine.work.due(due);
     }
 }
 

@@ -163,6 +163,11 @@ impl Store {
         }
     }
 
+    /// Whether it is a file, whose programs all live on this machine.
+    pub fn is_embedded(&self) -> bool {
+        matches!(&*self.database, Database::Sqlite(_))
+    }
+
     /// The database, for messages; without its password.
     pub fn name(&self) -> String {
         self.url.to_string()

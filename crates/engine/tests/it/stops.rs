@@ -60,9 +60,10 @@ async fn a_cancel_asks_first_and_forces_then() {
         );
         let state = ended_in_time(&house.engine, &clock, id).await;
         assert_status(&state, Status::Cancelled);
+        // What it had so far was kept before it was dropped.
         assert_eq!(
             step_state(&state, "stubborn"),
-            StepState::Ended(EndedAs::Cancelled)
+            StepState::Ended(EndedAs::Partial)
         );
         assert_eq!(
             step_state(&state, "never"),
