@@ -12,5 +12,6 @@ mod place;
 mod random;
 mod recovery;
 mod reuse;
+mod service;
 mod sharing;
 mod stops;
