@@ -124,22 +124,14 @@ impl Store {
         answered.await.map_err(|_| StoreError::Closed)
     }
 
-    /// A number that changes when another program or replica has committed since. Cheap: SQLite asks `pragma data_version`,
-    /// PostgreSQL counts notifications without asking the server.
+    /// A number that changes when another program or replica has committed since. Cheap: on SQLite nothing is asked while the log
+    /// stays as it is, PostgreSQL counts notifications without asking the server.
     ///
     /// # Errors
     /// Whatever the database said.
     pub async fn commits_elsewhere(&self) -> Result<i64, StoreError> {
         match &*self.database {
-            // The writer's connection sees commits of others only, so that this program does not wake itself.
-            Database::Sqlite(sqlite) => {
-                let ask = |c: &rusqlite::Connection, name: &str| {
-                    query(c, name, "pragma data_version", &[])?
-                        .pop()
-                        .map_or(Ok(0), |mut r| r.int("data_version"))
-                };
-                sqlite.on_writer(ask).await
-            }
+            Database::Sqlite(sqlite) => sqlite.commits_elsewhere().await,
             Database::Postgres(postgres) => Ok(*postgres.elsewhere().borrow()),
         }
     }

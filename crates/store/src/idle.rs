@@ -1,6 +1,6 @@
 //! What a replica asks that has nothing under way: one query that says whether there is anything to look at.
 
-use crate::db::Store;
+use crate::db::{Database, Store};
 use crate::error::StoreError;
 use crate::record::Value;
 
@@ -22,7 +22,8 @@ pub struct IdleLook {
 }
 
 impl Store {
-    /// Looks at everything that a sleeping replica must not miss, in one query.
+    /// Looks at everything that a sleeping replica must not miss, in one query. On SQLite it also brings a long write-ahead log into
+    /// the file.
     ///
     /// # Errors
     /// Whatever the database said.
@@ -40,6 +41,9 @@ impl Store {
                    (select count(*) from holder),
                    (select count(*) + count(retired_at) from agent),
                    (select count(*) from (select 1 from idempotency where expires <= $1 limit 1) w)";
+        if let Database::Sqlite(sqlite) = &*self.database {
+            sqlite.tidy_log().await?;
+        }
         let Some(mut r) = self.query(TEXT, vec![Value::Int(now)]).await?.pop() else {
             return Ok(IdleLook::default());
         };

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior};
@@ -19,6 +19,16 @@ use crate::sqlite_write::{Errands, write_loop};
 /// How long a statement waits for another program's lock.
 const LOCKED: Duration = Duration::from_secs(10);
 
+/// Bytes of a page. A commit writes every page that it touches, so that small ones write less; smaller still, and the work a page
+/// costs outweighs it.
+const PAGE: i64 = 4096;
+
+/// Bytes of the log before it is brought into the file: a page that many commits touch is then brought in once.
+const CHECKPOINT: i64 = 32 << 20;
+
+/// A log that is left lying by a program with nothing to do is brought into the file from this many bytes on.
+const LEFT_LYING: u64 = 1 << 20;
+
 /// Connections for reads: two cores keep no more than this busy.
 const READERS: usize = 4;
 
@@ -33,7 +43,21 @@ pub(crate) struct Sqlite {
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
     idle: Arc<Mutex<Vec<Connection>>>,
     places: Arc<Semaphore>,
+    elsewhere: Mutex<Elsewhere>,
     pub(crate) presence: Presence,
+}
+
+/// What is known of commits by others.
+#[derive(Default)]
+struct Elsewhere {
+    /// Length and time of the log when it was asked last.
+    log: Option<(u64, SystemTime)>,
+    /// How often it was asked with the log so. A log may change twice within one tick of the file system's clock, so that the first
+    /// answer may be too early.
+    asked: u8,
+    number: i64,
+    /// The log when it was brought into the file last, with nothing else to do.
+    tidied: Option<(u64, SystemTime)>,
 }
 
 impl Sqlite {
@@ -52,6 +76,7 @@ impl Sqlite {
             })?;
         Ok(Self {
             presence: Presence::beside(&path),
+            elsewhere: Mutex::default(),
             path,
             name,
             writer: Mutex::new(Some(sender)),
@@ -142,6 +167,60 @@ impl Sqlite {
         .await
     }
 
+    /// A number that changes with the commits of others. Nothing is asked while the log stays as it is.
+    pub(crate) async fn commits_elsewhere(&self) -> Result<i64, StoreError> {
+        let log = self.log();
+        if let Ok(known) = self.elsewhere.lock()
+            && known.asked > 1
+            && known.log == log
+        {
+            return Ok(known.number);
+        }
+        // The writer's connection sees commits of others only, so that this program does not wake itself.
+        let ask = |c: &Connection, name: &str| {
+            query(c, name, "pragma data_version", &[])?
+                .pop()
+                .map_or(Ok(0), |mut r| r.int("data_version"))
+        };
+        let number = self.on_writer(ask).await?;
+        if let Ok(mut known) = self.elsewhere.lock() {
+            known.asked = if known.log == log {
+                known.asked.saturating_add(1)
+            } else {
+                1
+            };
+            known.log = log;
+            known.number = number;
+        }
+        Ok(number)
+    }
+
+    /// Length and time of the write-ahead log.
+    fn log(&self) -> Option<(u64, SystemTime)> {
+        let mut path = self.path.clone().into_os_string();
+        path.push("-wal");
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.len(), found.modified().ok()?))
+    }
+
+    /// Brings a long log into the file, which the next commit then begins anew: for a program that has nothing else to do.
+    pub(crate) async fn tidy_log(&self) -> Result<(), StoreError> {
+        let log = self.log();
+        let long = log.is_some_and(|(length, _)| length >= LEFT_LYING);
+        let tidied = self.elsewhere.lock().is_ok_and(|known| known.tidied == log);
+        if tidied || !long {
+            return Ok(());
+        }
+        // Without waiting for those who read: what they keep from it the next time does.
+        let bring =
+            |c: &Connection, name: &str| query(c, name, "pragma wal_checkpoint(passive)", &[]);
+        self.on_writer(bring).await?;
+        if let Ok(mut known) = self.elsewhere.lock() {
+            known.tidied = log;
+        }
+        Ok(())
+    }
+
     /// Ends the writer after what it was given, and drops the connections.
     pub(crate) async fn close(&self) {
         if let Ok(mut writer) = self.writer.lock() {
@@ -215,9 +294,11 @@ fn set_up(path: &Path, flags: OpenFlags, name: &str) -> Result<Connection, Store
     let connection = Connection::open_with_flags(path, flags).map_err(|e| failed(name, &e))?;
     let pragmas = |c: &Connection| -> rusqlite::Result<()> {
         c.busy_timeout(LOCKED)?;
-        c.pragma_update(None, "page_size", 8192)?;
+        c.pragma_update(None, "page_size", PAGE)?;
         c.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
         c.pragma_update(None, "synchronous", "full")?;
+        c.pragma_update(None, "wal_autocheckpoint", CHECKPOINT / PAGE)?;
+        c.pragma_update(None, "journal_size_limit", CHECKPOINT)?;
         c.pragma_update(None, "cache_size", -32_000)?;
         c.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(())
