@@ -43,11 +43,11 @@ async fn own(app: &App, caller: &Caller, id: &str) -> Result<(AccountId, u64), P
         return Err(unknown());
     }
     // One's own account begins with its first orchestration, and may be followed before.
-    match app.engine.store.account(id).await? {
-        Some(row) => Ok((account, u64::try_from(row.feed).unwrap_or(0))),
-        None if account == caller.account => Ok((account, 0)),
-        None => Err(unknown()),
+    if account != caller.account && app.engine.store.account(id).await?.is_none() {
+        return Err(unknown());
     }
+    let feed = app.engine.store.last_feed(id).await?;
+    Ok((account, u64::try_from(feed).unwrap_or(0)))
 }
 
 /// Events of an account

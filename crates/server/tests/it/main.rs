@@ -1,0 +1,13 @@
+//! Tests of the server through its door: real sockets, real databases.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod live;
+mod live_cut;
+mod live_house;
+mod live_log;
