@@ -157,7 +157,7 @@ pub async fn submit(
         version: selected.version,
     };
     if !fresh {
-        created.submission = Some(selected.pinned.submission_key(&created)?);
+        created.submission = Some(created.submission_key()?);
     }
     engine.plans.keep(plan);
     engine.pins.keep(selected.hash, selected.pinned.clone());

@@ -4,9 +4,9 @@
 //! comprehensions, and what a comprehension does for each item: nothing there may itself cost a list's length. The values
 //! offered to it are bounded when it is evaluated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Program, Value};
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +75,11 @@ pub enum GateError {
 
 /// A compiled and bounded gate.
 #[derive(Debug)]
-pub struct Gate(Program);
+pub struct Gate {
+    program: Program,
+    /// Whose enrichments it names.
+    agents: BTreeSet<String>,
+}
 
 impl Gate {
     /// Compiles `source` and checks its bounds.
@@ -97,7 +101,16 @@ impl Gate {
                 return Err(GateError::UnknownName(name.to_owned()));
             }
         }
-        Ok(Self(program))
+        Ok(Self {
+            program,
+            agents: cost.agents,
+        })
+    }
+
+    /// The agents that it names: `enrichments.a`, `enrichments['a']`, `'a' in enrichments`. It can see direct
+    /// dependencies only, so that another one here would fail it, or make it always false.
+    pub fn agents(&self) -> impl Iterator<Item = &str> {
+        self.agents.iter().map(String::as_str)
     }
 
     /// Evaluates the gate. Anything but `true` and `false` is an error, and an error counts as closed.
@@ -124,7 +137,7 @@ impl Gate {
                 Err(error) => return failed(error.to_string()),
             }
         }
-        match self.0.execute(&context) {
+        match self.program.execute(&context) {
             Ok(Value::Bool(true)) => Verdict::Open,
             Ok(Value::Bool(false)) => Verdict::Closed,
             Ok(_) => failed("the gate gave neither true nor false".to_owned()),
@@ -154,13 +167,31 @@ fn bounded(value: &serde_json::Value, left: &mut usize) -> Option<serde_json::Va
     })
 }
 
-/// What an expression may cost, gathered while walking it.
+/// What an expression may cost and whose enrichments it names, gathered while walking it.
 #[derive(Default)]
 struct Cost {
     comprehensions: usize,
     calls: usize,
     bound: Vec<String>,
     gathered: Vec<String>,
+    agents: BTreeSet<String>,
+}
+
+fn is_enrichments(node: &IdedExpr) -> bool {
+    matches!(&node.expr, Expr::Ident(name) if name == "enrichments")
+}
+
+/// The text that is looked up in `enrichments` by this operator, if that is what it does.
+fn looked_up(call: &CallExpr) -> Option<&str> {
+    let (name, within) = match (call.func_name.as_str(), &call.args[..]) {
+        (operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT, [within, name])
+        | (operators::IN, [name, within]) => (name, within),
+        _ => return None,
+    };
+    match &name.expr {
+        Expr::Literal(LiteralValue::String(name)) if is_enrichments(within) => Some(name.inner()),
+        _ => None,
+    }
 }
 
 impl Cost {
@@ -195,6 +226,7 @@ impl Cost {
                 Ok(())
             }
             Expr::Call(call) => {
+                self.agents.extend(looked_up(call).map(str::to_owned));
                 if depth > 0 {
                     self.inside(call)?;
                 }
@@ -215,7 +247,12 @@ impl Cost {
                 .entries
                 .iter()
                 .try_for_each(|entry| self.visit_entry(&entry.expr, depth)),
-            Expr::Select(select) => self.visit(&select.operand, depth),
+            Expr::Select(select) => {
+                if is_enrichments(&select.operand) {
+                    self.agents.insert(select.field.clone());
+                }
+                self.visit(&select.operand, depth)
+            }
             Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Ok(()),
         }
     }
@@ -323,6 +360,17 @@ mod tests {
             GateError::UnknownName("budget".to_owned())
         );
         assert!(Gate::compile(&"(".repeat(1_000)).is_err());
+    }
+
+    #[test]
+    fn a_gate_says_whose_enrichments_it_names() {
+        let source =
+            "enrichments.lint.data.n > 1 && has(enrichments.paths) && 'weather' in enrichments
+            && enrichments['risk-exposure'].status == 'completed' && plan.enrichments.no == 1
+            && state.statuses['other'] == 'completed' && enrichments.all(k, k != 'none')";
+        let gate = Gate::compile(source).unwrap();
+        let named: Vec<_> = gate.agents().collect();
+        assert_eq!(named, ["lint", "paths", "risk-exposure", "weather"]);
     }
 
     #[test]

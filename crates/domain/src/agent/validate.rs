@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use url::Url;
+
 use crate::agent::definition::{AgentDefinition, Executor};
 use crate::agent::gate::Gate;
 use crate::agent::input::InputRef;
@@ -13,6 +15,9 @@ pub const TIME_MAX: Millis = Millis(30 * 24 * 3_600_000);
 
 /// Most retries: with backoff capped at five minutes, 100 of them last longer than a day.
 pub const RETRIES_MAX: u32 = 100;
+
+/// Longest URL, in bytes.
+pub const URL_MAX: usize = 2_048;
 
 /// Longest name or description, in characters.
 const TEXT_MAX: usize = 4_000;
@@ -36,11 +41,7 @@ pub fn problems(definition: &AgentDefinition) -> Vec<Problem> {
     dependencies(definition, &mut found);
     limits(definition, &mut found);
     executor(definition, &mut found);
-    if let Some(source) = &definition.run_condition
-        && let Err(error) = Gate::compile(source)
-    {
-        found.add("runCondition", error.to_string());
-    }
+    gate(definition, &mut found);
     if let Some(schema) = &definition.output_schema.schema
         && !schema.is_object()
         && !schema.is_boolean()
@@ -162,6 +163,26 @@ fn dependencies(definition: &AgentDefinition, found: &mut Problems) {
     }
 }
 
+fn gate(definition: &AgentDefinition, found: &mut Problems) {
+    let Some(source) = &definition.run_condition else {
+        return;
+    };
+    let gate = match Gate::compile(source) {
+        Ok(gate) => gate,
+        Err(error) => return found.add("runCondition", error.to_string()),
+    };
+    let needs = |agent: &&str| {
+        let mut dependencies = definition.dependencies.iter();
+        dependencies.any(|dependency| dependency.agent.as_str() == *agent)
+    };
+    for agent in gate.agents().filter(|agent| !needs(agent)) {
+        let message = format!(
+            "it names `{agent}`, which is not among the dependencies: a gate sees no other enrichments"
+        );
+        found.add("runCondition", message);
+    }
+}
+
 fn limits(definition: &AgentDefinition, found: &mut Problems) {
     if definition.max_retries > RETRIES_MAX {
         found.add(
@@ -195,13 +216,16 @@ fn limits(definition: &AgentDefinition, found: &mut Problems) {
 }
 
 fn executor(definition: &AgentDefinition, found: &mut Problems) {
-    if let Some(Executor::Http { url, .. }) = &definition.executor
-        && !(url.starts_with("http://") || url.starts_with("https://"))
-    {
-        found.add(
-            "executor.url",
-            format!("`{url}` is not an http or https URL"),
-        );
+    if let Some(Executor::Http { url, health }) = &definition.executor {
+        let urls = [
+            ("executor.url", Some(url)),
+            ("executor.health", health.as_ref()),
+        ];
+        for (key, url) in urls {
+            if let Some(fault) = url.and_then(|url| fault_of_url(url)) {
+                found.add(key, fault);
+            }
+        }
     }
     if matches!(definition.executor, Some(Executor::Model {})) && definition.model.is_none() {
         found.add(
@@ -215,6 +239,30 @@ fn executor(definition: &AgentDefinition, found: &mut Problems) {
             "handleSteps",
             "an agent of kind `script` must have its source".to_owned(),
         );
+    }
+}
+
+/// What is wrong with the URL of an agent, if anything is. The text itself is not repeated where it may hold a secret.
+pub fn fault_of_url(text: &str) -> Option<String> {
+    let scheme = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let Some(rest) = scheme else {
+        return Some("must begin with http:// or https://".to_owned());
+    };
+    if text.len() > URL_MAX {
+        return Some(format!("is longer than {URL_MAX} bytes"));
+    }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+        return Some("must hold no blanks, control characters or backslashes".to_owned());
+    }
+    match Url::parse(text) {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            Some("must hold no credentials: it stands in events and logs".to_owned())
+        }
+        Ok(url) if url.host().is_some() && !rest.starts_with('/') => None,
+        Ok(_) => Some("must name a host".to_owned()),
+        Err(error) => Some(format!("is no URL: {error}")),
     }
 }
 
@@ -285,6 +333,59 @@ mod tests {
         assert_eq!(
             problems(&from_toml(&twice).unwrap())[0].key,
             "inputSchema.context"
+        );
+    }
+
+    #[test]
+    fn a_gate_names_only_whom_the_agent_depends_on() {
+        let gated = |condition: &str| {
+            let text = GOOD.replace("plan.counts.risks > 0", condition);
+            problems(&from_toml(&text).unwrap())
+        };
+        assert_eq!(gated("'plan-lint' in enrichments"), []);
+        let found = gated("enrichments['plan-inventory'].status == enrichments.weather.status");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].to_string().contains("`weather`"), "{found:?}");
+    }
+
+    #[test]
+    fn a_url_is_http_with_a_host_and_without_secrets() {
+        for good in [
+            "https://agents.example/supplier",
+            "http://localhost:8090",
+            "http://[::1]:8090/a?b=c",
+            "https://xn--hfen-loa.example",
+        ] {
+            assert_eq!(fault_of_url(good), None, "{good}");
+        }
+        for bad in [
+            "",
+            "agents.example/supplier",
+            "ftp://agents.example",
+            "file:///etc/passwd",
+            "https:agents.example",
+            "https://",
+            "https:///supplier",
+            "http://?x",
+            "https://ann:secret@agents.example",
+            "https://ann@agents.example",
+            "https://agents.example\\@other.example",
+            "https://agents.example/a b",
+            "https://agents\n.example",
+            "https://agents.example:99999",
+            "http://[::1",
+            "http://1.2.3.4.5",
+        ] {
+            assert!(fault_of_url(bad).is_some(), "{bad}");
+        }
+        let secret = fault_of_url("https://ann:secret@agents.example").unwrap();
+        assert!(!secret.contains("secret"));
+        let sick =
+            "\nexecutor = { kind = 'http', url = 'https://a.example', health = 'gopher://a' }";
+        let text = format!("id = 'a'\ndisplayName = 'A'{sick}");
+        assert_eq!(
+            problems(&from_toml(&text).unwrap())[0].key,
+            "executor.health"
         );
     }
 

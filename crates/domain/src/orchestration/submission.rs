@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::agent::definition::AgentDefinition;
 use crate::canonical::{self, CanonicalError};
-use crate::orchestration::event::{BARE, Created, Request};
+use crate::orchestration::event::{Created, Request};
 use crate::orchestration::prior::Prior;
 use crate::values::hash::ContentHash;
 use crate::values::ids::{AccountId, StepId};
@@ -23,38 +23,37 @@ pub struct Pinned {
     pub parameters: Map<String, Value>,
 }
 
-impl Pinned {
-    /// The submission key: SHA-256 over account, plan hash, pinned definitions and parameters, and over what came
-    /// beside them: the request, the priors, and the version to go on from.
+impl Created {
+    /// The submission key: SHA-256 over account, plan hash, the hash of what is pinned, and over what came beside them:
+    /// the request, the priors, and the version to go on from.
     ///
     /// # Errors
-    /// When a parameter holds a number that canonical JSON lacks.
-    pub fn submission_key(&self, created: &Created) -> Result<ContentHash, CanonicalError> {
+    /// Never for what was made of hashes, names and numbers; the type says so to be honest.
+    pub fn submission_key(&self) -> Result<ContentHash, CanonicalError> {
         #[derive(Serialize)]
         struct Key<'a> {
             account: &'a AccountId,
             plan: ContentHash,
-            pinned: &'a Pinned,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            request: Option<&'a Request>,
-            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+            pinned: ContentHash,
+            request: &'a Request,
             priors: BTreeMap<&'a StepId, &'a Prior>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            version: Option<u64>,
+            version: u64,
         }
-        let priors = created.steps.iter();
+        let priors = self.steps.iter();
         canonical::hash(&Key {
-            account: &created.account,
-            plan: created.plan,
-            pinned: self,
-            request: Some(&created.request).filter(|request| !request.is_empty()),
+            account: &self.account,
+            plan: self.plan,
+            pinned: self.pinned,
+            request: &self.request,
             priors: priors
                 .filter_map(|rules| Some((&rules.id, rules.prior.as_deref()?)))
                 .collect(),
-            version: Some(created.version).filter(|version| *version != BARE),
+            version: self.version,
         })
     }
+}
 
+impl Pinned {
     /// The agent's own parameters with the orchestration's laid over those that it declares.
     pub fn parameters_of(&self, definition: &AgentDefinition) -> Map<String, Value> {
         let mut parameters = definition.parameters.clone();

@@ -1,6 +1,7 @@
 //! The published JSON Schema of an agent definition accepts exactly what the parser accepts.
 
 use domain::agent::definition::{AgentDefinition, json_schema};
+use domain::agent::validate::problems;
 use serde_json::{Value, json};
 
 /// A definition of two keys with these laid over it.
@@ -48,6 +49,7 @@ fn every_form_in_which_people_write_is_accepted() {
         json!({"outputSchema": {"$schema": "https://json-schema.org/draft/2020-12/schema"}}),
         json!({"executor": {"kind": "analysis"}}),
         json!({"executor": {"kind": "http", "url": "https://agents.example/supplier"}}),
+        json!({"executor": {"kind": "http", "url": "https://agents.example/supplier", "health": "https://agents.example/well"}}),
         json!({"executor": null, "model": null, "concurrency": {"key": "maps", "max": 2}}),
         json!({"costPerRun": 0.35, "timeout": 1000, "maxRetries": 0, "parallel": false}),
         json!({"onFailure": "abort", "afterGate": "run", "approval": "required", "reuse": "never"}),
@@ -111,4 +113,67 @@ fn what_was_normalised_is_accepted_again() {
         serde_json::from_value::<AgentDefinition>(normal).unwrap(),
         parsed
     );
+}
+
+/// The two agents that PlanExe's seed document prints, with its keys and values.
+#[test]
+fn the_seeds_agents_are_read_as_printed() {
+    let printed = [
+        (
+            include_str!("../golden/agents/security-review.json"),
+            500_000_000,
+            ["issues", "recommendations"],
+        ),
+        (
+            include_str!("../golden/agents/performance-analysis.json"),
+            400_000_000,
+            ["bottlenecks", "recommendations"],
+        ),
+    ];
+    for (text, cost, gives) in printed {
+        assert!(accepted(&serde_json::from_str(text).unwrap()));
+        let definition: AgentDefinition = serde_json::from_str(text).unwrap();
+        assert_eq!(problems(&definition), []);
+        assert_eq!(definition.cost_per_run.nano(), cost);
+        assert_eq!(definition.timeout.0, 120_000);
+        assert_eq!((definition.max_retries, definition.parallel), (2, false));
+        assert_eq!(definition.executor, None);
+        assert_eq!(definition.output_json_schema()["required"], json!(gives));
+        let inputs = definition.inputs().unwrap();
+        let optional: Vec<_> = inputs
+            .iter()
+            .map(|input| (input.is_plan(), input.optional))
+            .collect();
+        assert_eq!(
+            optional,
+            [(true, false), (false, true), (false, true)],
+            "the plan is always there, context is best effort"
+        );
+        let toml = toml_of(text);
+        assert_eq!(
+            domain::agent::definition::from_toml(&toml).unwrap(),
+            definition,
+            "{toml}"
+        );
+    }
+}
+
+/// The same keys and values as TOML: a line a key, objects inline.
+fn toml_of(json: &str) -> String {
+    fn value(json: &Value) -> String {
+        match json {
+            Value::Object(members) => {
+                let members = members
+                    .iter()
+                    .map(|(key, member)| format!("{key} = {}", value(member)));
+                format!("{{ {} }}", members.collect::<Vec<_>>().join(", "))
+            }
+            other => other.to_string(),
+        }
+    }
+    let object: serde_json::Map<String, Value> = serde_json::from_str(json).unwrap();
+    let lines = object
+        .iter()
+        .map(|(key, member)| format!("{key} = {}\n", value(member)));
+    lines.collect()
 }
