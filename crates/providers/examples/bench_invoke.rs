@@ -1,4 +1,5 @@
-//! Times one request to an agent over loopback: our client beside a bare hyper connection and beside reqwest, all posting the same 22 KB.
+//! Times one request to an agent over loopback: our client (which also reads the
+//! JSON) beside a bare hyper connection, the same with the JSON read, and reqwest, all posting the same 22 KB.
 
 #![allow(clippy::print_stdout, reason = "a bench speaks by printing")]
 #![allow(clippy::disallowed_methods, reason = "a bench measures")]
@@ -39,20 +40,25 @@ fn main() {
         "words of a plan ".repeat(1_400)
     ));
     for at_once in [1, 64] {
-        let mut rounds = [Vec::new(), Vec::new(), Vec::new()];
+        let mut rounds = [const { Vec::new() }; 4];
         for _ in 0..ROUNDS {
-            rounds[0].push(bare(&runtime, address, &body, at_once));
+            rounds[0].push(bare(&runtime, address, &body, at_once, false));
+            rounds[3].push(bare(&runtime, address, &body, at_once, true));
             rounds[1].push(ours(&runtime, address, &body, at_once));
             rounds[2].push(reqwest(&runtime, address, &body, at_once));
         }
-        let [bare, ours, reqwest] = rounds.map(middle);
-        let ratio = ours.cpu / bare.cpu;
+        let [bare, ours, reqwest, parsing] = rounds.map(middle);
+        let ratio = ours.cpu / parsing.cpu;
         println!(
             "bench invoke-hyper-{at_once}-cpu {:.2} us wall {:.2} us",
             bare.cpu, bare.wall
         );
         println!(
-            "bench invoke-{at_once}-cpu {:.2} us wall {:.2} us ratio {ratio:.2} to hyper target ratio<=1.5",
+            "bench invoke-hyper-and-json-{at_once}-cpu {:.2} us wall {:.2} us",
+            parsing.cpu, parsing.wall
+        );
+        println!(
+            "bench invoke-{at_once}-cpu {:.2} us wall {:.2} us ratio {ratio:.2} to hyper-and-json target ratio<=1.5",
             ours.cpu, ours.wall
         );
         println!(
@@ -86,7 +92,13 @@ fn timed(runtime: &Runtime, work: impl Future<Output = ()>) -> Cost {
 }
 
 /// A connection of hyper's and its task, nothing about it.
-fn bare(runtime: &Runtime, address: SocketAddr, body: &Bytes, at_once: usize) -> Cost {
+fn bare(
+    runtime: &Runtime,
+    address: SocketAddr,
+    body: &Bytes,
+    at_once: usize,
+    parsing: bool,
+) -> Cost {
     let senders: Vec<SendRequest<Full<Bytes>>> =
         runtime.block_on(join_all((0..at_once).map(async |_| {
             let stream = TcpStream::connect(address).await.unwrap();
@@ -108,7 +120,10 @@ fn bare(runtime: &Runtime, address: SocketAddr, body: &Bytes, at_once: usize) ->
                         .body(Full::new(body.clone()))
                         .unwrap();
                     let response = send.send_request(request).await.unwrap();
-                    response.into_body().collect().await.unwrap().to_bytes();
+                    let answer = response.into_body().collect().await.unwrap().to_bytes();
+                    if parsing {
+                        let _: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+                    }
                 }
             })
         });

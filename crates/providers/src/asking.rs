@@ -25,15 +25,14 @@ const BEGINNING_MAX: usize = 8 * 1024;
 /// And for how long.
 const BEGINNING_TIME: Duration = Duration::from_secs(1);
 
-/// What is asked.
-#[derive(Clone, Debug)]
-pub(crate) struct Asking {
-    pub(crate) method: Method,
-    /// Sent to whoever answers in the end.
-    pub(crate) headers: HeaderMap,
-    /// Sent to the origin of the given URL, and no further.
-    pub(crate) secrets: HeaderMap,
-    pub(crate) body: Bytes,
+/// What is asked. Headers are made for each sending, since most are sent once.
+pub(crate) trait Asking {
+    fn method(&self) -> Method;
+
+    fn body(&self) -> Bytes;
+
+    /// The headers, with room for three more. Secrets are only for the origin of the given URL: where it is `trusted`.
+    fn headers(&self, trusted: bool) -> Result<HeaderMap, Failure>;
 }
 
 /// A response whose body is still to be read. Dropped before its end it closes the connection.
@@ -41,7 +40,7 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     /// Who answered.
-    pub(crate) target: Target,
+    pub(crate) target: Arc<Target>,
     body: Incoming,
     connection: Option<Connection>,
     pool: Arc<Pool>,
@@ -49,14 +48,14 @@ pub(crate) struct Reply {
 
 impl Outgoing {
     /// Asks, and follows where it is led.
-    pub(crate) async fn ask(&self, url: &str, asking: &Asking) -> Result<Reply, Failure> {
-        let mut target = Target::read(url)?;
-        let first_origin = target.origin.clone();
+    pub(crate) async fn ask(&self, url: &str, asking: &impl Asking) -> Result<Reply, Failure> {
+        let mut target = self.targets.of(url)?;
+        let first = target.clone();
         for _ in 0..=REDIRECTS_MAX {
-            let trusted = target.origin == first_origin;
+            let trusted = target.origin == first.origin;
             let reply = self.ask_once(&target, asking, trusted).await?;
-            match next(&reply, &asking.method)? {
-                Some(onward) => target = onward,
+            match next(&reply, &asking.method())? {
+                Some(onward) => target = Arc::new(onward),
                 None => return Ok(reply),
             }
         }
@@ -68,8 +67,8 @@ impl Outgoing {
     /// the idempotency key makes harmless where the peer saw the first after all.
     async fn ask_once(
         &self,
-        target: &Target,
-        asking: &Asking,
+        target: &Arc<Target>,
+        asking: &impl Asking,
         trusted: bool,
     ) -> Result<Reply, Failure> {
         self.dialler.check_literal(target)?;
@@ -90,7 +89,7 @@ impl Outgoing {
 
     fn reply(
         &self,
-        target: &Target,
+        target: &Arc<Target>,
         connection: Connection,
         response: Response<Incoming>,
     ) -> Reply {
@@ -187,19 +186,16 @@ impl Reply {
 
 fn request(
     target: &Target,
-    asking: &Asking,
+    asking: &impl Asking,
     trusted: bool,
 ) -> Result<Request<Full<Bytes>>, Failure> {
-    let mut request = Request::new(Full::new(asking.body.clone()));
-    *request.method_mut() = asking.method.clone();
-    *request.uri_mut() = target.request_target()?;
-    let mut headers = asking.headers.clone();
-    headers.insert(HOST, target.authority()?);
-    if trusted {
-        headers.extend(asking.secrets.clone());
-        if let Some(credentials) = target.credentials() {
-            headers.insert(AUTHORIZATION, credentials);
-        }
+    let mut request = Request::new(Full::new(asking.body()));
+    *request.method_mut() = asking.method();
+    *request.uri_mut() = target.request_target.clone();
+    let mut headers = asking.headers(trusted)?;
+    headers.insert(HOST, target.authority.clone());
+    if trusted && let Some(credentials) = &target.credentials {
+        headers.insert(AUTHORIZATION, credentials.clone());
     }
     *request.headers_mut() = headers;
     Ok(request)

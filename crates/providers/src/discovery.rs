@@ -47,15 +47,8 @@ impl Outgoing {
     }
 
     async fn get(&self, url: &str) -> Result<Reply, Failure> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.insert(USER_AGENT, self.user_agent.clone());
-        let asking = Asking {
-            method: Method::GET,
-            headers,
-            secrets: HeaderMap::new(),
-            body: Bytes::new(),
+        let asking = Getting {
+            user_agent: &self.user_agent,
         };
         let mut reply = self.ask(url, &asking).await?;
         if reply.status.is_success() {
@@ -64,6 +57,29 @@ impl Outgoing {
         let said = reply.beginning().await;
         let failure = refused::failure(&reply.target, reply.status, &reply.headers, &said, None);
         Err(failure)
+    }
+}
+
+/// A GET of JSON.
+struct Getting<'a> {
+    user_agent: &'a HeaderValue,
+}
+
+impl Asking for Getting<'_> {
+    fn method(&self) -> Method {
+        Method::GET
+    }
+
+    fn body(&self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn headers(&self, _: bool) -> Result<HeaderMap, Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        Ok(headers)
     }
 }
 

@@ -99,7 +99,10 @@ impl Outgoing {
         invocation: Invocation<'_>,
         mut hear: impl FnMut(Heard) + Send,
     ) -> Result<Answer, Failure> {
-        let asking = self.invoking(&invocation)?;
+        let asking = Invoking {
+            invocation: &invocation,
+            user_agent: &self.user_agent,
+        };
         let mut reply = self.ask(invocation.url, &asking).await?;
         if !reply.status.is_success() {
             let said = reply.beginning().await;
@@ -137,8 +140,25 @@ impl Outgoing {
             }
         }
     }
+}
 
-    fn invoking(&self, invocation: &Invocation<'_>) -> Result<Asking, Failure> {
+/// An invocation as a request.
+struct Invoking<'a> {
+    invocation: &'a Invocation<'a>,
+    user_agent: &'a HeaderValue,
+}
+
+impl Asking for Invoking<'_> {
+    fn method(&self) -> Method {
+        Method::POST
+    }
+
+    fn body(&self) -> Bytes {
+        self.invocation.body.clone()
+    }
+
+    fn headers(&self, trusted: bool) -> Result<HeaderMap, Failure> {
+        let invocation = self.invocation;
         let mut headers = HeaderMap::with_capacity(16);
         headers.insert(CONTENT_TYPE, JSON);
         headers.insert(ACCEPT, ANSWERS);
@@ -150,23 +170,17 @@ impl Outgoing {
         if let Some(traceparent) = invocation.traceparent {
             headers.insert(TRACEPARENT, value(traceparent)?);
         }
-        let mut secrets = HeaderMap::new();
-        if let Some(secret) = invocation.secret {
+        if let Some(secret) = invocation.secret.filter(|_| trusted) {
             let signature =
                 secret.sign(invocation.idempotency_key, invocation.now, &invocation.body);
-            secrets.insert(WEBHOOK_ID, value(invocation.idempotency_key)?);
-            secrets.insert(
+            headers.insert(WEBHOOK_ID, value(invocation.idempotency_key)?);
+            headers.insert(
                 WEBHOOK_TIMESTAMP,
                 HeaderValue::from(seconds(invocation.now)),
             );
-            secrets.insert(WEBHOOK_SIGNATURE, value(&signature)?);
+            headers.insert(WEBHOOK_SIGNATURE, value(&signature)?);
         }
-        Ok(Asking {
-            method: Method::POST,
-            headers,
-            secrets,
-            body: invocation.body.clone(),
-        })
+        Ok(headers)
     }
 }
 

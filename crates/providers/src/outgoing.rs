@@ -10,6 +10,7 @@ use http::HeaderValue;
 use crate::dial::Dialler;
 use crate::guard::Guard;
 use crate::pool::Pool;
+use crate::target::Targets;
 
 /// What outgoing requests may do.
 #[derive(Clone, Debug)]
@@ -52,6 +53,7 @@ pub enum OutgoingError {
 pub struct Outgoing {
     pub(crate) dialler: Arc<Dialler>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) targets: Arc<Targets>,
     pub(crate) user_agent: HeaderValue,
 }
 
@@ -68,6 +70,7 @@ impl Outgoing {
         Ok(Self {
             dialler: Arc::new(Dialler::new(guard, settings)),
             pool: Arc::default(),
+            targets: Arc::default(),
             user_agent,
         })
     }

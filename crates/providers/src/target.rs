@@ -1,6 +1,8 @@
 //! Where a request goes: a URL taken apart, and how it may be shown.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,6 +10,28 @@ use http::{HeaderValue, Uri};
 use url::{Host, Position, Url};
 
 use crate::failure::Failure;
+
+/// How many URLs are remembered as they were read.
+const READ_MAX: usize = 1_024;
+
+/// URLs as they were read, so that one that is asked again and again is read once.
+#[derive(Debug, Default)]
+pub(crate) struct Targets(Mutex<BTreeMap<String, Arc<Target>>>);
+
+impl Targets {
+    pub(crate) fn of(&self, url: &str) -> Result<Arc<Target>, Failure> {
+        let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(target) = read.get(url) {
+            return Ok(target.clone());
+        }
+        let target = Arc::new(Target::read(url)?);
+        if read.len() >= READ_MAX {
+            read.clear();
+        }
+        read.insert(url.to_owned(), target.clone());
+        Ok(target)
+    }
+}
 
 /// A place that can be asked.
 #[derive(Clone, Debug)]
@@ -22,6 +46,12 @@ pub(crate) struct Target {
     pub(crate) secure: bool,
     /// Scheme, host and port: what connections are shared by, and beyond which no secret goes.
     pub(crate) origin: String,
+    /// Path and query, as the request line has them.
+    pub(crate) request_target: Uri,
+    /// The value of `Host`.
+    pub(crate) authority: HeaderValue,
+    /// The value of `Authorization`, when the URL has a user or a password.
+    pub(crate) credentials: Option<HeaderValue>,
 }
 
 impl Target {
@@ -53,6 +83,13 @@ impl Target {
         let port = url.port().unwrap_or(usual);
         let authority = &url[Position::BeforeHost..Position::AfterPort];
         let origin = format!("{}://{authority}", url.scheme());
+        let unsaid =
+            |what| Failure::fatal(format!("`{origin}` with a {what} that no request can name"));
+        let request_target = url[Position::BeforePath..Position::AfterQuery]
+            .parse()
+            .map_err(|_| unsaid("path"))?;
+        let authority = HeaderValue::from_str(authority).map_err(|_| unsaid("host"))?;
+        let credentials = credentials(&url);
         Ok(Self {
             url,
             host,
@@ -60,6 +97,9 @@ impl Target {
             port,
             secure,
             origin,
+            request_target,
+            authority,
+            credentials,
         })
     }
 
@@ -76,36 +116,22 @@ impl Target {
         }
         Ok(next)
     }
+}
 
-    /// Path and query, as the request line has them.
-    pub(crate) fn request_target(&self) -> Result<Uri, Failure> {
-        self.url[Position::BeforePath..Position::AfterQuery]
-            .parse()
-            .map_err(|_| Failure::fatal(format!("{self} has a path that no request can name")))
+fn credentials(url: &Url) -> Option<HeaderValue> {
+    let (user, password) = (url.username(), url.password());
+    if user.is_empty() && password.is_none() {
+        return None;
     }
-
-    /// The value of `Host`.
-    pub(crate) fn authority(&self) -> Result<HeaderValue, Failure> {
-        HeaderValue::from_str(&self.url[Position::BeforeHost..Position::AfterPort])
-            .map_err(|_| Failure::fatal(format!("{self} has a host that no request can name")))
-    }
-
-    /// The value of `Authorization`, when the URL has a user or a password.
-    pub(crate) fn credentials(&self) -> Option<HeaderValue> {
-        let (user, password) = (self.url.username(), self.url.password());
-        if user.is_empty() && password.is_none() {
-            return None;
-        }
-        let plain = [
-            decoded(user),
-            b":".to_vec(),
-            decoded(password.unwrap_or_default()),
-        ]
-        .concat();
-        let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(plain))).ok()?;
-        value.set_sensitive(true);
-        Some(value)
-    }
+    let plain = [
+        decoded(user),
+        b":".to_vec(),
+        decoded(password.unwrap_or_default()),
+    ]
+    .concat();
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(plain))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// Percent-encoding taken off.
