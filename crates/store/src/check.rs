@@ -134,11 +134,18 @@ async fn chain(
     let (mut seq, mut hash) = (0, START);
     loop {
         let parameters = [Value::from(id), Value::from(seq), Value::from(PAGE)];
-        let page = events::decode_all(tx.query(events::EVENTS, &parameters).await?)?;
+        let page = tx.query(events::EVENTS, &parameters).await?;
         if page.is_empty() {
             break;
         }
-        for e in page {
+        for record in page {
+            let e = match events::decode(record) {
+                Ok(event) => event,
+                Err(error) => {
+                    findings.push(format!("after event {seq}: {error}"));
+                    return Ok(findings);
+                }
+            };
             if e.seq != seq + 1 {
                 findings.push(format!("event {} follows event {seq}", e.seq));
             }

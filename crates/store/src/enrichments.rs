@@ -70,6 +70,6 @@ pub(crate) fn decode(mut r: Record) -> Result<EnrichmentRow, StoreError> {
         reusable: r.flag("enrichment.reusable")?,
         at: r.int("enrichment.at")?,
         cost: r.int("enrichment.cost")?,
-        detail: r.text("enrichment.detail")?,
+        detail: r.packed("enrichment.detail")?,
     })
 }

@@ -102,7 +102,7 @@ pub(crate) fn decode_all(rows: Vec<Record>) -> Result<Vec<EventRow>, StoreError>
     rows.into_iter().map(decode).collect()
 }
 
-fn decode(mut r: Record) -> Result<EventRow, StoreError> {
+pub(crate) fn decode(mut r: Record) -> Result<EventRow, StoreError> {
     Ok(EventRow {
         orchestration: r.fixed("event.orchestration")?,
         seq: r.int("event.seq")?,
@@ -111,7 +111,7 @@ fn decode(mut r: Record) -> Result<EventRow, StoreError> {
         at: r.int("event.at")?,
         kind: r.text("event.kind")?,
         step: r.opt_text("event.step")?,
-        data: r.text("event.data")?,
+        data: r.packed("event.data")?,
         hash: r.fixed("event.hash")?,
     })
 }

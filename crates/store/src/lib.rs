@@ -41,5 +41,6 @@ mod sqlite_plan;
 mod sqlite_write;
 mod statements;
 pub mod steps;
+mod text;
 pub mod url;
 pub mod write;

@@ -24,8 +24,10 @@ macro_rules! migrations {
     };
 }
 
-pub(crate) const SQLITE: &[Migration] = migrations!("sqlite": 1 "0001_start", 2 "0002_service");
-pub(crate) const POSTGRES: &[Migration] = migrations!("postgres": 1 "0001_start", 2 "0002_service");
+pub(crate) const SQLITE: &[Migration] =
+    migrations!("sqlite": 1 "0001_start", 2 "0002_service", 3 "0003_packed");
+pub(crate) const POSTGRES: &[Migration] =
+    migrations!("postgres": 1 "0001_start", 2 "0002_service", 3 "0003_packed");
 
 /// The table that remembers, in words that both databases know.
 pub(crate) const TABLE_SQLITE: &str = "

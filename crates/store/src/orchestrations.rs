@@ -151,7 +151,7 @@ fn decode(mut r: Record) -> Result<OrchestrationRow, StoreError> {
         cursor: r.int("orchestration.cursor")?,
         chain: r.fixed("orchestration.chain")?,
         wake_at: r.opt_int("orchestration.wake_at")?,
-        detail: r.text("orchestration.detail")?,
+        detail: r.packed("orchestration.detail")?,
         created_at: r.int("orchestration.created_at")?,
         updated_at: r.int("orchestration.updated_at")?,
         ended_at: r.opt_int("orchestration.ended_at")?,

@@ -48,7 +48,7 @@ columns! {
     Insert {
         id: &'s [u8], account: &'s str, plan_hash: &'s [u8], submission_key: Option<&'s [u8]>, pinned_hash: &'s [u8],
         status: &'s str, claimable: i64, exclusive: i64, running: i64, artifact_version: i64, cursor: i64,
-        chain: &'s [u8], wake_at: Option<i64>, detail: &'s str, created_at: i64, updated_at: i64, ended_at: Option<i64>,
+        chain: &'s [u8], wake_at: Option<i64>, detail: &'s [u8], created_at: i64, updated_at: i64, ended_at: Option<i64>,
     }
 }
 
@@ -56,7 +56,7 @@ columns! {
     /// `PROGRESS`, its first part.
     Update {
         id: &'s [u8], status: &'s str, claimable: i64, exclusive: i64, running: i64, artifact_version: i64, cursor: i64,
-        chain: &'s [u8], wake_at: Option<i64>, detail: &'s str, updated_at: i64, ended_at: Option<i64>,
+        chain: &'s [u8], wake_at: Option<i64>, detail: &'s [u8], updated_at: i64, ended_at: Option<i64>,
     }
 }
 
@@ -65,7 +65,7 @@ columns! {
     Steps {
         orchestration: &'s [u8], step: i64, id: &'s str, agent: &'s str, state: &'s str, due_at: Option<i64>,
         wake_at: Option<i64>, exclusive: i64, concurrency_key: Option<&'s str>, concurrency_max: Option<i64>,
-        holder: Option<&'s [u8]>, epoch: Option<i64>, attempt: i64, kept_hash: Option<&'s [u8]>, detail: &'s str,
+        holder: Option<&'s [u8]>, epoch: Option<i64>, attempt: i64, kept_hash: Option<&'s [u8]>, detail: &'s [u8],
     }
 }
 
@@ -73,7 +73,7 @@ columns! {
     /// `PROGRESS`, its third part.
     Events {
         orchestration: &'s [u8], seq: i64, account: &'s str, feed: i64, at: i64, kind: &'s str, step: Option<&'s str>,
-        data: &'s str, hash: &'s [u8],
+        data: &'s [u8], hash: &'s [u8],
     }
 }
 
@@ -81,7 +81,7 @@ columns! {
     /// `ADD_ENRICHMENT`.
     Enrichments {
         orchestration: &'s [u8], version: i64, step: &'s str, agent: &'s str, agent_version: &'s str, account: &'s str,
-        enrichment_type: &'s str, status: &'s str, input_hash: &'s [u8], data_hash: Option<&'s [u8]>, reusable: i64, at: i64, cost: i64, detail: &'s str,
+        enrichment_type: &'s str, status: &'s str, input_hash: &'s [u8], data_hash: Option<&'s [u8]>, reusable: i64, at: i64, cost: i64, detail: &'s [u8],
     }
 }
 
@@ -168,7 +168,7 @@ impl<'s> Columns<'s> {
     pub(crate) fn put(&mut self, set: &'s Prepared, feed_before: i64) {
         self.put_orchestration(set);
         let o = &set.rows.orchestration;
-        for s in &set.rows.steps {
+        for (s, detail) in set.rows.steps.iter().zip(&set.texts.steps) {
             self.steps.push(
                 &o.id,
                 s.step,
@@ -184,22 +184,23 @@ impl<'s> Columns<'s> {
                 s.epoch,
                 s.attempt,
                 s.kept_hash.as_ref().map(|h| h.as_slice()),
-                &s.detail,
+                detail,
             );
         }
-        for ((e, hash), feed) in set
+        for (((e, hash), data), feed) in set
             .rows
             .events
             .iter()
             .zip(&set.hashes)
+            .zip(&set.texts.events)
             .zip(feed_before + 1..)
         {
             let step = e.step.as_deref();
             self.events.push(
-                &o.id, e.seq, &o.account, feed, e.at, &e.kind, step, &e.data, hash,
+                &o.id, e.seq, &o.account, feed, e.at, &e.kind, step, data, hash,
             );
         }
-        for e in &set.rows.enrichments {
+        for (e, detail) in set.rows.enrichments.iter().zip(&set.texts.enrichments) {
             self.enrichments.push(
                 &e.orchestration,
                 e.version,
@@ -214,7 +215,7 @@ impl<'s> Columns<'s> {
                 i64::from(e.reusable),
                 e.at,
                 e.cost,
-                &e.detail,
+                detail,
             );
         }
         self.bring(&set.blobs);
@@ -273,7 +274,7 @@ impl<'s> Columns<'s> {
                 o.cursor,
                 &o.chain,
                 o.wake_at,
-                &o.detail,
+                &set.texts.orchestration,
                 o.updated_at,
                 o.ended_at,
             );
@@ -292,7 +293,7 @@ impl<'s> Columns<'s> {
                 o.cursor,
                 &o.chain,
                 o.wake_at,
-                &o.detail,
+                &set.texts.orchestration,
                 o.created_at,
                 o.updated_at,
                 o.ended_at,

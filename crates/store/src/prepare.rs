@@ -7,6 +7,7 @@ use crate::chain::link;
 use crate::error::StoreError;
 use crate::pack::pack;
 use crate::rows::{Hash, PlanRow};
+use crate::text::pack_text;
 use crate::write::{NewBlob, NewPlan, RowSet};
 
 /// A row set that is ready to be written.
@@ -28,8 +29,45 @@ pub(crate) struct Prepared {
     pub(crate) released: Vec<(Hash, i64)>,
     /// The plan, packed.
     pub(crate) plan: Option<PackedPlan>,
+    /// `orchestration.detail`, `detail` of each step, `data` of each event and `detail` of each enrichment, as they are stored; the
+    /// texts themselves are gone.
+    pub(crate) texts: Texts,
     /// About how many bytes it writes.
     pub(crate) bytes: usize,
+}
+
+/// Packed texts, each kind in the order of its rows.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    pub(crate) orchestration: Vec<u8>,
+    pub(crate) steps: Vec<Vec<u8>>,
+    pub(crate) events: Vec<Vec<u8>>,
+    pub(crate) enrichments: Vec<Vec<u8>>,
+}
+
+impl Texts {
+    fn take(rows: &mut RowSet) -> Self {
+        let pack = |text: &mut String| pack_text(&std::mem::take(text));
+        Self {
+            orchestration: pack(&mut rows.orchestration.detail),
+            steps: rows.steps.iter_mut().map(|s| pack(&mut s.detail)).collect(),
+            events: rows.events.iter_mut().map(|e| pack(&mut e.data)).collect(),
+            enrichments: rows
+                .enrichments
+                .iter_mut()
+                .map(|e| pack(&mut e.detail))
+                .collect(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let all = self
+            .steps
+            .iter()
+            .chain(&self.events)
+            .chain(&self.enrichments);
+        self.orchestration.len() + all.map(Vec::len).sum::<usize>()
+    }
 }
 
 /// A blob as it is stored.
@@ -134,7 +172,8 @@ pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, St
     let mut hashes = Vec::with_capacity(rows.events.len());
     let mut chain = chain_before;
     let mut cursor = cursor_before;
-    let mut bytes = ROW_BYTES + rows.orchestration.detail.len();
+    let row_count = 1 + rows.events.len() + rows.steps.len() + rows.enrichments.len();
+    let mut bytes = ROW_BYTES * row_count;
     for event in &rows.events {
         if event.seq != cursor + 1 {
             return Err(StoreError::Refused(format!(
@@ -146,7 +185,6 @@ pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, St
         chain = link(&chain, event.seq, event.at, &event.kind, step, &event.data);
         cursor = event.seq;
         hashes.push(chain);
-        bytes += ROW_BYTES + event.data.len();
     }
     if rows.expected_version.is_none() && (cursor_before, chain_before) != (0, crate::chain::START)
     {
@@ -156,16 +194,6 @@ pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, St
     }
     rows.orchestration.chain = chain;
     rows.orchestration.cursor = cursor;
-    bytes += rows
-        .steps
-        .iter()
-        .map(|s| ROW_BYTES + s.detail.len())
-        .sum::<usize>();
-    bytes += rows
-        .enrichments
-        .iter()
-        .map(|e| ROW_BYTES + e.detail.len())
-        .sum::<usize>();
     bytes += blobs
         .iter()
         .chain(plan.iter().flat_map(|plan| &plan.blobs))
@@ -179,7 +207,10 @@ pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, St
     if rows.steps.windows(2).any(|w| w[0].step == w[1].step) {
         return Err(StoreError::Refused("a step is written twice".to_owned()));
     }
+    let texts = Texts::take(&mut rows);
+    bytes += texts.bytes();
     Ok(Prepared {
+        texts,
         rows,
         hashes,
         chain_before,

@@ -1,6 +1,7 @@
 //! The shim under all reads: parameters and records in the three kinds of value that both databases share.
 
 use crate::error::StoreError;
+use crate::text::unpack_text;
 
 /// A parameter or a column: the only kinds that the schema has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +101,11 @@ impl Record {
             Some(Value::Null) => Ok(None),
             _ => Err(StoreError::Decode { column }),
         }
+    }
+
+    /// The next column, a text that was packed.
+    pub(crate) fn packed(&mut self, column: &'static str) -> Result<String, StoreError> {
+        unpack_text(self.bytes(column)?, column)
     }
 
     /// The next column, an id or a hash.

@@ -239,7 +239,7 @@ impl<'c> Statements<'c> {
             o.cursor,
             &o.chain[..],
             o.wake_at,
-            o.detail,
+            set.texts.orchestration,
             o.created_at,
             o.updated_at,
             o.ended_at,
@@ -262,7 +262,7 @@ impl<'c> Statements<'c> {
             o.cursor,
             &o.chain[..],
             o.wake_at,
-            o.detail,
+            set.texts.orchestration,
             o.updated_at,
             o.ended_at,
         ])?;
@@ -272,7 +272,7 @@ impl<'c> Statements<'c> {
     /// All rows but the orchestration's own.
     fn put(&mut self, set: &Prepared, feed_before: i64) -> rusqlite::Result<()> {
         let o = &set.rows.orchestration;
-        for s in &set.rows.steps {
+        for (s, detail) in set.rows.steps.iter().zip(&set.texts.steps) {
             self.step.execute(params![
                 &o.id[..],
                 s.step,
@@ -288,14 +288,15 @@ impl<'c> Statements<'c> {
                 s.epoch,
                 s.attempt,
                 s.kept_hash.as_ref().map(|h| &h[..]),
-                s.detail,
+                detail,
             ])?;
         }
-        for ((e, hash), feed) in set
+        for (((e, hash), data), feed) in set
             .rows
             .events
             .iter()
             .zip(&set.hashes)
+            .zip(&set.texts.events)
             .zip(feed_before + 1..)
         {
             self.event.execute(params![
@@ -306,11 +307,11 @@ impl<'c> Statements<'c> {
                 e.at,
                 e.kind,
                 e.step,
-                e.data,
+                data,
                 &hash[..],
             ])?;
         }
-        for e in &set.rows.enrichments {
+        for (e, detail) in set.rows.enrichments.iter().zip(&set.texts.enrichments) {
             self.enrichment.execute(params![
                 &e.orchestration[..],
                 e.version,
@@ -325,7 +326,7 @@ impl<'c> Statements<'c> {
                 e.reusable,
                 e.at,
                 e.cost,
-                e.detail,
+                detail,
             ])?;
         }
         self.blobs(&set.blobs)?;

@@ -22,7 +22,7 @@ pub(crate) const INSERT_ORCHESTRATION: Write = Write {
         select id, account, plan_hash, submission_key, pinned_hash, status, claimable, exclusive, running, 1,
                artifact_version, cursor, chain, wake_at, detail, created_at, updated_at, ended_at
         from unnest($1::bytea[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[],
-                    $10::bigint[], $11::bigint[], $12::bytea[], $13::bigint[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[])
+                    $10::bigint[], $11::bigint[], $12::bytea[], $13::bigint[], $14::bytea[], $15::bigint[], $16::bigint[], $17::bigint[])
           as t(id, account, plan_hash, submission_key, pinned_hash, status, claimable, exclusive, running,
                artifact_version, cursor, chain, wake_at, detail, created_at, updated_at, ended_at)",
 };
@@ -68,14 +68,14 @@ pub(crate) const PROGRESS: Progress = Progress {
               artifact_version = t.artifact_version, cursor = t.cursor, chain = t.chain, wake_at = t.wake_at, detail = t.detail,
               updated_at = t.updated_at, ended_at = t.ended_at
           from unnest($1::bytea[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[],
-                      $9::bigint[], $10::text[], $11::bigint[], $12::bigint[])
+                      $9::bigint[], $10::bytea[], $11::bigint[], $12::bigint[])
             as t(id, status, claimable, exclusive, running, artifact_version, cursor, chain, wake_at, detail, updated_at, ended_at)
           where o.id = t.id),
         put as (
           insert into step (orchestration, step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max,
                             holder, epoch, attempt, kept_hash, detail)
           select * from unnest($13::bytea[], $14::bigint[], $15::text[], $16::text[], $17::text[], $18::bigint[], $19::bigint[], $20::bigint[],
-                               $21::text[], $22::bigint[], $23::bytea[], $24::bigint[], $25::bigint[], $26::bytea[], $27::text[])
+                               $21::text[], $22::bigint[], $23::bytea[], $24::bigint[], $25::bigint[], $26::bytea[], $27::bytea[])
           on conflict (orchestration, step) do update
           set id = excluded.id, agent = excluded.agent, state = excluded.state, due_at = excluded.due_at, wake_at = excluded.wake_at,
               exclusive = excluded.exclusive, concurrency_key = excluded.concurrency_key, concurrency_max = excluded.concurrency_max,
@@ -83,7 +83,7 @@ pub(crate) const PROGRESS: Progress = Progress {
               detail = excluded.detail),
         appended as (
           insert into event (orchestration, seq, account, feed, at, kind, step, data, hash)
-          select * from unnest($28::bytea[], $29::bigint[], $30::text[], $31::bigint[], $32::bigint[], $33::text[], $34::text[], $35::text[],
+          select * from unnest($28::bytea[], $29::bigint[], $30::text[], $31::bigint[], $32::bigint[], $33::text[], $34::text[], $35::bytea[],
                                $36::bytea[])),
         given as (
           update account a
@@ -103,7 +103,7 @@ pub(crate) const ADD_ENRICHMENT: Write = Write {
         insert into enrichment (orchestration, version, step, agent, agent_version, account, enrichment_type, status, input_hash,
                                 data_hash, reusable, at, cost, detail)
         select * from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                             $9::bytea[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[])",
+                             $9::bytea[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bytea[])",
 };
 
 /// A blob with its bytes, or more references to one that is there. PostgreSQL: each hash once, in order (locks).

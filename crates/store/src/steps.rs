@@ -116,6 +116,6 @@ fn decode(mut r: Record) -> Result<StepRow, StoreError> {
         epoch: r.opt_int("step.epoch")?,
         attempt: r.int("step.attempt")?,
         kept_hash: r.opt_fixed("step.kept_hash")?,
-        detail: r.text("step.detail")?,
+        detail: r.packed("step.detail")?,
     })
 }

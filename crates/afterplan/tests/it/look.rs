@@ -172,11 +172,11 @@ fn check_finds_what_was_tampered_with() {
     let state = "the column state of `plan-lint` is not".to_owned();
     for (statement, found) in [
         (
-            "update event set data = replace(data, 'attempt_started', 'attempt_startle') where seq = 3",
+            "update event set data = cast('{\"kind\":\"attempt_startle\"}' as blob) where seq = 3",
             vec![&orchestration, &broken],
         ),
         (
-            "update event set data = replace(data, '1', '2') where seq = 3",
+            "update event set data = (select data from event where seq = 2) where seq = 3",
             vec![&orchestration, &broken],
         ),
         (
@@ -192,7 +192,7 @@ fn check_finds_what_was_tampered_with() {
             vec![&orchestration],
         ),
         (
-            "update orchestration set detail = replace(detail, 'complete', 'cancelled')",
+            "update orchestration set detail = cast('{\"status\":\"cancelled\"}' as blob)",
             vec![&orchestration],
         ),
         (

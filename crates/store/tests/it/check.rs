@@ -7,12 +7,16 @@ use crate::harness::{Place, agent, event, meddle, new, next, plan, step};
 /// A statement that breaks something, and a part of the finding that must follow.
 const MEDDLINGS: &[(&str, &str)] = &[
     (
-        "update event set data = '{}' where seq = 2",
+        "update event set data = (select data from event where seq = 1) where seq = 2",
         "the chain breaks at event 2",
     ),
     (
         "update event set at = at + 1 where seq = 1",
         "the chain breaks at event 1",
+    ),
+    (
+        "update event set data = hash where seq = 2",
+        "event.data holds what was never written",
     ),
     ("delete from event where seq = 2", "event 3 follows event 1"),
     (
