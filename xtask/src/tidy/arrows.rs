@@ -69,8 +69,8 @@ const RESERVED: [(&str, &[&str], &str); 15] = [
     ),
     (
         "hyper",
-        &["providers"],
-        "the only outgoing network is providers",
+        &["providers", "server"],
+        "providers speaks HTTP outward, server inward",
     ),
     ("axum", &["server"], "HTTP is served by server alone"),
     (
