@@ -11,6 +11,7 @@ use domain::values::ids::OrchestrationId;
 use serde_json::Value;
 
 use crate::error::TransitionError;
+use crate::follow::Ended;
 use crate::gather::{data, pinned};
 use crate::handle::Engine;
 use crate::plans::LoadedPlan;
@@ -41,22 +42,46 @@ pub async fn enriched_plan(
     id: OrchestrationId,
 ) -> Result<EnrichedPlan, TransitionError> {
     let mut hot = load(engine, id).await?;
-    let Some(head) = hot.state.head.clone() else {
+    if hot.state.head.is_none() {
         return Err(TransitionError::Unknown(id));
-    };
+    }
+    let pinned = pinned(engine, &mut hot).await?;
+    collect(engine, id, hot.state, pinned).await
+}
+
+/// The same of one whose end was waited for: its state is in memory.
+///
+/// # Errors
+/// When the database fails.
+pub async fn enriched_plan_of(
+    engine: &Engine,
+    ended: &Ended,
+) -> Result<EnrichedPlan, TransitionError> {
+    match &ended.pinned {
+        Some(pinned) => collect(engine, ended.id, ended.state.clone(), pinned.clone()).await,
+        None => enriched_plan(engine, ended.id).await,
+    }
+}
+
+async fn collect(
+    engine: &Engine,
+    id: OrchestrationId,
+    state: Orchestration,
+    pinned: Arc<Pinned>,
+) -> Result<EnrichedPlan, TransitionError> {
+    let head = state.head.as_ref().ok_or(TransitionError::Unknown(id))?;
     let plan = engine
         .plans
         .load(&engine.store, &head.account, head.plan)
         .await?;
-    let pinned = pinned(engine, &mut hot).await?;
     let mut given = BTreeMap::new();
-    for (index, step) in hot.state.steps.iter().enumerate() {
+    for (index, step) in state.steps.iter().enumerate() {
         if let Some(enrichment) = &step.enrichment {
             given.insert(index, data(engine, enrichment.data).await?);
         }
     }
     Ok(EnrichedPlan {
-        state: hot.state,
+        state,
         plan,
         pinned,
         data: given,

@@ -101,7 +101,7 @@ impl Started {
             orchestration: lane.id,
             step: rules.id.clone(),
             attempt: step.attempt,
-            agent: agent.clone(),
+            agent: prepared.definition.clone(),
             plan: plan.plan.select(
                 inputs
                     .iter()

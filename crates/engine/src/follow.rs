@@ -65,6 +65,10 @@ impl Waiting {
     /// When there is none, when the database fails, or when it keeps reports from being stored.
     pub async fn ended(mut self) -> Result<Arc<Ended>, TransitionError> {
         loop {
+            // It may have been told before anybody asked.
+            if let Some(ended) = self.listener.ended() {
+                return Ok(ended);
+            }
             if !self.engine.is_under_way(self.id)
                 && let Some(ended) = self.look().await?
             {

@@ -312,6 +312,19 @@ pub(crate) struct EndListener {
 }
 
 impl EndListener {
+    /// How it ended, where that was told already.
+    pub(crate) fn ended(&mut self) -> Option<Arc<Ended>> {
+        match self.told.try_recv() {
+            Ok(End::Ended(ended)) => Some(ended),
+            // To be looked at in any case; who waits for it again would wait in vain.
+            Ok(End::Look) => {
+                *self = self.live.listen_to_end(self.id);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
     /// How it ended, or that there is something to look at.
     pub(crate) async fn told(&mut self) -> End {
         (&mut self.told).await.unwrap_or(End::Look)

@@ -33,7 +33,7 @@ pub struct Assignment {
     /// The attempt's number.
     pub attempt: u32,
     /// Who performs it.
-    pub agent: AgentDefinition,
+    pub agent: Arc<AgentDefinition>,
     /// The artifacts that it declares, each whole (a pointer says what must be there), and nothing else of the plan.
     pub plan: Plan,
     /// Data of the direct dependencies that left an enrichment.

@@ -139,7 +139,7 @@ impl Agents {
 #[derive(Debug)]
 pub struct Prepared {
     /// What it says.
-    pub definition: AgentDefinition,
+    pub definition: Arc<AgentDefinition>,
     /// SHA-256 over its canonical JSON.
     pub hash: ContentHash,
     /// What it declares to read.
@@ -158,7 +158,7 @@ impl Prepared {
             inputs,
             reads: names.join("\n"),
             validator: jsonschema::validator_for(&definition.output_json_schema()).ok(),
-            definition: definition.clone(),
+            definition: Arc::new(definition.clone()),
         }
     }
 

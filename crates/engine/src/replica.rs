@@ -13,6 +13,7 @@ use tracing::error;
 
 use crate::agents;
 use crate::claims::{claim, claim_left};
+use crate::error::TransitionError;
 use crate::handle::{Engine, LEASE, LEASE_IDLE};
 use crate::idle;
 use crate::lease;
@@ -81,51 +82,46 @@ impl Replica {
         let (engine, ended) = (self.engine.clone(), self.ended.clone());
         self.loops.spawn(async move {
             let mut stirred = engine.stirred.listen();
-            let mut idle = false;
+            let mut busy = true;
             loop {
-                let pause = if idle { BEAT_IDLE } else { Millis(LEASE.0 / 3) };
-                tokio::select! {
+                let pause = if busy { Millis(LEASE.0 / 3) } else { BEAT_IDLE };
+                busy = tokio::select! {
                     () = ended.cancelled() => break,
-                    () = engine.clock.sleep(pause) => {}
-                    () = stirred.woken(), if idle => {}
-                }
-                idle = engine.is_idle() && !stirred.take();
-                let span = if idle { LEASE_IDLE } else { LEASE };
+                    () = engine.clock.sleep(pause) => stirred.take() || !engine.is_idle(),
+                    () = stirred.woken(), if !busy => true,
+                };
+                let span = if busy { LEASE } else { LEASE_IDLE };
                 report_trouble("heartbeat", lease::beat(&engine, &label, span).await);
             }
         });
     }
 
+    /// Sweeps often while something is under way; else looks now and then whether there is something to sweep.
     fn keep_sweeping(&self) {
         let (engine, ended) = (self.engine.clone(), self.ended.clone());
         self.loops.spawn(async move {
             let mut stirred = engine.stirred.listen();
-            let mut pause = SWEEP_EVERY;
+            // How long to rest, where nothing is under way.
+            let mut idle = None;
             loop {
-                let idle = engine.is_idle() && !stirred.take();
-                if !idle {
-                    pause = SWEEP_EVERY;
-                }
+                let pause = idle.unwrap_or(SWEEP_EVERY);
                 tokio::select! {
                     () = ended.cancelled() => break,
                     () = engine.clock.sleep(pause) => {}
-                    () = stirred.woken(), if idle => continue,
+                    () = stirred.woken(), if idle.is_some() => { idle = None; continue }
                 }
-                if idle {
+                if idle.is_some() && !stirred.take() && engine.is_idle() {
                     let looked = report_trouble("look", idle::look(&engine).await);
-                    let Some(looked) = looked else { continue };
-                    pause = looked.pause;
-                    if !looked.sweep {
+                    idle = Some(looked.as_ref().map_or(LOOK_IDLE, |looked| looked.pause));
+                    if !looked.is_some_and(|looked| looked.sweep) {
                         continue;
                     }
                 }
-                report_trouble("look at the agents", refresh_agents(&engine).await);
-                // A full pass has left some: after the fall of a busy replica that is no time to rest.
-                for _ in 0..SWEEPS_AT_ONCE {
-                    let swept = report_trouble("sweep", sweep(&engine).await);
-                    if !swept.is_some_and(|swept| swept.is_full()) {
-                        break;
-                    }
+                sweep_all(&engine).await;
+                if engine.is_idle() && !stirred.take() {
+                    idle.get_or_insert(SWEEP_EVERY);
+                } else {
+                    idle = None;
                 }
             }
         });
@@ -181,9 +177,15 @@ impl Replica {
                 return;
             };
             let mut seen = BTreeMap::new();
+            let mut again = false;
             loop {
-                tokio::select! { () = ended.cancelled() => break, () = woken.wait(LOOK_ELSEWHERE_EVERY) => {} }
-                report_trouble("look elsewhere", look_elsewhere(&engine, &mut seen).await);
+                tokio::select! {
+                    () = ended.cancelled() => break,
+                    () = woken.wait(LOOK_ELSEWHERE_EVERY) => {}
+                    () = tokio::time::sleep(LOOK_ELSEWHERE_EVERY), if again => {}
+                }
+                let looked = report_trouble("look elsewhere", look_elsewhere(&engine, &mut seen).await);
+                again = looked.unwrap_or(true);
                 tokio::select! { () = ended.cancelled() => break, () = tokio::time::sleep(LOOK_ELSEWHERE_PAUSE) => {} }
             }
         });
@@ -213,6 +215,17 @@ impl Replica {
     }
 }
 
+/// Sweeps until nothing is left: after the fall of a busy replica a full pass is no time to rest.
+async fn sweep_all(engine: &Engine) {
+    report_trouble("look at the agents", refresh_agents(engine).await);
+    for _ in 0..SWEEPS_AT_ONCE {
+        let swept = report_trouble("sweep", sweep(engine).await);
+        if !swept.is_some_and(|swept| swept.is_full()) {
+            break;
+        }
+    }
+}
+
 fn report_trouble<T>(what: &str, answer: Result<T, StoreError>) -> Option<T> {
     answer
         .inspect_err(|trouble| error!("The {what} failed and will be tried again: {trouble}"))
@@ -228,11 +241,11 @@ async fn next_due(engine: &Engine) -> Option<Timestamp> {
     due.into_iter().chain(net).min()
 }
 
-/// Loads anew what others have changed, and rings for whoever follows.
+/// Loads anew what others have changed, and rings for whoever follows. Answers whether something could not be loaded.
 async fn look_elsewhere(
     engine: &Engine,
     seen: &mut BTreeMap<OrchestrationId, i64>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let lanes = engine.lanes();
     let listened = engine.live.listened_to();
     let ids: BTreeSet<_> = lanes.iter().map(|lane| lane.id).chain(listened).collect();
@@ -245,13 +258,19 @@ async fn look_elsewhere(
             .map(|(id, version)| (OrchestrationId(uuid::Uuid::from_bytes(id)), version))
             .collect()
     };
+    let mut again = false;
     for lane in lanes {
         let stored = versions.get(&lane.id).copied();
         // Without a row others have ended and deleted it.
         if stored > lane.version() || (stored.is_none() && lane.version().is_some()) {
             lane.mark_stale();
             // The tick makes the door load the state, stop what should stop and claim what may start.
-            let _ = transition(engine, lane.id, Command::Tick, Vec::new()).await;
+            let ticked = transition(engine, lane.id, Command::Tick, Vec::new()).await;
+            // Read while it was being deleted, say: no further news may come of it.
+            again |= matches!(
+                ticked,
+                Err(TransitionError::Corrupt { .. } | TransitionError::Store(_))
+            );
         }
     }
     let news = ids.iter().filter(|id| versions.get(id) != seen.get(id));
@@ -259,7 +278,8 @@ async fn look_elsewhere(
     *seen = versions;
     engine.live.ring_accounts();
     engine.work.look();
-    refresh_agents(engine).await
+    refresh_agents(engine).await?;
+    Ok(again)
 }
 
 /// Takes in what others have registered, where that was not done a moment ago.
