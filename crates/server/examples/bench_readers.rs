@@ -115,7 +115,8 @@ fn round(readers: usize, steps: usize) -> Round {
         .map(|_| reading.spawn(follow(house.address, id, ready.clone())))
         .collect();
     reading.block_on(async { ready.acquire_many(readers as u32).await.unwrap().forget() });
-    let (server, own) = (cpu_seconds("bench-server"), cpu_seconds("bench-readers"));
+    let server_cpu = || cpu_seconds("bench-server") + cpu_seconds("streams");
+    let (server, own) = (server_cpu(), cpu_seconds("bench-readers"));
     let started = Instant::now();
     let waiting = Waiting::for_end(&house.engine, id);
     gate.add_permits(Semaphore::MAX_PERMITS / 2);
@@ -138,7 +139,7 @@ fn round(readers: usize, steps: usize) -> Round {
         seconds,
         told,
         lost,
-        server_cpu: cpu_seconds("bench-server") - server,
+        server_cpu: server_cpu() - server,
         readers_cpu: cpu_seconds("bench-readers") - own,
     };
     serving.block_on(house.close());

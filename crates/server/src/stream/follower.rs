@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -65,6 +66,11 @@ impl Follower {
             cursor,
             live,
         }
+    }
+
+    /// Where it is told.
+    pub(crate) fn aside(&self) -> &Handle {
+        self.hubs.aside()
     }
 
     /// What comes next. May be given up at any point and asked again.

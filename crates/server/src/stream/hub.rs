@@ -12,6 +12,7 @@ use engine::live::{Delta, Listener};
 use store::error::StoreError;
 use store::events::EventFilter;
 use store::rows::EventRow;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -59,9 +60,22 @@ pub struct Hubs(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
+    /// Where the store is read.
+    here: Handle,
+    /// Where followers are told: their thousands do not stand in line before the engine's own work.
+    aside: Option<Runtime>,
     closing: CancellationToken,
     replays: Semaphore,
     open: Mutex<BTreeMap<Topic, Weak<Hub>>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The last to go may be one of those who are told there.
+        if let Some(aside) = self.aside.take() {
+            aside.shutdown_background();
+        }
+    }
 }
 
 impl fmt::Debug for Hubs {
@@ -91,14 +105,24 @@ impl From<Unreadable> for Problem {
 }
 
 impl Hubs {
-    /// None followed yet. When `closing` is cancelled, followers are told to go.
+    /// None followed yet. When `closing` is cancelled, followers are told to go. Called within a Tokio runtime.
     pub fn new(engine: Engine, closing: CancellationToken) -> Self {
+        let mut aside = Builder::new_multi_thread();
+        let aside = aside.worker_threads(1).thread_name("streams").enable_all();
         Self(Arc::new(Inner {
             engine,
+            here: Handle::current(),
+            // Without a thread of their own they are told where all else is done.
+            aside: aside.build().ok(),
             closing,
             replays: Semaphore::new(REPLAYS),
             open: Mutex::default(),
         }))
+    }
+
+    /// Where followers are told.
+    pub(crate) fn aside(&self) -> &Handle {
+        self.0.aside.as_ref().map_or(&self.0.here, Runtime::handle)
     }
 
     /// Cancelled when the server is being stopped.
@@ -195,6 +219,21 @@ impl Hubs {
     /// # Errors
     /// When the database fails or an event cannot be read.
     pub(crate) async fn replay(
+        &self,
+        topic: &Topic,
+        position: u64,
+        limit: i64,
+    ) -> Result<Option<Arc<Batch>>, Unreadable> {
+        let (hubs, topic) = (self.clone(), topic.clone());
+        // The store's connections belong where the engine is.
+        let read = self
+            .0
+            .here
+            .spawn(async move { hubs.read(&topic, position, limit).await });
+        read.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn read(
         &self,
         topic: &Topic,
         position: u64,

@@ -54,6 +54,7 @@ pub fn respond(
     filter: Filter,
     heartbeat: Duration,
 ) -> Response {
+    let aside = follower.aside().clone();
     upgrade
         .protocols([PROTOCOL])
         // A thousand readers each have these.
@@ -61,7 +62,11 @@ pub fn respond(
         .write_buffer_size(GATHERED)
         .max_message_size(INCOMING_MAX)
         .max_frame_size(INCOMING_MAX)
-        .on_upgrade(move |socket| tell(socket, follower, filter, heartbeat))
+        .on_upgrade(move |socket| async move {
+            let telling = tell(socket, follower, filter, heartbeat);
+            // Where that is being stopped, so are its connections.
+            let _ = aside.spawn(telling).await;
+        })
 }
 
 async fn tell(mut socket: WebSocket, follower: Follower, filter: Filter, heartbeat: Duration) {
