@@ -28,6 +28,9 @@ use crate::target::Target;
 /// The most that a response's status line and headers may have, in bytes.
 const HEAD_MAX: usize = 64 * 1024;
 
+/// The most addresses of a name that are tried: each has its share of the time.
+const ADDRESSES_MAX: usize = 8;
+
 /// What a connection speaks over.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -116,7 +119,10 @@ impl Dialler {
             None if open.is_empty() => Err(Failure::transient(format!(
                 "{target}: the host has no address"
             ))),
-            _ => Ok(open),
+            _ => {
+                open.truncate(ADDRESSES_MAX);
+                Ok(open)
+            }
         }
     }
 

@@ -1,9 +1,12 @@
 //! Statuses over the wire; their classes are listed beside the function that gives them.
 
+use bytes::Bytes;
 use domain::agent::retry::ErrorClass;
 use domain::values::time::Millis;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
-use crate::peer::{Act, Peer, failure_of, response};
+use crate::peer::{Act, Peer, failure_of, invocation, outgoing, response};
 
 #[tokio::test]
 async fn a_rate_limit_comes_with_its_wait_and_the_agents_words() {
@@ -63,5 +66,28 @@ async fn an_error_that_never_ends_is_an_error_all_the_same() {
         let peer = Peer::always(vec![head.clone(), last]).await;
         assert_eq!(failure_of(&peer).await.class, ErrorClass::Transient);
         peer.closed(1).await;
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_refuses_a_large_body_before_it_has_read_it_is_understood() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 1_024];
+            let _ = stream.read(&mut head).await;
+            let _ = stream
+                .write_all(&response("413 Content Too Large", "", "{}"))
+                .await;
+            // Closed with most of the body unread: the other side is told by a reset.
+        }
+    });
+    for _ in 0..20 {
+        let mut asked = invocation(&url);
+        asked.body = Bytes::from(vec![b' '; 16 << 20]);
+        let failure = outgoing().invoke(asked, |_| {}).await.unwrap_err();
+        assert_eq!(failure.class, ErrorClass::Fatal, "{failure}");
+        assert!(failure.message.contains("413"), "{failure}");
     }
 }
