@@ -21,7 +21,7 @@ const LOCKED: Duration = Duration::from_secs(10);
 
 /// Bytes of a page. A commit writes every page that it touches, so that small ones write less; smaller still, and the work a page
 /// costs outweighs it.
-const PAGE: i64 = 4096;
+const PAGE: i64 = 2048;
 
 /// Bytes of the log before it is brought into the file: a page that many commits touch is then brought in once.
 const CHECKPOINT: i64 = 32 << 20;

@@ -139,8 +139,11 @@ const PHRASES: [&str; 110] = [
     "agent",
 ];
 
+/// A phrase and the byte that stands for it.
+type Phrase = (u8, &'static [u8]);
+
 /// Phrases by a hash of their first four bytes, the longest first.
-static BY_START: LazyLock<Vec<Vec<(u8, &'static [u8])>>> = LazyLock::new(|| {
+static BY_START: LazyLock<Vec<Vec<Phrase>>> = LazyLock::new(|| {
     let mut table = vec![Vec::new(); STARTS];
     for (code, phrase) in (PHRASE..).zip(PHRASES) {
         let bytes = phrase.as_bytes();
