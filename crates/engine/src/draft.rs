@@ -74,12 +74,12 @@ impl Draft {
         command: &Command,
     ) -> Result<Result<(), Rejected>, StoreError> {
         let needs = needs(&hot.state, command);
+        let now = world.engine.clock.now();
+        let blocked = match command {
+            Command::Tick | Command::Start { .. } => world.engine.breakers.blocked(now),
+            _ => BTreeMap::new(),
+        };
         if needs == Needs::default() {
-            let now = world.engine.clock.now();
-            let blocked = match command {
-                Command::Tick => world.engine.breakers.blocked(now),
-                _ => BTreeMap::new(),
-            };
             let facts = Facts {
                 now,
                 blocked,
@@ -92,7 +92,8 @@ impl Draft {
             full: world.full,
             asked: world.asked,
         };
-        let facts = Box::pin(gather(world.engine, hot, &needs, &pending)).await?;
+        let mut facts = Box::pin(gather(world.engine, hot, &needs, &pending)).await?;
+        facts.blocked = blocked;
         Ok(self.decide(hot, command, &facts))
     }
 
@@ -130,10 +131,11 @@ impl Draft {
         let mut full = BTreeSet::new();
         loop {
             let now = engine.clock.now();
+            let blocked = engine.breakers.blocked(now);
             let next = hot.state.tally.ready.iter().copied().find(|index| {
                 !tried.contains(index)
                     && !waits_behind(&hot.state, *index, &full)
-                    && hot.state.standing(*index, now) == Standing::Claimable
+                    && hot.state.standing_while(*index, now, &blocked) == Standing::Claimable
             });
             let Some(index) = next else { return };
             let Some(permit) = engine.take_slot(id) else {

@@ -157,7 +157,7 @@ pub struct Facts {
     pub verdicts: BTreeMap<StepId, Verdict>,
     /// For [`Command::Start`].
     pub start: Option<StartFacts>,
-    /// For [`Command::Tick`]: agents that nobody may claim steps of at present, each with the reason.
+    /// For [`Command::Tick`] and [`Command::Start`]: agents that nobody may claim steps of at present, each with the reason.
     pub blocked: BTreeMap<AgentId, String>,
 }
 

@@ -202,7 +202,7 @@ fn start(
     let (index, step) = state
         .step(id)
         .ok_or_else(|| Rejected::UnknownStep(id.clone()))?;
-    match state.standing(index, facts.now) {
+    match state.standing_while(index, facts.now, &facts.blocked) {
         Standing::Claimable => {}
         Standing::Held(_) => {
             return Err(Rejected::Stale {

@@ -208,7 +208,7 @@ fn with_dependencies<'a>(
     let mut stack: Vec<(AgentId, bool)> = asked
         .iter()
         .rev()
-        .chain(priors.keys())
+        .chain(priors.keys().rev())
         .map(|agent| (agent.clone(), false))
         .collect();
     while let Some((agent, placed)) = stack.pop() {

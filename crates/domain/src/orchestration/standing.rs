@@ -1,12 +1,13 @@
 //! How an unended step stands: claimable, held, or waiting for a cause that has a name.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::orchestration::command::Holder;
 use crate::orchestration::event::EndedAs;
 use crate::orchestration::graph::StepIndex;
 use crate::orchestration::state::{Orchestration, StepState};
-use crate::values::ids::StepId;
+use crate::values::ids::{AgentId, StepId};
 use crate::values::time::Timestamp;
 
 /// What a step waits for. Time or a command clears each.
@@ -79,6 +80,16 @@ pub enum Standing {
 impl Orchestration {
     /// How the step at `index` stands at `now`.
     pub fn standing(&self, index: StepIndex, now: Timestamp) -> Standing {
+        self.standing_while(index, now, &BTreeMap::new())
+    }
+
+    /// How the step at `index` stands at `now`, while nobody may claim steps of the agents that are `blocked`.
+    pub fn standing_while(
+        &self,
+        index: StepIndex,
+        now: Timestamp,
+        blocked: &BTreeMap<AgentId, String>,
+    ) -> Standing {
         let step = &self.steps[index];
         match step.state {
             StepState::Ended(ended) => Standing::Ended(ended),
@@ -99,13 +110,18 @@ impl Orchestration {
                 ))
             }
             StepState::Ready => self
-                .wait_of_ready(index, now)
+                .wait_of_ready(index, now, blocked)
                 .map_or(Standing::Claimable, Standing::Waits),
         }
     }
 
     /// What a step in the queue waits for, if anything. Costs no scan.
-    fn wait_of_ready(&self, index: StepIndex, now: Timestamp) -> Option<Wait> {
+    fn wait_of_ready(
+        &self,
+        index: StepIndex,
+        now: Timestamp,
+        blocked: &BTreeMap<AgentId, String>,
+    ) -> Option<Wait> {
         let step = &self.steps[index];
         let head = self.head.as_ref()?;
         if head.cancelling.is_some() {
@@ -123,17 +139,26 @@ impl Orchestration {
         if self.graph.rules(index).exclusive {
             return (self.tally.running > 0).then_some(Wait::Alone);
         }
-        self.exclusive_before(index, now)
+        self.exclusive_before(index, now, blocked)
             .map(|first| Wait::Turn(self.graph.rules(first).id.clone()))
     }
 
     /// An exclusive step that could start but for others in flight, and has waited at least as long: without its turn
-    /// a stream of other steps could keep it waiting for ever.
-    fn exclusive_before(&self, index: StepIndex, now: Timestamp) -> Option<StepIndex> {
+    /// a stream of other steps could keep it waiting for ever. One with a concurrency key, which other orchestrations may
+    /// fill for as long as they like, and one of a blocked agent have no turn: their siblings, which are only so many, need
+    /// not wait for what has nothing to do with them.
+    fn exclusive_before(
+        &self,
+        index: StepIndex,
+        now: Timestamp,
+        blocked: &BTreeMap<AgentId, String>,
+    ) -> Option<StepIndex> {
         let since = self.steps[index].ready_at;
         self.tally.exclusive_ready.iter().copied().find(|&other| {
-            let step = &self.steps[other];
-            step.paused_at.is_none()
+            let (rules, step) = (self.graph.rules(other), &self.steps[other]);
+            rules.concurrency.is_none()
+                && !blocked.contains_key(&rules.agent)
+                && step.paused_at.is_none()
                 && step.due_at.is_none_or(|due| due <= now)
                 && step.ready_at <= since
         })

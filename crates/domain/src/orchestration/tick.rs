@@ -160,10 +160,10 @@ fn lapsed(state: &Orchestration, index: StepIndex, lapse: Lapse, facts: &Facts) 
 /// What keeps a step in the queue, as far as the facts and the orchestration say it.
 fn waited_for(state: &Orchestration, index: StepIndex, facts: &Facts) -> Option<String> {
     let blocked = facts.blocked.get(&state.graph.rules(index).agent);
-    blocked
-        .cloned()
-        .or_else(|| match state.standing(index, facts.now) {
+    blocked.cloned().or_else(
+        || match state.standing_while(index, facts.now, &facts.blocked) {
             Standing::Waits(wait) => Some(wait.to_string()),
             _ => None,
-        })
+        },
+    )
 }

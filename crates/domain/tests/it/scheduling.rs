@@ -81,6 +81,21 @@ fn a_stream_of_others_cannot_starve_an_exclusive_step() {
         start d
         ",
     );
+    // One whose key other orchestrations fill, or whose agent nobody may call, keeps nobody waiting.
+    for (rule, cause) in [
+        ("key=maps:1", "held key/maps 1"),
+        ("retries=0", "blocked x its breaker is open"),
+    ] {
+        check(&format!(
+            "
+            submit a, x(exclusive {rule}), b
+            {cause}
+            start a
+            start b
+            start x                          ! the step `x` cannot start now: it must be alone and other steps are in flight
+            "
+        ));
+    }
     // One that cannot start for a cause of its own keeps nobody waiting.
     check(
         "

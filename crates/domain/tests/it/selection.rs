@@ -1,12 +1,18 @@
 //! Which agents an orchestration gets, and which sets are refused with which words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::agent::definition::{AgentDefinition, from_toml};
 use domain::agent::input::InputRef;
+use domain::orchestration::command::Command;
+use domain::orchestration::event::{BARE, Created};
 use domain::orchestration::prior::Given;
 use domain::orchestration::select::{MAX_STEPS, Refused, Selection, Wanted, select};
-use domain::values::ids::AgentId;
+use domain::orchestration::state::Status;
+use domain::values::ids::{AccountId, AgentId};
+use domain::values::time::Timestamp;
+
+use crate::world::{World, created, plain, prior};
 
 fn agent(id: &str, more: &str) -> (AgentId, AgentDefinition) {
     let text =
@@ -229,4 +235,91 @@ fn more_steps_than_max_steps_are_refused() {
     );
     assert!(with(Some(30)).is_ok());
     assert_eq!(MAX_STEPS, 20);
+}
+
+/// Enrichments of these agents, made one after another.
+fn given(version: u64, agents: &[&str]) -> Given {
+    let enrichments = agents.iter().zip(1..).map(|(agent, at)| {
+        let given = (prior("whole").enrichment, Timestamp(at));
+        (AgentId::new(agent).unwrap(), given)
+    });
+    Given {
+        version,
+        enrichments: enrichments.collect(),
+    }
+}
+
+#[test]
+fn a_prior_needs_nothing_joins_unasked_and_does_not_count() {
+    let agents = [
+        agent("score", "dependencies = ['lint']"),
+        agent(
+            "lint",
+            "dependencies = ['inventory']\ninputSchema = { fields = ['risks.json'] }",
+        ),
+        agent("inventory", ""),
+        agent("other", ""),
+    ];
+    let registered: BTreeMap<_, _> = agents.into_iter().collect();
+    let wanted = Wanted::Named(ids(&["score"]));
+    let given = given(7, &["other", "lint", "weather"]);
+    let selection = select(&registered, &wanted, Some(1), &given, &lacks).unwrap();
+    assert_eq!(steps(&selection), ["lint", "other", "score"]);
+    assert_eq!(selection.excluded[0].agent.as_str(), "weather");
+    let lint = &selection.steps[0];
+    assert!(lint.dependencies.is_empty() && lint.missing.is_empty());
+    let versions = selection.steps.iter();
+    let versions: Vec<_> = versions
+        .map(|step| step.prior.as_ref().map(|prior| prior.version))
+        .collect();
+    assert_eq!(versions, [Some(7), Some(6), None], "the oldest first");
+    assert_eq!(selection.version, 7);
+}
+
+#[test]
+fn a_version_too_small_for_its_priors_is_raised() {
+    let agents = [agent("a", ""), agent("b", "")];
+    let registered: BTreeMap<_, _> = agents.into_iter().collect();
+    let wanted = Wanted::Default(ids(&["a", "b"]));
+    for (version, becomes) in [(0, 3), (1, 3), (2, 3), (3, 3), (9, 9)] {
+        let given = given(version, &["b", "a"]);
+        let selection = select(&registered, &wanted, None, &given, &lacks).unwrap();
+        assert_eq!(selection.version, becomes);
+        let Command::Create(mut create) = created(Vec::new()) else {
+            panic!("a creation");
+        };
+        create.steps = selection.steps;
+        create.version = selection.version;
+        let mut world = World::new();
+        world.ask(&Command::Create(create)).unwrap();
+        assert_eq!(world.state.status(), Status::Complete);
+    }
+    let bare = select(&registered, &wanted, None, &Given::default(), &lacks).unwrap();
+    assert_eq!(bare.version, BARE);
+}
+
+#[test]
+fn what_came_beside_the_plan_tells_two_submissions_apart() {
+    let key = |change: &dyn Fn(&mut Created)| {
+        let Command::Create(mut create) = created(vec![plain("a"), plain("b")]) else {
+            panic!("a creation");
+        };
+        change(&mut create);
+        create.submission_key().unwrap()
+    };
+    let usual = key(&|_| {});
+    assert_eq!(usual, key(&|created| created.name = "another".to_owned()));
+    assert_eq!(usual, key(&|created| created.submission = Some(usual)));
+    let others = [
+        key(&|created| created.pinned = usual),
+        key(&|created| created.plan = usual),
+        key(&|created| created.account = AccountId::new("ann").unwrap()),
+        key(&|created| created.request.user = Some("ann".to_owned())),
+        key(&|created| created.version = 2),
+        key(&|created| created.steps[0].prior = Some(prior("whole"))),
+        key(&|created| created.steps[1].prior = Some(prior("whole"))),
+        key(&|created| created.steps[0].prior = Some(prior("part"))),
+    ];
+    let different: BTreeSet<_> = others.iter().chain([&usual]).collect();
+    assert_eq!(different.len(), 9);
 }
