@@ -325,3 +325,98 @@ fn part<'a>(text: &'a str, pointer: &str) -> Result<&'a str, String> {
 pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use domain::agent::definition::from_toml;
+    use planexe::plan::Plan;
+    use serde_json::{Value, json};
+
+    fn plan(files: &[(&str, &str)]) -> LoadedPlan {
+        let files = files
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), Arc::from(text.as_bytes())));
+        LoadedPlan::of(Plan::from_named_bytes(files)).unwrap()
+    }
+
+    fn read(plan: &LoadedPlan, fields: &[&str], context: &[&str]) -> (String, Inputs) {
+        let text = format!(
+            "id = 'a'\ndisplayName = 'A'\ninputSchema = {{ fields = {fields:?}, context = {context:?} }}"
+        );
+        let inputs = collect(plan, &from_toml(&text).unwrap().inputs().unwrap());
+        let mut text = String::new();
+        inputs.write_to(&mut text);
+        assert_eq!(text.len(), inputs.len());
+        (text, inputs)
+    }
+
+    const FILES: [(&str, &str); 4] = [
+        ("001-1-plan.txt", "Build a \"shed\".\n"),
+        (
+            "002-3-project_plan_raw.json",
+            "{\"goal\": 1.10, \"smart\": {\"a/b\": [7, {\"x\": true}]}}",
+        ),
+        ("022-1-1-task_durations_raw.json", "[1]"),
+        ("022-1-2-task_durations_raw.json", "[2]"),
+    ];
+
+    #[test]
+    fn an_input_is_the_part_that_was_declared_and_no_more() {
+        let plan = plan(&FILES);
+        let part = "project_plan_raw.json#/smart/a~1b/1";
+        let (text, _) = read(
+            &plan,
+            &[part, "plan.txt"],
+            &["task_durations_raw.json", "none.md"],
+        );
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value[part], json!({"x": true}));
+        assert_eq!(value["plan.txt"], "Build a \"shed\".\n");
+        assert_eq!(value["task_durations_raw.json"], json!([[1], [2]]));
+        assert_eq!(value["missing"], json!(["none.md"]));
+        assert!(!text.contains("1.10"));
+        let (whole, _) = read(&plan, &["project_plan_raw.json"], &[]);
+        assert!(whole.contains("\"goal\": 1.10"), "numbers stay as written");
+    }
+
+    #[test]
+    fn the_hash_goes_by_what_is_sent() {
+        let hash = |goal: &str, field: &str| {
+            let text = format!("{{\"goal\": {goal}, \"smart\": 1}}");
+            read(&plan(&[("project_plan_raw.json", &text)]), &[field], &[])
+                .1
+                .hash
+        };
+        let (part, whole) = ("project_plan_raw.json#/smart", "project_plan_raw.json");
+        assert_eq!(hash("1", part), hash("2", part));
+        assert_ne!(hash("1", whole), hash("2", whole));
+    }
+
+    #[test]
+    fn the_keys_of_a_plan_that_is_one_value_are_inputs_too() {
+        let plan = LoadedPlan::of_json("{\"a/b\": {\"c\": [1]}, \"missing\": 0}").unwrap();
+        let lacks = |text: &str| super::lacks(&plan, &text.parse().unwrap());
+        assert_eq!(lacks("plan"), None);
+        assert_eq!(lacks("plan#/a~1b/c/0"), None);
+        assert_eq!(lacks("missing"), None);
+        assert!(lacks("plan#/a~1b/c/1").is_some());
+        assert!(lacks("plan#/a~1b/c/00").is_some());
+        assert!(lacks("architecture").is_some());
+        let (text, inputs) = read(&plan, &["missing"], &["architecture"]);
+        assert_eq!(
+            text, "{\"missing\":0}",
+            "what was asked for is not overwritten"
+        );
+        assert_eq!(inputs.missing, ["architecture"]);
+    }
+
+    #[test]
+    fn an_artifact_that_is_no_json_though_it_should_be_is_missing() {
+        let plan = plan(&[("start_time.json", "{\"a\": "), ("plan.txt", "x")]);
+        let (text, inputs) = read(&plan, &[], &["start_time.json", "plan.txt"]);
+        assert_eq!(inputs.missing, ["start_time.json"]);
+        assert!(serde_json::from_str::<Value>(&text).is_ok(), "{text}");
+    }
+}
