@@ -36,9 +36,7 @@ pub fn event(event: &Event) -> String {
         Event::StepSkipped { step, cause } => format!("{step}: skipped, {}", skipped(cause)),
         Event::StepParked { step, .. } => format!("{step}: waits for approval"),
         Event::AttemptStarted { step, attempt, .. } => format!("{step}: attempt {attempt} started"),
-        Event::PartialKept { step, attempt, .. } => {
-            format!("{step}: attempt {attempt} left something to keep")
-        }
+        Event::PartialKept { step, .. } => format!("{step}: what it has so far is kept"),
         Event::AttemptFailed {
             step,
             attempt,

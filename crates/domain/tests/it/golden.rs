@@ -28,6 +28,27 @@ fn hash(text: &str) -> ContentHash {
     ContentHash::of(text.as_bytes())
 }
 
+/// A step whose enrichment came with the plan.
+fn reviewed() -> StepRules {
+    StepRules {
+        dependencies: Vec::new(),
+        prior: Some(Box::new(Prior {
+            enrichment: Enrichment {
+                status: EnrichmentStatus::Completed,
+                input: hash("input"),
+                data: hash("prior"),
+                reason: None,
+                cost: Credits::from_nano(500_000_000),
+                reused_from: None,
+                tokens_used: Some(2_100),
+            },
+            version: 4,
+            at: Timestamp(1_708_462_300_000_000),
+        })),
+        ..crate::world::plain("security-review")
+    }
+}
+
 fn created() -> Event {
     let lint = StepRules {
         id: step("plan-lint"),
@@ -64,23 +85,6 @@ fn created() -> Event {
         missing: vec!["risks.json: the plan has no such file".to_owned()],
         prior: None,
     };
-    let review = StepRules {
-        dependencies: Vec::new(),
-        prior: Some(Box::new(Prior {
-            enrichment: Enrichment {
-                status: EnrichmentStatus::Completed,
-                input: hash("input"),
-                data: hash("prior"),
-                reason: None,
-                cost: Credits::from_nano(500_000_000),
-                reused_from: None,
-                tokens_used: Some(2_100),
-            },
-            version: 4,
-            at: Timestamp(1_708_462_300_000_000),
-        })),
-        ..crate::world::plain("security-review")
-    };
     Event::OrchestrationCreated(Box::new(Created {
         account: AccountId::system(),
         name: "Harbour ferry".to_owned(),
@@ -88,7 +92,7 @@ fn created() -> Event {
         pinned: hash("pinned"),
         submission: Some(hash("submission")),
         reuse: true,
-        steps: vec![lint, review],
+        steps: vec![lint, reviewed()],
         excluded: vec![Excluded {
             agent: AgentId::new("risk-exposure").unwrap(),
             reason: "risks.json: the plan has no such file".to_owned(),

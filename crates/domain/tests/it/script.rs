@@ -52,9 +52,37 @@ pub fn check(script: &str) -> World {
     world
 }
 
+/// Sets what the world says or knows; false where `verb` is none of this kind.
+fn set(world: &mut World, verb: &str, first: &str, more: &str) -> bool {
+    match verb {
+        "blocked" => {
+            let agent = AgentId::new(first).unwrap();
+            world.blocked.insert(agent, more.to_owned());
+        }
+        "wait" => {
+            world.now = world.now + Millis(first.parse().unwrap());
+        }
+        "known" => {
+            let found = (
+                ContentHash::of(b"earlier"),
+                OrchestrationId(Uuid::from_u128(7)),
+            );
+            world.reusable.insert(step(first), found);
+        }
+        "held" => {
+            world.held.insert(first.to_owned(), more.parse().unwrap());
+        }
+        _ => return false,
+    }
+    true
+}
+
 fn play(world: &mut World, line: &str) -> String {
     let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
     let (first, more) = rest.split_once(' ').unwrap_or((rest, ""));
+    if set(world, verb, first, more) {
+        return String::new();
+    }
     let one = || (!["", "all"].contains(&first)).then(|| step(first));
     let command = match verb {
         "submit" => created(submitted(rest)),
@@ -73,17 +101,7 @@ fn play(world: &mut World, line: &str) -> String {
             finish(world, first, "ok")
         }
         "finish" => finish(world, first, more),
-        "keep" => Command::Keep {
-            step: step(first),
-            attempt: number(more, "attempt", attempt(world, first)),
-            holder: by(more),
-            output: output(more.split_whitespace().next().unwrap_or("kept")),
-        },
-        "blocked" => {
-            let agent = AgentId::new(first).unwrap();
-            world.blocked.insert(agent, more.to_owned());
-            return String::new();
-        }
+        "keep" => keep(world, first, more),
         "expire" => Command::Expire {
             step: step(first),
             attempt: number(more, "attempt", attempt(world, first)),
@@ -104,22 +122,6 @@ fn play(world: &mut World, line: &str) -> String {
             step: step(first),
             by: more.trim_start_matches("by ").to_owned(),
         },
-        "wait" => {
-            world.now = world.now + Millis(first.parse().unwrap());
-            return String::new();
-        }
-        "known" => {
-            let found = (
-                ContentHash::of(b"earlier"),
-                OrchestrationId(Uuid::from_u128(7)),
-            );
-            world.reusable.insert(step(first), found);
-            return String::new();
-        }
-        "held" => {
-            world.held.insert(first.to_owned(), more.parse().unwrap());
-            return String::new();
-        }
         "?" => return asked_about(world, first, more),
         _ => panic!("no such line: {line}"),
     };
@@ -176,6 +178,15 @@ fn apply(rules: &mut StepRules, mark: &str) {
             });
         }
         _ => panic!("no such rule: {mark}"),
+    }
+}
+
+fn keep(world: &World, id: &str, how: &str) -> Command {
+    Command::Keep {
+        step: step(id),
+        attempt: number(how, "attempt", attempt(world, id)),
+        holder: by(how),
+        output: output(how.split_whitespace().next().unwrap_or("kept")),
     }
 }
 
@@ -320,9 +331,9 @@ fn tell(event: &Event) -> Option<String> {
             ..
         } => write!(text, "started {step} attempt {attempt} number {number}"),
         Event::PartialKept { step, attempt, .. } => write!(text, "kept {step} of {attempt}"),
-        Event::AttemptFailed { step, attempt, .. } => {
-            write!(text, "attempt {attempt} of {step} failed")
-        }
+        Event::AttemptFailed {
+            step, attempt: n, ..
+        } => write!(text, "attempt {n} of {step} failed"),
         Event::AttemptExpired { step, lapses, .. } => write!(text, "lapse {lapses} of {step}"),
         Event::RetryScheduled { step, retries, .. } => {
             write!(text, "again {step} retries {retries}")
@@ -340,14 +351,10 @@ fn tell(event: &Event) -> Option<String> {
         Event::Paused { step } => write!(text, "paused {}", of(step)),
         Event::Resumed { step } => write!(text, "resumed {}", of(step)),
         Event::CancelRequested { step, .. } => write!(text, "cancelling {}", of(step)),
-        Event::OrchestrationCompleted {
-            status: Completion::Complete,
-            ..
-        } => write!(text, "complete"),
-        Event::OrchestrationCompleted {
-            status: Completion::Partial,
-            ..
-        } => write!(text, "all partial"),
+        Event::OrchestrationCompleted { status, .. } => match status {
+            Completion::Complete => write!(text, "complete"),
+            Completion::Partial => write!(text, "all partial"),
+        },
         Event::OrchestrationFailed { .. } => write!(text, "all failed"),
         Event::OrchestrationCancelled { .. } => write!(text, "all cancelled"),
     };
