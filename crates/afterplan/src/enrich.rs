@@ -189,7 +189,7 @@ async fn until_end(
 }
 
 /// What only a person can bring is asked for with the command that brings it.
-fn waits_for_a_person(progress: &Progress, id: OrchestrationId, recorded: &Recorded) {
+pub fn waits_for_a_person(progress: &Progress, id: OrchestrationId, recorded: &Recorded) {
     match &recorded.event {
         Event::StepParked { step, .. } => progress.say(&format!(
             "to approve: afterplan orchestrations approve {id} {step}"
@@ -215,7 +215,8 @@ fn held_elsewhere(progress: &Progress, engine: &Engine, state: &Orchestration) {
     }
 }
 
-fn hint(progress: &Progress, id: OrchestrationId, state: &Orchestration) {
+/// What only a person can bring, where it is waited for from the start.
+pub fn hint(progress: &Progress, id: OrchestrationId, state: &Orchestration) {
     use domain::orchestration::state::StepState;
     for (rules, step) in state.graph.all().iter().zip(&state.steps) {
         if step.state == StepState::Parked {
@@ -236,7 +237,8 @@ fn hint(progress: &Progress, id: OrchestrationId, state: &Orchestration) {
     }
 }
 
-fn exit_code(status: Status) -> u8 {
+/// What the program ends with.
+pub fn exit_code(status: Status) -> u8 {
     match status {
         Status::Complete => COMPLETE,
         Status::Partial => PARTIAL,

@@ -16,6 +16,7 @@ mod orchestrations;
 mod outcome;
 mod output;
 mod progress;
+mod remote;
 mod screen;
 mod serve;
 mod signals;
@@ -66,13 +67,20 @@ fn main() -> ExitCode {
 async fn perform(arguments: Arguments) -> Result<u8, Failure> {
     let Arguments {
         database: given,
+        server,
+        key,
         verb,
-        ..
     } = arguments;
     let verb = match verb {
         // It has more places to look at for its database.
         Verb::Serve(request) => return serve::serve(given.as_deref(), request).await,
-        verb => verb,
+        verb => match server.as_deref().filter(|url| !url.is_empty()) {
+            None => verb,
+            Some(url) => match remote::perform(url, key.as_deref(), verb).await? {
+                Ok(exit) => return Ok(exit),
+                Err(verb) => verb,
+            },
+        },
     };
     let database = choices::database(given.as_deref())?;
     match verb {

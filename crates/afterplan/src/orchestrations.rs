@@ -23,7 +23,8 @@ use crate::screen::{plain, say, say_while_heard, span, table};
 /// How often a follower looks for news.
 const FOLLOW_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
 
-const NONE_YET: &str = "no orchestrations yet; `afterplan enrich PATH` makes one";
+/// What is said where there are none.
+pub const NONE_YET: &str = "no orchestrations yet; `afterplan enrich PATH` makes one";
 
 /// Performs the verb.
 pub async fn perform(database: &DatabaseUrl, verb: OrchestrationsVerb) -> Result<u8, Failure> {
@@ -83,11 +84,6 @@ async fn list(engine: &Engine, limit: u32, json: bool) -> Result<(), Failure> {
             i64::from(limit),
         )
         .await?;
-    let mut lines = vec![
-        ["ORCHESTRATION", "STATUS", "VERSION", "CREATED", "PLAN"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
     let mut shown = Vec::new();
     let attended = attended(engine).await?;
     for row in rows {
@@ -98,22 +94,32 @@ async fn list(engine: &Engine, limit: u32, json: bool) -> Result<(), Failure> {
             ))
         })?;
         shown.push(head_json(id, &head, attended));
-        lines.push(vec![
-            id.to_string(),
-            status_word(&head, attended).to_owned(),
-            head.version.to_string(),
-            head.created_at.to_string(),
-            plain(&head.name),
-        ]);
     }
-    if json {
-        say(&format!("{:#}", Value::from(shown)));
-    } else if lines.len() == 1 {
-        say(NONE_YET);
-    } else {
-        say(&table(&lines));
-    }
+    show_list(shown, json);
     Ok(())
+}
+
+/// Shows orchestrations as [`head_json`] has them.
+pub fn show_list(shown: Vec<Value>, json: bool) {
+    if json {
+        return say(&format!("{:#}", Value::from(shown)));
+    }
+    if shown.is_empty() {
+        return say(NONE_YET);
+    }
+    let mut lines = vec![
+        ["ORCHESTRATION", "STATUS", "VERSION", "CREATED", "PLAN"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), plain);
+    let columns = ["id", "status", "version", "createdAt", "plan"];
+    lines.extend(
+        shown
+            .iter()
+            .map(|line| columns.iter().map(|column| word(&line[column])).collect()),
+    );
+    say(&table(&lines));
 }
 
 /// Whether any program is at work on this database. One that was killed counts until its lease has run out.
@@ -123,7 +129,8 @@ async fn attended(engine: &Engine) -> Result<bool, Failure> {
     Ok(holders.iter().any(|holder| holder.until > now))
 }
 
-fn status_word(head: &Head, attended: bool) -> &'static str {
+/// How it stands, in a word.
+pub fn status_word(head: &Head, attended: bool) -> &'static str {
     match (
         head.status.ended(),
         head.cancelling.is_some(),
@@ -142,7 +149,8 @@ async fn existing(engine: &Engine, id: OrchestrationId) -> Result<(Orchestration
     Ok((state, head))
 }
 
-fn head_json(id: OrchestrationId, head: &Head, attended: bool) -> Value {
+/// An orchestration in short.
+pub fn head_json(id: OrchestrationId, head: &Head, attended: bool) -> Value {
     json!({
         "id": id,
         "plan": head.name,
@@ -177,20 +185,31 @@ fn step_json(state: &Orchestration, index: StepIndex, now: Timestamp) -> Value {
 async fn show(engine: &Engine, id: OrchestrationId, json: bool) -> Result<(), Failure> {
     let (state, head) = existing(engine, id).await?;
     let (now, attended) = (engine.clock.now(), attended(engine).await?);
+    show_state(id, (&state, &head), now, attended, json);
+    Ok(())
+}
+
+/// Shows an orchestration with its steps.
+pub fn show_state(
+    id: OrchestrationId,
+    (state, head): (&Orchestration, &Head),
+    now: Timestamp,
+    attended: bool,
+    json: bool,
+) {
     if json {
-        let steps = (0..state.steps.len()).map(|index| step_json(&state, index, now));
+        let steps = (0..state.steps.len()).map(|index| step_json(state, index, now));
         let shown = json!({
-            "orchestration": head_json(id, &head, attended),
+            "orchestration": head_json(id, head, attended),
             "steps": steps.collect::<Vec<_>>(),
             "excluded": head.excluded,
         });
-        say(&format!("{shown:#}"));
-        return Ok(());
+        return say(&format!("{shown:#}"));
     }
     say(&format!(
         "{}  {}",
         plain(&head.name),
-        status_word(&head, attended)
+        status_word(head, attended)
     ));
     say(&format!(
         "orchestration {id}, created {}, artifact version {}, {} credits",
@@ -216,7 +235,7 @@ async fn show(engine: &Engine, id: OrchestrationId, json: bool) -> Result<(), Fa
             step.state.name().to_owned(),
             step.attempt.to_string(),
             time,
-            plain(&words::why(&state, index, now).unwrap_or_default()),
+            plain(&words::why(state, index, now).unwrap_or_default()),
         ]);
     }
     say(&table(&rows));
@@ -227,7 +246,6 @@ async fn show(engine: &Engine, id: OrchestrationId, json: bool) -> Result<(), Fa
             plain(&excluded.reason)
         ));
     }
-    Ok(())
 }
 
 async fn events(
@@ -263,7 +281,8 @@ async fn events(
     }
 }
 
-fn line_of(recorded: &Recorded, json: bool) -> String {
+/// An event as a line.
+pub fn line_of(recorded: &Recorded, json: bool) -> String {
     if json {
         return json!({"seq": recorded.seq, "at": recorded.at.to_string(), "event": recorded.event}).to_string();
     }

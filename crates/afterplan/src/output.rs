@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use domain::values::ids::OrchestrationId;
 use engine::artifact::EnrichedPlan;
 use intake::named::Named;
-use report::files::files;
+use report::files::{OutputFile, files};
 use server::enriched::outcome;
 
 use crate::failure::Failure;
@@ -26,12 +26,25 @@ pub fn write(
     id: OrchestrationId,
     enriched: &EnrichedPlan,
 ) -> Result<PathBuf, Failure> {
-    let outcome = outcome(&named.name, id, enriched);
-    let made = files(&outcome);
+    let made = files(&outcome(&named.name, id, enriched));
+    put(place, named, id, enriched, &made)
+}
+
+/// The same with files that somebody else has made.
+pub fn put(
+    place: Place,
+    named: &Named,
+    id: OrchestrationId,
+    enriched: &EnrichedPlan,
+    made: &[OutputFile],
+) -> Result<PathBuf, Failure> {
     match place.form() {
-        Form::Zip => archive::write(place.aside(), &named.files, &made),
-        Form::Folder => folder::write(place.aside(), &named.files, &made),
-        Form::Repository => git::write(&place, &named.files, &made, &outcome),
+        Form::Zip => archive::write(place.aside(), &named.files, made),
+        Form::Folder => folder::write(place.aside(), &named.files, made),
+        Form::Repository => {
+            let outcome = outcome(&named.name, id, enriched);
+            git::write(&place, &named.files, made, &outcome)
+        }
     }
     .map_err(|error| unwritten(&place, &error))?;
     place.reveal()

@@ -133,8 +133,11 @@ pub fn outside(settings: &Settings) -> Result<Outside, Failure> {
             "the setting outgoing.{key} cannot be used: {why}; config.default.toml explains it"
         ))
     };
+    let mut allow = settings.outgoing.allow.clone();
+    // Who names the base URL wants it asked, wherever it is.
+    allow.extend(settings.agents_base_url.as_deref().and_then(host_and_port));
     let outgoing = Outgoing::new(OutgoingSettings {
-        allow: settings.outgoing.allow.clone(),
+        allow,
         connect_timeout: Millis(settings.outgoing.connect_timeout),
         ..OutgoingSettings::default()
     })
@@ -151,6 +154,26 @@ pub fn outside(settings: &Settings) -> Result<Outside, Failure> {
         signing_secrets: secrets.collect::<Result<_, Failure>>()?,
         answer_max: settings.outgoing.answer_bytes,
         default_budget: settings.default_budget,
+    })
+}
+
+/// `host:port` of an http or https URL.
+fn host_and_port(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let port = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| {
+        !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    Some(if has_port {
+        host.to_owned()
+    } else {
+        format!("{host}:{port}")
     })
 }
 

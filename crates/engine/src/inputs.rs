@@ -193,6 +193,11 @@ fn name(input: &InputRef) -> String {
 
 /// Why the plan lacks `input`, if it does.
 pub fn lacks(plan: &LoadedPlan, input: &InputRef) -> Option<String> {
+    // Whoever wants all, or all of a series, wants what there is: one that cannot be read stands in nobody's way.
+    let is_one = plan.plan.artifacts.contains_key(&input.artifact);
+    if !is_one && !input.is_plan() && !plan.manifest.named(&input.artifact).is_empty() {
+        return None;
+    }
     find(plan, input).err()
 }
 
@@ -242,7 +247,11 @@ fn several(plan: &LoadedPlan, input: &InputRef, names: &[&str]) -> Result<Vec<Se
         } else {
             comma.to_owned()
         }));
-        segments.push(artifact(plan, name, &input.pointer)?);
+        let found = artifact(plan, name, &input.pointer);
+        segments.push(match (found, plan.plan.text(name)) {
+            (Err(_), Ok(text)) if input.pointer.is_empty() => Segment::Own(quoted(text)),
+            (found, _) => found?,
+        });
     }
     segments.push(Segment::Own(close.to_owned()));
     Ok(segments)

@@ -154,7 +154,24 @@ impl Remote {
     ///
     /// # Errors
     /// See [`RemoteError`].
-    pub async fn ask(
+    pub async fn post(
+        &self,
+        path: &str,
+        idempotency: &str,
+        body: &Value,
+    ) -> Result<Value, RemoteError> {
+        self.ask(Method::POST, path, idempotency, Some(body)).await
+    }
+
+    /// Asks for something to be taken away.
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    pub async fn delete(&self, path: &str, idempotency: &str) -> Result<Value, RemoteError> {
+        self.ask(Method::DELETE, path, idempotency, None).await
+    }
+
+    async fn ask(
         &self,
         method: Method,
         path: &str,
@@ -380,13 +397,15 @@ impl Events {
             let piece = piece.map_err(|error| self.remote.lost(&error))?;
             self.pending += piece.len();
             let heard = &mut self.heard;
-            let fed = self.frames.feed::<std::convert::Infallible>(&piece, |frame| {
-                heard.push_back(Heard {
-                    name: frame.name.unwrap_or("message").to_owned(),
-                    data: frame.text.to_vec(),
+            let fed = self
+                .frames
+                .feed::<std::convert::Infallible>(&piece, |frame| {
+                    heard.push_back(Heard {
+                        name: frame.name.unwrap_or("message").to_owned(),
+                        data: frame.text.to_vec(),
+                    });
+                    Ok(())
                 });
-                Ok(())
-            });
             match fed {
                 Ok(()) => {}
                 Err(never) => match never {},
@@ -394,9 +413,9 @@ impl Events {
             if !self.heard.is_empty() {
                 self.pending = 0;
             } else if self.pending > EVENT_MAX {
-                return Err(self.remote.strange(format!(
-                    "an event of more than {EVENT_MAX} bytes came"
-                )));
+                return Err(self
+                    .remote
+                    .strange(format!("an event of more than {EVENT_MAX} bytes came")));
             }
         }
     }

@@ -17,6 +17,8 @@ mod killed;
 mod look;
 mod plan;
 mod plans;
+mod serve;
+mod service;
 mod shell;
 mod terminal;
 mod zips;

@@ -1,0 +1,533 @@
+//! `afterplan serve`, and the same commands asked of a server.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::plan::{AGENTS, assert_whole, enrichments, files, sample, sample_path};
+use crate::service::{Served, Stub};
+use crate::shell::{Answer, Schema, Shell};
+
+const NO_PAUSE: Duration = Duration::ZERO;
+
+/// The seed's body, as its shell writes it.
+fn seeds_body() -> Value {
+    json!({
+        "planArtifact": {
+            "id": "plan-123", "version": 1, "plan": {"title": "My Plan", "description": "..."}, "enrichments": {},
+            "createdAt": 1_708_462_300_000_i64, "lastUpdatedAt": 1_708_462_300_000_i64, "orchestrationId": null, "status": "pending",
+        }
+    })
+}
+
+fn arguments(stub: &Stub) -> Vec<String> {
+    vec!["--agents-base-url".to_owned(), stub.url()]
+}
+
+fn served(shell: &Shell, stub: &Stub, more: &[&str]) -> Served {
+    let base = arguments(stub);
+    let mut all: Vec<&str> = base.iter().map(String::as_str).collect();
+    all.extend(more);
+    Served::start(shell, &all)
+}
+
+#[track_caller]
+fn is_the_seeds_answer(answer: &Value) {
+    for key in [
+        "orchestrationId",
+        "status",
+        "completedAgents",
+        "failedAgents",
+        "creditsUsed",
+        "planArtifact",
+    ] {
+        assert!(!answer[key].is_null(), "{key} is not in {answer}");
+    }
+    assert_eq!(answer["status"], "complete", "{answer}");
+    assert_eq!(
+        answer["completedAgents"],
+        json!(["security-review", "performance-analysis"])
+    );
+    assert_eq!(answer["failedAgents"], json!([]));
+    assert_eq!(answer["creditsUsed"].to_string(), "0.9");
+    let artifact = &answer["planArtifact"];
+    assert_eq!(
+        (&artifact["id"], &artifact["status"]),
+        (&json!("plan-123"), &json!("complete"))
+    );
+    assert_eq!(artifact["version"], 3);
+    for (agent, credits) in [("security-review", "0.5"), ("performance-analysis", "0.4")] {
+        let enrichment = &artifact["enrichments"][agent];
+        assert_eq!(
+            (&enrichment["agentId"], &enrichment["status"]),
+            (&json!(agent), &json!("completed"))
+        );
+        assert!(enrichment["timestamp"].as_i64().unwrap() > 1_700_000_000_000);
+        assert_eq!(enrichment["data"]["recommendations"], json!(["more"]));
+        assert_eq!(enrichment["metadata"]["tokensUsed"], 2100);
+        assert_eq!(
+            enrichment["metadata"]["creditsCharged"].to_string(),
+            credits
+        );
+        assert!(enrichment["metadata"]["executionTimeMs"].is_u64());
+    }
+}
+
+#[test]
+fn the_seeds_session_works_as_printed() {
+    let (shell, stub) = (Shell::new(), Stub::answering_after(NO_PAUSE));
+    let server = served(&shell, &stub, &[]);
+    // With a quote less than the seed prints, which its shell would not take.
+    let script = r#"curl -sS -X POST $URL/api/orchestrate \
+-H "Content-Type: application/json" \
+-d '{
+"planArtifact": {
+"id": "plan-123",
+"version": 1,
+"plan": { "title": "My Plan", "description": "..." },
+"enrichments": {},
+"createdAt": '$(date +%s)'000,
+"lastUpdatedAt": '$(date +%s)'000,
+"orchestrationId": null,
+"status": "pending"
+}
+}'"#;
+    let curl = Command::new("curl")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    let answer = if curl.is_ok_and(|status| status.success()) {
+        let output = Command::new("sh")
+            .args(["-c", script])
+            .env("URL", server.url())
+            .output();
+        let answer = Answer::of(output.unwrap());
+        serde_json::from_str(&answer.out).unwrap_or_else(|_| panic!("{answer}"))
+    } else {
+        println!("SKIPPED: the seed's words with curl (there is none); asked all the same");
+        server.ask(200, "POST", "/api/orchestrate", Some(&seeds_body()))
+    };
+    is_the_seeds_answer(&answer);
+    let asked = stub.bodies();
+    assert_eq!(asked.len(), 2);
+    assert_eq!(
+        asked[1]["agentOutputs"]["security-review"]["issues"],
+        json!(["one"])
+    );
+    let agents = server.ask(200, "GET", "/api/agents", None);
+    let listed = agents["agents"].as_array().unwrap();
+    let review = listed
+        .iter()
+        .find(|agent| agent["id"] == "security-review")
+        .unwrap();
+    assert_eq!(
+        (&review["timeout"], &review["costPerRun"]),
+        (&json!(120_000), &json!(0.5))
+    );
+    assert_eq!(server.ask(200, "GET", "/health", None)["status"], "ok");
+    drop(server);
+    assert_eq!(shell.call(&["check"]).exit, 0);
+}
+
+#[test]
+fn the_greeting_says_who_may_come_in() {
+    let shell = Shell::new();
+    let server = Served::start(&shell, &[]);
+    for words in [
+        "listens at http://127.0.0.1:",
+        "test.db",
+        "no keys yet",
+        "afterplan keys create",
+        "security-review",
+        "/api/docs",
+    ] {
+        assert!(
+            server.greeting.contains(words),
+            "{words}: {}",
+            server.greeting
+        );
+    }
+}
+
+#[test]
+fn off_loopback_it_wants_keys() {
+    let shell = Shell::new();
+    let answer = shell.call(&["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(answer.exit, 2, "{answer}");
+    assert!(
+        answer.err.contains("no loopback address") && answer.err.contains("afterplan keys create"),
+        "{answer}"
+    );
+    let key = shell
+        .call(&["keys", "create", "--role", "admin", "--label", "first"])
+        .out;
+    let key = key.trim();
+    let server = Served::start(&shell, &["--listen", "0.0.0.0:0"]);
+    let port = server.address.rsplit(':').next().unwrap().to_owned();
+    let url = format!("http://127.0.0.1:{port}");
+    shell.fails(
+        2,
+        &["agents", "list", "--server", &url],
+        &["HTTP 401", "AFTERPLAN_KEY"],
+    );
+    let list = shell.call(&["agents", "list", "--server", &url, "--key", key]);
+    assert!(
+        list.exit == 0 && list.out.contains("security-review"),
+        "{list}"
+    );
+    let listed = shell.json(&["keys", "list", "--json"]);
+    assert_eq!(
+        (&listed[0]["state"], &listed[0]["role"]),
+        (&json!("valid"), &json!("admin"))
+    );
+    assert!(
+        !listed.to_string().contains(key.rsplit('_').next().unwrap()),
+        "no secret is listed"
+    );
+    let id = listed[0]["id"].as_str().unwrap();
+    assert_eq!(shell.call(&["keys", "revoke", id]).exit, 0);
+    shell.fails(2, &["keys", "revoke", id], &["is revoked already"]);
+}
+
+#[test]
+fn what_is_asked_of_a_server_comes_out_as_without_one() {
+    let (alone, shell, stub) = (Shell::new(), Shell::new(), Stub::answering_after(NO_PAUSE));
+    let server = served(&shell, &stub, &[]);
+    let url = server.url();
+    let local = [
+        "enrich",
+        sample_path(),
+        "--seed",
+        "7",
+        "--json",
+        "--out",
+        "here",
+    ];
+    let expected = alone.json(&local);
+    let there = [
+        "enrich",
+        sample_path(),
+        "--seed",
+        "7",
+        "--json",
+        "--out",
+        "there",
+        "--server",
+        &url,
+    ];
+    let outcome = shell.json(&there);
+    let (here, there) = (files(&alone.at("here")), files(&shell.at("there")));
+    assert_whole(&there, &files(&sample()), &AGENTS);
+    assert_eq!(enrichments(&here), enrichments(&there), "the same bytes");
+    for key in [
+        "status",
+        "plan",
+        "planHash",
+        "artifactVersion",
+        "cost",
+        "excluded",
+    ] {
+        assert_eq!(outcome[key], expected[key], "{key}");
+    }
+    assert_eq!(stub.asked(), 0, "agents outside are asked only by name");
+    // The zip as it is, and out comes one; equal work is taken over.
+    let zip = shell.at("plan.zip");
+    std::fs::write(&zip, crate::plan::zipped(&files(&sample()), "")).unwrap();
+    let again = [
+        "enrich",
+        zip.to_str().unwrap(),
+        "--seed",
+        "7",
+        "--out",
+        "again.zip",
+        "--server",
+        &url,
+    ];
+    let answer = shell.call(&again);
+    assert_eq!(answer.exit, 0, "{answer}");
+    assert!(answer.out.contains("complete: 6 of 6 steps"), "{answer}");
+    assert!(answer.err.contains("taken over from"), "{answer}");
+    // And what can be looked at and steered.
+    let id = outcome["orchestration"].as_str().unwrap();
+    let list = shell.json(&["orchestrations", "list", "--json", "--server", &url]);
+    assert_eq!(list.as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&list[1]["id"], &list[1]["status"]),
+        (&json!(id), &json!("complete"))
+    );
+    let ask = |arguments: &[&str]| {
+        let there = shell.call(&[arguments, &["--server", &url]].concat());
+        let here = shell.call(arguments);
+        assert_eq!(
+            (there.exit, &there.out),
+            (here.exit, &here.out),
+            "{there}\n{here}"
+        );
+        there
+    };
+    ask(&["orchestrations", "show", id]);
+    let events = ask(&["orchestrations", "events", id, "--json"]);
+    assert!(events.out.lines().count() > 10, "{events}");
+    let steer = ["orchestrations", "pause", id, "--server", &url];
+    shell.fails(2, &steer, &["has ended"]);
+    let unknown = "01a20619-e3ee-766e-b12e-47cef7d61195";
+    shell.fails(
+        2,
+        &["orchestrations", "show", unknown, "--server", &url],
+        &[unknown, "HTTP 404"],
+    );
+    drop(server);
+    assert_eq!(shell.call(&["check"]).exit, 0);
+    shell.fails(
+        1,
+        &["orchestrations", "list", "--server", &url],
+        &["cannot be reached", "--server"],
+    );
+    shell.fails(
+        2,
+        &["orchestrations", "list", "--server", "nowhere"],
+        &["no server's address"],
+    );
+}
+
+/// The reader is not the work: who goes away can come back.
+#[test]
+fn an_interrupt_detaches_and_the_server_goes_on() {
+    let (shell, stub) = (
+        Shell::new(),
+        Stub::answering_after(Duration::from_millis(1_500)),
+    );
+    let server = served(&shell, &stub, &[]);
+    let url = server.url();
+    let enrich = [
+        "enrich",
+        sample_path(),
+        "--agents",
+        "security-review",
+        "--server",
+        &url,
+    ];
+    let child = shell.start(&enrich);
+    stub.wait_until_asked(1);
+    // It follows by then, or is about to: a signal before that would end it like any program.
+    std::thread::sleep(Duration::from_millis(500));
+    let sent = Command::new("kill")
+        .args(["-s", "INT", &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+    let answer = Answer::of(child.wait_with_output().unwrap());
+    assert_eq!(answer.exit, 130, "{answer}");
+    assert!(
+        answer.err.contains("detached") && answer.err.contains("cancel"),
+        "{answer}"
+    );
+    let list = shell.json(&["orchestrations", "list", "--json", "--server", &url]);
+    let id = list[0]["id"].as_str().unwrap();
+    let followed = shell.call(&["orchestrations", "events", id, "--follow", "--server", &url]);
+    assert!(
+        followed.out.trim_end().ends_with("complete, cost 0.5"),
+        "{followed}"
+    );
+}
+
+#[test]
+fn a_stop_lets_requests_under_way_end() {
+    let (shell, stub) = (
+        Shell::new(),
+        Stub::answering_after(Duration::from_millis(700)),
+    );
+    let mut server = served(&shell, &stub, &[]);
+    std::thread::scope(|scope| {
+        let asked =
+            scope.spawn(|| server.ask(200, "POST", "/api/orchestrate", Some(&seeds_body())));
+        stub.wait_until_asked(1);
+        server.signal("TERM");
+        is_the_seeds_answer(&asked.join().unwrap());
+    });
+    assert_eq!(server.ended(), Some(0));
+    assert_eq!(shell.call(&["check"]).exit, 0);
+}
+
+#[test]
+fn the_seeds_environment_is_heard() {
+    let shell = Shell::new();
+    let database = shell.at("from-environment.db");
+    // `.env` says where, the real environment says otherwise, and wins.
+    std::fs::write(shell.at(".env"), "PORT=1\nDATABASE_URL=from-file.db\n").unwrap();
+    let mut command = shell.command(&["serve"]);
+    command
+        .env_remove("AFTERPLAN_DATABASE")
+        .env("PORT", "0")
+        .env("DATABASE_URL", &database);
+    let server = Served::of(command);
+    assert!(
+        server.greeting.contains("from-environment.db"),
+        "{}",
+        server.greeting
+    );
+    assert!(!server.address.ends_with(":8080") && !server.address.ends_with(":1"));
+    drop(server);
+    let mut command = shell.command(&["serve"]);
+    command.env_remove("AFTERPLAN_DATABASE").env("PORT", "0");
+    let server = Served::of(command);
+    assert!(
+        server.greeting.contains("from-file.db"),
+        "{}",
+        server.greeting
+    );
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_named_with_their_place() {
+    let shell = Shell::new();
+    std::fs::write(
+        shell.at("afterplan.toml"),
+        "slots = 4\nlistn = '127.0.0.1:0'\n",
+    )
+    .unwrap();
+    shell.fails(
+        2,
+        &["serve"],
+        &["afterplan.toml line 2", "listn", "config.default.toml"],
+    );
+    std::fs::write(
+        shell.at("other.toml"),
+        "[outgoing]\nallow = ['not a host!']\n",
+    )
+    .unwrap();
+    shell.fails(
+        2,
+        &["serve", "--config", "other.toml"],
+        &["outgoing.allow", "not a host!"],
+    );
+    shell.fails(2, &["serve", "--config", "none.toml"], &["none.toml"]);
+    std::fs::write(shell.at("agent.toml"), "id = 'a'\ndisplayNam = 'A'\n").unwrap();
+    std::fs::remove_file(shell.at("afterplan.toml")).unwrap();
+    let answer = shell.call(&["serve", "--listen", "127.0.0.1:0", "--agents", "agent.toml"]);
+    assert!(
+        answer.exit == 2 && answer.err.contains("agent.toml") && answer.err.contains("displayNam"),
+        "{answer}"
+    );
+}
+
+/// The example in `examples/agents/http`: discovered where it is, and asked about a real plan beside the analyses.
+#[test]
+fn the_example_agent_is_discovered_and_enriches() {
+    let python = Command::new("python3")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    if !python.is_ok_and(|status| status.success()) {
+        println!("SKIPPED: the example agent (there is no python3)");
+        return;
+    }
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port().to_string();
+    drop(free);
+    let script = sample().join("../../agents/http/long_sentences.py");
+    let mut agent = Command::new("python3")
+        .arg(script)
+        .arg(&port)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = std::time::Instant::now();
+    while std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_err() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "the agent does not listen"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let shell = Shell::new();
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let server = Served::start(&shell, &["--allow", &format!("127.0.0.1:{port}")]);
+    let url = server.url();
+    let discovered = shell.call(&["agents", "discover", &endpoint, "--server", &url]);
+    assert!(
+        discovered
+            .out
+            .contains("`long-sentences` version 1.0.0 is registered"),
+        "{discovered}"
+    );
+    let agents = "plan-lint,long-sentences";
+    let answer = shell.call(&[
+        "enrich",
+        sample_path(),
+        "--agents",
+        agents,
+        "--out",
+        "out",
+        "--server",
+        &url,
+    ]);
+    let _ = agent.kill();
+    let _ = agent.wait();
+    assert_eq!(answer.exit, 0, "{answer}");
+    let written = files(&shell.at("out"));
+    let said = crate::plan::json(&written, "enrichments/long-sentences.json");
+    assert!(
+        said["data"]["sentences"].is_array() && said["data"]["summary"].is_string(),
+        "{said}"
+    );
+    assert!(written.contains_key("enrichments/plan-lint.json"));
+    let retired = shell.call(&["agents", "retire", "long-sentences", "--server", &url]);
+    assert_eq!(retired.exit, 0, "{retired}");
+    let list = shell.call(&["agents", "list", "--server", &url]);
+    assert!(!list.out.contains("long-sentences"), "{list}");
+}
+
+/// Submitted at one, seen at the other; the one that holds the step is killed, the other finishes.
+#[test]
+fn two_servers_share_a_database_and_one_outlives_the_other() {
+    let Some(schema) = Schema::new() else {
+        return;
+    };
+    let (shell, stub) = (
+        Shell::on(&schema.url),
+        Stub::answering_after(Duration::from_millis(2_000)),
+    );
+    let (first, second) = (served(&shell, &stub, &[]), served(&shell, &stub, &[]));
+    let mut servers = [first, second];
+    let accepted = servers[0].ask(202, "POST", "/api/orchestrate?wait=0", Some(&seeds_body()));
+    let id = accepted["orchestrationId"].as_str().unwrap().to_owned();
+    let (orchestration, events) = (
+        format!("/api/orchestrations/{id}"),
+        format!("/api/orchestrations/{id}/events"),
+    );
+    let seen = |server: &Served| {
+        server.wait_for(&events, |page| {
+            page["events"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|event| event["type"] == "agent_invoked")
+        })
+    };
+    seen(&servers[0]);
+    seen(&servers[1]);
+    stub.wait_until_asked(1);
+    // The submission is claimed where it was made, or by the other when it was quicker: whoever holds it goes.
+    let replicas = servers[1].ask(200, "GET", "/api/replicas", None);
+    assert!(replicas.to_string().contains("afterplan"), "{replicas}");
+    servers[0].signal("KILL");
+    servers[0].ended();
+    let ended = servers[1].wait_for(&orchestration, |shown| shown["status"] == "complete");
+    assert_eq!(ended["creditsUsed"].to_string(), "0.9");
+    let page = servers[1].ask(200, "GET", &format!("{events}?limit=500"), None);
+    let seqs: Vec<_> = page["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["seq"].as_u64().unwrap())
+        .collect();
+    assert!(
+        seqs.windows(2)
+            .all(|pair| pair[1] == pair[0] || pair[1] == pair[0] + 1),
+        "{seqs:?}"
+    );
+    servers[1].signal("TERM");
+    assert_eq!(servers[1].ended(), Some(0));
+    assert_eq!(shell.call(&["check"]).exit, 0);
+}
