@@ -3,7 +3,7 @@
 //! The body is put together from raw JSON text, each part copied once: the plan's parts were found once for all steps that
 //! read the same, what others gave is passed on as it is stored.
 
-use std::fmt::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use domain::artifact::Enrichment;
@@ -132,33 +132,28 @@ pub struct Parts<'a> {
 /// The body of one request.
 ///
 /// # Errors
-/// When a parameter cannot be written, or what a dependency gave is not text.
-pub fn body(parts: &Parts<'_>) -> Result<String, String> {
-    let around = parts.around;
-    let given = parts
-        .given
-        .iter()
-        .map(|bytes| std::str::from_utf8(bytes).map_err(|error| error.to_string()))
-        .collect::<Result<Vec<_>, _>>()?;
-    let sizes = 2 * given.iter().map(|text| text.len()).sum::<usize>();
-    let mut body = String::with_capacity(FRAME + sizes + parts.snapshot.len() + parts.inputs.len());
-    write_context(&mut body, parts, &given).map_err(|error| error.to_string())?;
-    let agent = &around.agent.definition;
-    let parameters = serde_json::to_string(parts.parameters).map_err(|error| error.to_string())?;
+/// When a parameter cannot be written.
+pub fn body(parts: &Parts<'_>) -> io::Result<Vec<u8>> {
+    let given: usize = parts.given.iter().map(|data| data.len()).sum();
+    let size = FRAME + 2 * given + parts.snapshot.len() + parts.inputs.len();
+    let mut body = Vec::with_capacity(size);
+    write_context(&mut body, parts)?;
+    let agent = &parts.around.agent.definition;
     write!(
         body,
-        r#","agent":{{"id":"{}","version":"{}"}},"stepId":"{}","attempt":{},"parameters":{parameters},"inputs":"#,
+        r#","agent":{{"id":"{}","version":"{}"}},"stepId":"{}","attempt":{},"parameters":"#,
         agent.id, agent.version, parts.step, parts.attempt
-    )
-    .map_err(|error| error.to_string())?;
+    )?;
+    serde_json::to_writer(&mut body, parts.parameters)?;
+    body.extend_from_slice(b",\"inputs\":");
     parts.inputs.write_to(&mut body);
-    body.push('}');
+    body.push(b'}');
     Ok(body)
 }
 
 /// The seed's `OrchestrationContext`, its keys in its order, left open at the end. Ids and versions are of letters that
 /// JSON takes as they are.
-fn write_context(body: &mut String, parts: &Parts<'_>, given: &[&str]) -> std::fmt::Result {
+fn write_context(body: &mut Vec<u8>, parts: &Parts<'_>) -> io::Result<()> {
     let around = parts.around;
     write!(
         body,
@@ -166,14 +161,15 @@ fn write_context(body: &mut String, parts: &Parts<'_>, given: &[&str]) -> std::f
         quoted(&around.plan_id),
         around.plan_version
     )?;
-    for (at, (built_on, data)) in around.built_on.iter().zip(given).enumerate() {
-        body.push_str(if at == 0 { "" } else { "," });
+    for (at, (built_on, data)) in around.built_on.iter().zip(parts.given).enumerate() {
+        body.extend_from_slice(if at == 0 { b"" } else { b"," });
         write_enrichment(body, built_on, data)?;
     }
-    body.push_str(r#"},"agentOutputs":{"#);
-    for (at, (built_on, data)) in around.built_on.iter().zip(given).enumerate() {
+    body.extend_from_slice(br#"},"agentOutputs":{"#);
+    for (at, (built_on, data)) in around.built_on.iter().zip(parts.given).enumerate() {
         let comma = if at == 0 { "" } else { "," };
-        write!(body, r#"{comma}"{}":{data}"#, built_on.step)?;
+        write!(body, r#"{comma}"{}":"#, built_on.step)?;
+        body.extend_from_slice(data);
     }
     let budget = around.budget.unwrap_or(parts.default_budget);
     let left = Credits::from_nano(budget.nano().saturating_sub(around.cost.nano()));
@@ -189,7 +185,7 @@ fn write_context(body: &mut String, parts: &Parts<'_>, given: &[&str]) -> std::f
 }
 
 /// One member of `priorEnrichments`: the seed's `AgentEnrichment`.
-fn write_enrichment(body: &mut String, built_on: &BuiltOn, data: &str) -> std::fmt::Result {
+fn write_enrichment(body: &mut Vec<u8>, built_on: &BuiltOn, data: &[u8]) -> io::Result<()> {
     let BuiltOn {
         step, enrichment, ..
     } = built_on;
@@ -203,8 +199,13 @@ fn write_enrichment(body: &mut String, built_on: &BuiltOn, data: &str) -> std::f
     };
     write!(
         body,
-        r#""{step}":{{"agentId":"{step}","timestamp":{},"status":"{status}","data":{data},"metadata":{{"inputHash":"{}","tokensUsed":{},"creditsCharged":{},"executionTimeMs":{}}}}}"#,
-        ended.0.div_euclid(1_000),
+        r#""{step}":{{"agentId":"{step}","timestamp":{},"status":"{status}","data":"#,
+        ended.0.div_euclid(1_000)
+    )?;
+    body.extend_from_slice(data);
+    write!(
+        body,
+        r#","metadata":{{"inputHash":"{}","tokensUsed":{},"creditsCharged":{},"executionTimeMs":{}}}}}"#,
         enrichment.input,
         enrichment.tokens_used.unwrap_or_default(),
         enrichment.cost,

@@ -30,24 +30,22 @@ enum Segment {
 }
 
 impl Segment {
-    /// The text. A piece of an artifact was text when it was cut.
-    fn text(&self) -> &str {
+    /// The text. A piece of an artifact was UTF-8 when it was cut.
+    fn bytes(&self) -> &[u8] {
         match self {
-            Self::Own(text) => text,
-            Self::Artifact { bytes, range, .. } => {
-                std::str::from_utf8(&bytes[range.clone()]).unwrap_or("null")
-            }
+            Self::Own(text) => text.as_bytes(),
+            Self::Artifact { bytes, range, .. } => &bytes[range.clone()],
         }
     }
 
     /// What stands for the text when it is hashed: the hash of a whole artifact is known already.
-    fn write_digest(&self, digest: &mut String) {
+    fn write_digest(&self, digest: &mut Vec<u8>) {
         match self {
             Self::Artifact { bytes, range, hash } if range.len() == bytes.len() => {
-                digest.push_str("sha256:");
-                digest.push_str(&hash.to_string());
+                digest.extend_from_slice(b"sha256:");
+                digest.extend_from_slice(hash.as_bytes());
             }
-            _ => digest.push_str(self.text()),
+            _ => digest.extend_from_slice(self.bytes()),
         }
     }
 }
@@ -64,12 +62,12 @@ pub struct Inputs {
 
 impl Inputs {
     fn of(segments: Vec<Segment>, missing: Vec<String>) -> Self {
-        let mut digest = String::new();
+        let mut digest = Vec::new();
         for segment in &segments {
             segment.write_digest(&mut digest);
         }
         Self {
-            hash: ContentHash::of(digest.as_bytes()),
+            hash: ContentHash::of(&digest),
             segments,
             missing,
         }
@@ -92,9 +90,9 @@ impl Inputs {
     }
 
     /// Appends the text.
-    pub fn write_to(&self, body: &mut String) {
+    pub fn write_to(&self, body: &mut Vec<u8>) {
         for segment in &self.segments {
-            body.push_str(segment.text());
+            body.extend_from_slice(segment.bytes());
         }
     }
 }
@@ -193,11 +191,6 @@ fn name(input: &InputRef) -> String {
 
 /// Why the plan lacks `input`, if it does.
 pub fn lacks(plan: &LoadedPlan, input: &InputRef) -> Option<String> {
-    // Whoever wants all, or all of a series, wants what there is: one that cannot be read stands in nobody's way.
-    let is_one = plan.plan.artifacts.contains_key(&input.artifact);
-    if !is_one && !input.is_plan() && !plan.manifest.named(&input.artifact).is_empty() {
-        return None;
-    }
     find(plan, input).err()
 }
 
@@ -247,11 +240,7 @@ fn several(plan: &LoadedPlan, input: &InputRef, names: &[&str]) -> Result<Vec<Se
         } else {
             comma.to_owned()
         }));
-        let found = artifact(plan, name, &input.pointer);
-        segments.push(match (found, plan.plan.text(name)) {
-            (Err(_), Ok(text)) if input.pointer.is_empty() => Segment::Own(quoted(text)),
-            (found, _) => found?,
-        });
+        segments.push(artifact(plan, name, &input.pointer)?);
     }
     segments.push(Segment::Own(close.to_owned()));
     Ok(segments)
@@ -355,8 +344,9 @@ mod tests {
             "id = 'a'\ndisplayName = 'A'\ninputSchema = {{ fields = {fields:?}, context = {context:?} }}"
         );
         let inputs = collect(plan, &from_toml(&text).unwrap().inputs().unwrap());
-        let mut text = String::new();
+        let mut text = Vec::new();
         inputs.write_to(&mut text);
+        let text = String::from_utf8(text).unwrap();
         assert_eq!(text.len(), inputs.len());
         (text, inputs)
     }
