@@ -25,7 +25,7 @@ use crate::api::views::stored::StoredEvent;
 use crate::app::App;
 use crate::stream::asked::{Format, Paged, Wanted, last_event_id};
 use crate::stream::cursor::Cursor;
-use crate::stream::follower::Follower;
+use crate::stream::reader::Reader;
 use crate::stream::hub::Topic;
 use crate::stream::page::{Page, Search, page};
 use crate::stream::{ndjson, sse, websocket};
@@ -126,9 +126,9 @@ async fn events(
         if came_back && ended && cursor.position >= position(&row) {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
-        let follower = Follower::new(&app.hubs, topic, cursor, position(&row), ended);
+        let reader = Reader::new(&app.hubs, topic, cursor, position(&row), ended);
         return Ok(sse::respond(
-            follower,
+            reader,
             paged.wanted().filter(),
             heartbeat(&app),
         ));
@@ -191,10 +191,10 @@ async fn stream(
     let cursor = wanted.cursor(&headers, position(&row), Cursor::default())?;
     let topic = Topic::Orchestration(OrchestrationId(id));
     let ended = row.ended_at.is_some();
-    let follower = Follower::new(&app.hubs, topic, cursor, position(&row), ended);
+    let reader = Reader::new(&app.hubs, topic, cursor, position(&row), ended);
     Ok(websocket::respond(
         upgrade,
-        follower,
+        reader,
         wanted.filter(),
         heartbeat(&app),
     ))

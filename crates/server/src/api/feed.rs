@@ -18,7 +18,7 @@ use crate::api::views::event::ClientEvent;
 use crate::app::App;
 use crate::stream::asked::{Format, Paged, Wanted};
 use crate::stream::cursor::Cursor;
-use crate::stream::follower::Follower;
+use crate::stream::reader::Reader;
 use crate::stream::hub::Topic;
 use crate::stream::{sse, websocket};
 
@@ -76,9 +76,9 @@ async fn events(
         let cursor = paged
             .wanted()
             .cursor(&headers, position, Cursor::at(position))?;
-        let follower = Follower::new(&app.hubs, topic, cursor, position, false);
+        let reader = Reader::new(&app.hubs, topic, cursor, position, false);
         return Ok(sse::respond(
-            follower,
+            reader,
             paged.wanted().filter(),
             heartbeat(&app),
         ));
@@ -105,10 +105,10 @@ async fn stream(
     let (account, position) = own(&app, &caller, &id).await?;
     let upgrade = websocket::upgrade(upgrade)?;
     let cursor = wanted.cursor(&headers, position, Cursor::at(position))?;
-    let follower = Follower::new(&app.hubs, Topic::Account(account), cursor, position, false);
+    let reader = Reader::new(&app.hubs, Topic::Account(account), cursor, position, false);
     Ok(websocket::respond(
         upgrade,
-        follower,
+        reader,
         wanted.filter(),
         heartbeat(&app),
     ))

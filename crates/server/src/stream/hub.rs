@@ -1,4 +1,4 @@
-//! What the followers of one log share: one task that reads what is new in the store and passes it to all of them. The first
+//! What the readers of one log share: one task that reads what is new in the store and passes it to all of them. The first
 //! reader makes it, and with the last one it is gone.
 
 use std::collections::BTreeMap;
@@ -18,15 +18,15 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::api::error::Problem;
 use crate::stream::cursor::Log;
-use crate::stream::telling::{Batch, Passing, entries};
+use crate::stream::telling::{Passing, Telling, entries};
 
-/// Stored events in one batch, at most.
-const BATCH: i64 = 64;
+/// Stored events in one telling, at most.
+const MOST: i64 = 64;
 
-/// Batches that a follower may be behind before it is sent back to the store.
+/// Batches that a reader may be behind before it is sent back to the store.
 const BEHIND: usize = 64;
 
-/// Deltas that a follower may be behind before it misses some.
+/// Deltas that a reader may be behind before it misses some.
 const DELTAS: usize = 64;
 
 /// Replays that read the store at one time: a thousand readers who come back must not bury it.
@@ -62,7 +62,7 @@ struct Inner {
     engine: Engine,
     /// Where the store is read.
     here: Handle,
-    /// Where followers are told: their thousands do not stand in line before the engine's own work.
+    /// Where readers are told: their thousands do not stand in line before the engine's own work.
     aside: Option<Runtime>,
     closing: CancellationToken,
     replays: Semaphore,
@@ -105,7 +105,7 @@ impl From<Unreadable> for Problem {
 }
 
 impl Hubs {
-    /// None followed yet. When `closing` is cancelled, followers are told to go. Called within a Tokio runtime.
+    /// None followed yet. When `closing` is cancelled, readers are told to go. Called within a Tokio runtime.
     pub fn new(engine: Engine, closing: CancellationToken) -> Self {
         let mut aside = Builder::new_multi_thread();
         let aside = aside.worker_threads(1).thread_name("streams").enable_all();
@@ -120,7 +120,7 @@ impl Hubs {
         }))
     }
 
-    /// Where followers are told.
+    /// Where readers are told.
     pub(crate) fn aside(&self) -> &Handle {
         self.0.aside.as_ref().map_or(&self.0.here, Runtime::handle)
     }
@@ -146,11 +146,11 @@ impl Hubs {
         if let Some(hub) = open.get(topic).and_then(Weak::upgrade) {
             return hub;
         }
-        let (batches, _) = broadcast::channel(BEHIND);
+        let (tellings, _) = broadcast::channel(BEHIND);
         let (deltas, _) = broadcast::channel(DELTAS);
         let stop = CancellationToken::new();
         let hub = Arc::new(Hub {
-            batches: batches.clone(),
+            tellings: tellings.clone(),
             deltas: deltas.clone(),
             hubs: self.clone(),
             topic: topic.clone(),
@@ -163,7 +163,7 @@ impl Hubs {
             hubs: self.clone(),
             topic: topic.clone(),
             position,
-            batches,
+            tellings,
             deltas,
         };
         tokio::spawn(async move {
@@ -214,7 +214,7 @@ impl Hubs {
         }
     }
 
-    /// The stored events of a log behind `position` as a batch, for one who was not there; nothing where there are none.
+    /// The stored events of a log behind `position` as a telling, for one who was not there; nothing where there are none.
     ///
     /// # Errors
     /// When the database fails or an event cannot be read.
@@ -223,7 +223,7 @@ impl Hubs {
         topic: &Topic,
         position: u64,
         limit: i64,
-    ) -> Result<Option<Arc<Batch>>, Unreadable> {
+    ) -> Result<Option<Arc<Telling>>, Unreadable> {
         let (hubs, topic) = (self.clone(), topic.clone());
         // The store's connections belong where the engine is.
         let read = self
@@ -238,24 +238,24 @@ impl Hubs {
         topic: &Topic,
         position: u64,
         limit: i64,
-    ) -> Result<Option<Arc<Batch>>, Unreadable> {
+    ) -> Result<Option<Arc<Telling>>, Unreadable> {
         // Never closed.
         let _turn = self.0.replays.acquire().await;
         let rows = self
             .rows(topic, position, limit, &EventFilter::default())
             .await?;
-        batch(&rows, topic)
+        telling(&rows, topic)
     }
 }
 
-fn batch(rows: &[EventRow], topic: &Topic) -> Result<Option<Arc<Batch>>, Unreadable> {
+fn telling(rows: &[EventRow], topic: &Topic) -> Result<Option<Arc<Telling>>, Unreadable> {
     let entries = entries(rows, topic.log())?;
-    Ok((!entries.is_empty()).then(|| Batch::of(entries)))
+    Ok((!entries.is_empty()).then(|| Telling::of(entries)))
 }
 
-/// One log's. Kept by its followers alone.
+/// One log's. Kept by its readers alone.
 pub(crate) struct Hub {
-    batches: broadcast::Sender<Arc<Batch>>,
+    tellings: broadcast::Sender<Arc<Telling>>,
     deltas: broadcast::Sender<Passing>,
     hubs: Hubs,
     topic: Topic,
@@ -264,8 +264,8 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// What is told from now on.
-    pub(crate) fn batches(&self) -> broadcast::Receiver<Arc<Batch>> {
-        self.batches.subscribe()
+    pub(crate) fn tellings(&self) -> broadcast::Receiver<Arc<Telling>> {
+        self.tellings.subscribe()
     }
 
     /// The deltas from now on.
@@ -294,7 +294,7 @@ struct Pump {
     position: u64,
     bell: Listener,
     passing: Option<broadcast::Receiver<Arc<Delta>>>,
-    batches: broadcast::Sender<Arc<Batch>>,
+    tellings: broadcast::Sender<Arc<Telling>>,
     deltas: broadcast::Sender<Passing>,
 }
 
@@ -319,14 +319,14 @@ impl Pump {
             let all = EventFilter::default();
             let rows = self
                 .hubs
-                .rows(&self.topic, self.position, BATCH, &all)
+                .rows(&self.topic, self.position, MOST, &all)
                 .await?;
-            let is_all = i64::try_from(rows.len()).is_ok_and(|count| count < BATCH);
-            if let Some(batch) = batch(&rows, &self.topic)? {
-                self.position = batch.last();
-                let ends = batch.ends() && self.topic.log() == Log::Orchestration;
+            let is_all = i64::try_from(rows.len()).is_ok_and(|count| count < MOST);
+            if let Some(telling) = telling(&rows, &self.topic)? {
+                self.position = telling.last();
+                let ends = telling.ends() && self.topic.log() == Log::Orchestration;
                 // Nobody may be listening at this moment: they read it from the store.
-                let _ = self.batches.send(batch);
+                let _ = self.tellings.send(telling);
                 if ends {
                     return Ok(true);
                 }

@@ -1,4 +1,4 @@
-//! A follower's news as server-sent events. Its pace is the client's: what it does not take is not made.
+//! A reader's news as server-sent events. Its pace is the client's: what it does not take is not made.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::stream::filter::Filter;
-use crate::stream::follower::{Follower, News};
+use crate::stream::reader::{News, Reader};
 
 /// The first frame: after how many milliseconds to come back when the connection is lost.
 const START: &[u8] = b"retry: 1000\n\n";
@@ -23,19 +23,19 @@ const END: &[u8] = b"event: end\ndata: {}\n\n";
 const BEAT: &[u8] = b": still here\n\n";
 
 struct Reading {
-    follower: Follower,
+    reader: Reader,
     filter: Filter,
     beat: Interval,
     is_over: bool,
 }
 
-/// Answers with what the follower hears, until the end; a beat each `heartbeat`.
-pub fn respond(follower: Follower, filter: Filter, heartbeat: Duration) -> Response {
+/// Answers with what the reader hears, until the end; a beat each `heartbeat`.
+pub fn respond(reader: Reader, filter: Filter, heartbeat: Duration) -> Response {
     let mut beat = interval(heartbeat);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beat.reset();
     let reading = Reading {
-        follower,
+        reader,
         filter,
         beat,
         is_over: false,
@@ -68,11 +68,11 @@ impl Reading {
             }
             let news = tokio::select! {
                 biased;
-                news = self.follower.next() => news,
+                news = self.reader.next() => news,
                 _ = self.beat.tick() => return Some(Bytes::from_static(BEAT)),
             };
             let frame = match news {
-                Ok(News::Told(batch, after)) => batch.sse(after, &self.filter),
+                Ok(News::Told(telling, after)) => telling.sse(after, &self.filter),
                 Ok(News::Passing(passing)) if self.filter.wants_passing(&passing) => passing.sse(),
                 Ok(News::Passing(_)) => continue,
                 Ok(News::Ended) => {

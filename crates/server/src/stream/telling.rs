@@ -46,13 +46,13 @@ pub struct Entry {
 
 /// What some stored events in a row gave.
 #[derive(Debug)]
-pub struct Batch {
+pub struct Telling {
     /// Never empty.
     pub entries: Vec<Entry>,
     sse: OnceLock<Bytes>,
 }
 
-impl Batch {
+impl Telling {
     /// Of entries in a row.
     pub fn of(entries: Vec<Entry>) -> Arc<Self> {
         Arc::new(Self {

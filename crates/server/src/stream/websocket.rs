@@ -1,4 +1,4 @@
-//! A follower's news over a WebSocket: one text message a client event.
+//! A reader's news over a WebSocket: one text message a client event.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::api::error::{Code, Problem};
 use crate::stream::filter::Filter;
-use crate::stream::follower::{Follower, News};
+use crate::stream::reader::{News, Reader};
 
 /// The subprotocol that is selected when it is offered.
 pub const PROTOCOL: &str = "afterplan.v1";
@@ -25,7 +25,7 @@ const UNANSWERED_MAX: u32 = 2;
 /// Readers have nothing to say but pongs and a close.
 const INCOMING_MAX: usize = 4 * 1024;
 
-/// Written to the connection when so much has gathered, or at a batch's end.
+/// Written to the connection when so much has gathered, or at a telling's end.
 const GATHERED: usize = 8 * 1024;
 
 /// Why a connection ends.
@@ -47,14 +47,14 @@ pub fn upgrade(
     asked.map_err(|error| Problem::new(Code::NotAcceptable, refused(error)))
 }
 
-/// Answers the upgrade; what the follower hears goes to the client, until the end. A ping each `heartbeat`.
+/// Answers the upgrade; what the reader hears goes to the client, until the end. A ping each `heartbeat`.
 pub fn respond(
     upgrade: WebSocketUpgrade,
-    follower: Follower,
+    reader: Reader,
     filter: Filter,
     heartbeat: Duration,
 ) -> Response {
-    let aside = follower.aside().clone();
+    let aside = reader.aside().clone();
     upgrade
         .protocols([PROTOCOL])
         // A thousand readers each have these.
@@ -63,14 +63,14 @@ pub fn respond(
         .max_message_size(INCOMING_MAX)
         .max_frame_size(INCOMING_MAX)
         .on_upgrade(move |socket| async move {
-            let telling = tell(socket, follower, filter, heartbeat);
+            let telling = tell(socket, reader, filter, heartbeat);
             // Where that is being stopped, so are its connections.
             let _ = aside.spawn(telling).await;
         })
 }
 
-async fn tell(mut socket: WebSocket, follower: Follower, filter: Filter, heartbeat: Duration) {
-    let told = tell_all(&mut socket, follower, &filter, heartbeat).await;
+async fn tell(mut socket: WebSocket, reader: Reader, filter: Filter, heartbeat: Duration) {
+    let told = tell_all(&mut socket, reader, &filter, heartbeat).await;
     let End::Close(code, reason) = told else {
         return;
     };
@@ -93,7 +93,7 @@ async fn tell(mut socket: WebSocket, follower: Follower, filter: Filter, heartbe
 
 async fn tell_all(
     socket: &mut WebSocket,
-    mut follower: Follower,
+    mut reader: Reader,
     filter: &Filter,
     heartbeat: Duration,
 ) -> End {
@@ -104,12 +104,12 @@ async fn tell_all(
     loop {
         let told = tokio::select! {
             biased;
-            news = follower.next() => match news {
-                Ok(News::Told(batch, after)) => {
-                    tell_batch(socket, batch.untold(after, filter).map(|told| &told.json)).await
+            news = reader.next() => match news {
+                Ok(News::Told(telling, after)) => {
+                    tell_each(socket, telling.untold(after, filter).map(|told| &told.json)).await
                 }
                 Ok(News::Passing(passing)) if filter.wants_passing(&passing) => {
-                    tell_batch(socket, [&passing.json].into_iter()).await
+                    tell_each(socket, [&passing.json].into_iter()).await
                 }
                 Ok(News::Passing(_)) => Ok(()),
                 Ok(News::Ended) => return End::Close(close_code::NORMAL, "the orchestration has ended"),
@@ -141,7 +141,7 @@ async fn tell_all(
 }
 
 /// All of them, and then one flush.
-async fn tell_batch<'a>(
+async fn tell_each<'a>(
     socket: &mut WebSocket,
     texts: impl Iterator<Item = &'a Utf8Bytes>,
 ) -> Result<(), Stalled> {

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use domain::orchestration::command::Command;
 use domain::values::ids::StepId;
+use domain::values::role::Role;
 use engine::live::{Delta, DeltaKind};
 use engine::perform::{Assignment, Performed};
 use engine::transition::transition;
 use serde_json::{Value, json};
 use server::config::{Settings, Streams};
 use tokio::sync::Semaphore;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Error;
 
-use crate::live_house::{House, Place, agent, chain, marks, performer};
+use crate::live_house::{House, Place, Socket, agent, chain, marks, performer};
 
 async fn done(assignment: Assignment) -> Performed {
     Performed::Completed(json!({ "by": assignment.step }))
@@ -356,5 +359,34 @@ async fn a_reader_that_takes_nothing_slows_nobody_and_gets_everything_when_it_re
         .map(|event| event["seq"].as_u64().unwrap())
         .collect();
     assert_eq!(seqs, (1..=10_000).collect::<Vec<_>>());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_browsers_socket_brings_its_key_as_a_protocol_and_sees_its_own_account_alone() {
+    let place = Place::sqlite();
+    let house = House::open(&place, chain(1), performer(done)).await;
+    let id = house.begin("Build a shed.").await;
+    let admin = house.key("system", Role::Viewer).await;
+    let other = house.key("other", Role::Operator).await;
+    let path = format!("/orchestrations/{id}/stream");
+    let asked = async |key: &str| {
+        let mut request = house.socket_request(&path);
+        let offered = format!("afterplan.v1, afterplan.key.{key}");
+        let headers = request.headers_mut();
+        headers.insert("sec-websocket-protocol", offered.parse().unwrap());
+        headers.insert("origin", "https://plans.example".parse().unwrap());
+        connect_async(request).await
+    };
+    let (socket, answer) = asked(&admin).await.unwrap();
+    assert_eq!(answer.headers()["sec-websocket-protocol"], "afterplan.v1");
+    let (told, code) = Socket(socket).rest().await;
+    assert_eq!((told.len(), code), (9, Some(1000)));
+    for (key, expected) in [(other.as_str(), 404), ("ak_wrong", 401)] {
+        match asked(key).await.unwrap_err() {
+            Error::Http(answer) => assert_eq!(answer.status(), expected),
+            error => panic!("{error}"),
+        }
+    }
     house.close().await;
 }

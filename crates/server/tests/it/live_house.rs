@@ -10,6 +10,7 @@ use std::time::Duration;
 use domain::agent::definition::{AgentDefinition, from_toml};
 use domain::orchestration::select::Wanted;
 use domain::values::ids::{AccountId, HolderId, OrchestrationId};
+use domain::values::role::Role;
 use engine::clock::Clock;
 use engine::handle::{Engine, Parts, Scope};
 use engine::outside::Outside;
@@ -24,12 +25,15 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 use server::app::{ServeError, serve};
 use server::config::Settings;
+use server::keys::make;
 use store::db::Store;
 use store::url::DatabaseUrl;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::Request;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -219,10 +223,24 @@ impl House {
             .unwrap();
     }
 
+    /// Asks for a WebSocket.
+    pub fn socket_request(&self, path: &str) -> Request<()> {
+        let url = format!("ws://{}/api{path}", self.address);
+        url.into_client_request().unwrap()
+    }
+
     /// Opens a WebSocket.
     pub async fn socket(&self, path: &str) -> Socket {
-        let url = format!("ws://{}/api{path}", self.address);
-        Socket(connect_async(url).await.unwrap().0)
+        Socket(connect_async(self.socket_request(path)).await.unwrap().0)
+    }
+
+    /// A new key.
+    pub async fn key(&self, account: &str, role: Role) -> String {
+        let account = AccountId::new(account).unwrap();
+        let now = self.engine.clock.now();
+        let key = make(&account, role, "a test's", now, None);
+        self.engine.store.put_key(key.row).await.unwrap();
+        key.text
     }
 
     /// Opens an SSE stream that goes on behind `last`.

@@ -67,13 +67,9 @@ const fn attempt_of(event: &Event) -> Option<u32> {
 type Said = (Option<EventStatus>, Payload);
 
 fn payloads(event: Event) -> Vec<Said> {
-    use EventStatus::{Cancelled, Complete, Failed, GatedOff, Partial, Pending, Running, Skipped};
+    use EventStatus::{Cancelled, GatedOff, Pending, Skipped};
     let one = |status, payload| vec![(Some(status), payload)];
     match event {
-        Event::OrchestrationCreated(created) => one(
-            Running,
-            Payload::OrchestrationCreated(created_data(*created)),
-        ),
         Event::StepReady {
             gate, approved_by, ..
         } => {
@@ -112,41 +108,44 @@ fn payloads(event: Event) -> Vec<Said> {
                 Payload::CancelRequested(CancelData { reason, deadline }),
             )]
         }
+        Event::OrchestrationCreated(_)
+        | Event::OrchestrationCompleted { .. }
+        | Event::OrchestrationFailed { .. }
+        | Event::OrchestrationCancelled { .. } => of_whole(event).into_iter().collect(),
+        event => of_attempt(event),
+    }
+}
+
+/// What is said about an orchestration's beginning and end.
+fn of_whole(event: Event) -> Option<Said> {
+    use EventStatus::{Cancelled, Complete, Failed, Partial, Running};
+    let end = |reason, credits_used| EndData {
+        reason,
+        credits_used,
+    };
+    let (status, payload) = match event {
+        Event::OrchestrationCreated(created) => (
+            Running,
+            Payload::OrchestrationCreated(created_data(*created)),
+        ),
         Event::OrchestrationCompleted { status, cost } => {
             let status = match status {
                 Completion::Complete => Complete,
                 Completion::Partial => Partial,
             };
-            one(
-                status,
-                Payload::OrchestrationCompleted(EndData {
-                    reason: None,
-                    credits_used: cost,
-                }),
-            )
+            (status, Payload::OrchestrationCompleted(end(None, cost)))
         }
-        Event::OrchestrationFailed { reason, cost } => {
-            let reason = Some(reason);
-            one(
-                Failed,
-                Payload::OrchestrationFailed(EndData {
-                    reason,
-                    credits_used: cost,
-                }),
-            )
-        }
-        Event::OrchestrationCancelled { reason, cost } => {
-            let reason = Some(reason);
-            one(
-                Cancelled,
-                Payload::OrchestrationCancelled(EndData {
-                    reason,
-                    credits_used: cost,
-                }),
-            )
-        }
-        event => of_attempt(event),
-    }
+        Event::OrchestrationFailed { reason, cost } => (
+            Failed,
+            Payload::OrchestrationFailed(end(Some(reason), cost)),
+        ),
+        Event::OrchestrationCancelled { reason, cost } => (
+            Cancelled,
+            Payload::OrchestrationCancelled(end(Some(reason), cost)),
+        ),
+        _ => return None,
+    };
+    Some((Some(status), payload))
 }
 
 /// What is said about attempts and what came of them.
@@ -154,30 +153,6 @@ fn of_attempt(event: Event) -> Vec<Said> {
     use EventStatus::{Failed, Pending, Running, Timeout};
     let one = |status, payload| vec![(Some(status), payload)];
     match event {
-        Event::AttemptStarted {
-            attempt,
-            number,
-            holder,
-            epoch,
-            input,
-            ..
-        } => {
-            let invoked = InvokedData {
-                step_number: number,
-                holder: holder.0,
-                epoch,
-                input_hash: input.to_string(),
-            };
-            let started = Payload::StepStarted(StartedData {
-                step_number: number,
-            });
-            let first = (attempt == 1).then_some((Some(Running), started));
-            let each = [
-                (Some(Running), Payload::AgentInvoked(invoked.clone())),
-                (Some(Running), Payload::AttemptStarted(invoked)),
-            ];
-            first.into_iter().chain(each).collect()
-        }
         Event::PartialKept {
             data, tokens_used, ..
         } => {
@@ -190,26 +165,7 @@ fn of_attempt(event: Event) -> Vec<Said> {
                 }),
             )
         }
-        Event::AttemptFailed { class, message, .. } => {
-            let status = Some(if class == ErrorClass::Timeout {
-                Timeout
-            } else {
-                Failed
-            });
-            let failure = FailureData {
-                class: class_name(class),
-                message,
-            };
-            let answer = AnswerData {
-                tokens_used: None,
-                credits_charged: Credits::ZERO,
-                error: Some(failure.clone()),
-            };
-            vec![
-                (status, Payload::AgentCompleted(answer)),
-                (status, Payload::AttemptFailed(failure)),
-            ]
-        }
+        Event::AttemptFailed { class, message, .. } => failed_attempt(class, message),
         Event::AttemptExpired { lapses, .. } => {
             one(Failed, Payload::AttemptExpired(ExpiredData { lapses }))
         }
@@ -230,8 +186,59 @@ fn of_attempt(event: Event) -> Vec<Said> {
             };
             one(status, Payload::StepFailed(step_failed_data(&cause)))
         }
+        Event::AttemptStarted { .. } => started_attempt(&event),
         completed => completed_step(completed),
     }
+}
+
+fn started_attempt(event: &Event) -> Vec<Said> {
+    let Event::AttemptStarted {
+        attempt,
+        number,
+        holder,
+        epoch,
+        input,
+        ..
+    } = event
+    else {
+        return Vec::new();
+    };
+    let running = Some(EventStatus::Running);
+    let invoked = InvokedData {
+        step_number: *number,
+        holder: holder.0,
+        epoch: *epoch,
+        input_hash: input.to_string(),
+    };
+    let started = StartedData {
+        step_number: *number,
+    };
+    let first = (*attempt == 1).then_some((running, Payload::StepStarted(started)));
+    let each = [
+        (running, Payload::AgentInvoked(invoked.clone())),
+        (running, Payload::AttemptStarted(invoked)),
+    ];
+    first.into_iter().chain(each).collect()
+}
+
+fn failed_attempt(class: ErrorClass, message: String) -> Vec<Said> {
+    let status = Some(match class {
+        ErrorClass::Timeout => EventStatus::Timeout,
+        _ => EventStatus::Failed,
+    });
+    let failure = FailureData {
+        class: class_name(class),
+        message,
+    };
+    let answer = AnswerData {
+        tokens_used: None,
+        credits_charged: Credits::ZERO,
+        error: Some(failure.clone()),
+    };
+    vec![
+        (status, Payload::AgentCompleted(answer)),
+        (status, Payload::AttemptFailed(failure)),
+    ]
 }
 
 fn completed_step(event: Event) -> Vec<Said> {

@@ -9,16 +9,16 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::stream::cursor::{Cursor, Log};
 use crate::stream::hub::{Hub, Hubs, Topic, Unreadable};
-use crate::stream::telling::{Batch, Passing};
+use crate::stream::telling::{Passing, Telling};
 
 /// Stored events read at one time by one who was not there.
 const REPLAY: i64 = 100;
 
-/// What a follower hears.
+/// What a reader hears.
 #[derive(Debug)]
 pub enum News {
     /// Events, of which it has been told those up to the cursor.
-    Told(Arc<Batch>, Cursor),
+    Told(Arc<Telling>, Cursor),
     /// Something that passes by.
     Passing(Passing),
     /// The orchestration has ended, and all was told.
@@ -28,7 +28,7 @@ pub enum News {
 }
 
 /// A reader of a log.
-pub struct Follower {
+pub struct Reader {
     hubs: Hubs,
     topic: Topic,
     cursor: Cursor,
@@ -39,20 +39,20 @@ pub struct Follower {
 }
 
 struct Joined {
-    batches: Receiver<Arc<Batch>>,
+    tellings: Receiver<Arc<Telling>>,
     deltas: Receiver<Passing>,
     /// As long as it is kept, the hub works.
     _hub: Arc<Hub>,
 }
 
-impl Follower {
+impl Reader {
     /// Follows the log from `cursor` on. `position` is the number of its last event, read from the store before; an ended
     /// log is only read.
     pub fn new(hubs: &Hubs, topic: Topic, cursor: Cursor, position: u64, ended: bool) -> Self {
         let live = (!ended).then(|| {
             let hub = hubs.join(&topic, position);
             Joined {
-                batches: hub.batches(),
+                tellings: hub.tellings(),
                 deltas: hub.deltas(),
                 _hub: hub,
             }
@@ -103,9 +103,9 @@ impl Follower {
             };
             tokio::select! {
                 biased;
-                batch = live.batches.recv() => match batch {
-                    Ok(batch) if batch.last() <= self.cursor.position => {}
-                    Ok(batch) if batch.first() <= self.cursor.position + 1 => return Ok(self.told(batch)),
+                telling = live.tellings.recv() => match telling {
+                    Ok(telling) if telling.last() <= self.cursor.position => {}
+                    Ok(telling) if telling.first() <= self.cursor.position + 1 => return Ok(self.told(telling)),
                     // A gap, or more than it could take: it reads that from the store.
                     Ok(_) | Err(RecvError::Lagged(_) | RecvError::Closed) => self.replaying = true,
                 },
@@ -120,20 +120,21 @@ impl Follower {
     }
 
     async fn replayed(&mut self) -> Result<Option<News>, Unreadable> {
-        let batch = self
+        let telling = self
             .hubs
             .replay(&self.topic, self.cursor.position, REPLAY)
             .await?;
-        let is_all =
-            |batch: &Batch| i64::try_from(batch.entries.len()).is_ok_and(|count| count < REPLAY);
-        self.replaying = batch.as_deref().is_some_and(|batch| !is_all(batch));
-        Ok(batch.map(|batch| self.told(batch)))
+        let is_all = |telling: &Telling| {
+            i64::try_from(telling.entries.len()).is_ok_and(|count| count < REPLAY)
+        };
+        self.replaying = telling.as_deref().is_some_and(|telling| !is_all(telling));
+        Ok(telling.map(|telling| self.told(telling)))
     }
 
-    fn told(&mut self, batch: Arc<Batch>) -> News {
+    fn told(&mut self, telling: Arc<Telling>) -> News {
         let before = self.cursor;
-        self.cursor = Cursor::at(batch.last());
-        self.ended = batch.ends() && self.topic.log() == Log::Orchestration;
-        News::Told(batch, before)
+        self.cursor = Cursor::at(telling.last());
+        self.ended = telling.ends() && self.topic.log() == Log::Orchestration;
+        News::Told(telling, before)
     }
 }
