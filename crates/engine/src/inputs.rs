@@ -189,8 +189,13 @@ fn name(input: &InputRef) -> String {
     .to_string()
 }
 
-/// Why the plan lacks `input`, if it does.
+/// Why the plan lacks `input`, if it does. Who wants the plan as a whole takes it as it is.
 pub fn lacks(plan: &LoadedPlan, input: &InputRef) -> Option<String> {
+    let whole = input.is_plan() && input.pointer.is_empty();
+    let text = plan.plan.artifacts.contains_key(&input.artifact) && !is_json(&input.artifact);
+    if whole || text || input.artifact == InputRef::ALL {
+        return None;
+    }
     find(plan, input).err()
 }
 
@@ -210,11 +215,8 @@ fn find(plan: &LoadedPlan, input: &InputRef) -> Result<Vec<Segment>, String> {
     }
     let named = plan.manifest.named(&input.artifact);
     if !named.is_empty() {
-        return several(
-            plan,
-            input,
-            &named.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
-        );
+        let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
+        return Ok(several(plan, input, &names));
     }
     if !is_one_value(plan) {
         return Err("the plan has no such artifact".to_owned());
@@ -228,8 +230,14 @@ fn is_one_value(plan: &LoadedPlan) -> bool {
     plan.plan.artifacts.contains_key(PLAN_JSON) && !plan.is_planexe()
 }
 
-/// The members of a series in order as a list, or all artifacts by name.
-fn several(plan: &LoadedPlan, input: &InputRef, names: &[&str]) -> Result<Vec<Segment>, String> {
+/// A file among many that is not what its name says: its text, or nothing where it is no text.
+fn as_it_is(plan: &LoadedPlan, name: &str) -> Segment {
+    let text = plan.plan.text(name).map(quoted);
+    Segment::Own(text.unwrap_or_else(|_| "null".to_owned()))
+}
+
+/// The members of a series in order as a list, or all artifacts by name. One that is damaged does not take the others away.
+fn several(plan: &LoadedPlan, input: &InputRef, names: &[&str]) -> Vec<Segment> {
     let by_name = input.artifact == InputRef::ALL;
     let (open, close) = if by_name { ("{", "}") } else { ("[", "]") };
     let mut segments = vec![Segment::Own(open.to_owned())];
@@ -240,18 +248,22 @@ fn several(plan: &LoadedPlan, input: &InputRef, names: &[&str]) -> Result<Vec<Se
         } else {
             comma.to_owned()
         }));
-        segments.push(artifact(plan, name, &input.pointer)?);
+        segments
+            .push(artifact(plan, name, &input.pointer).unwrap_or_else(|_| as_it_is(plan, name)));
     }
     segments.push(Segment::Own(close.to_owned()));
-    Ok(segments)
+    segments
+}
+
+/// Whether an artifact of this name is meant to be JSON.
+fn is_json(name: &str) -> bool {
+    let base = name.split('#').next().unwrap_or(name);
+    base.to_ascii_lowercase().ends_with(".json")
 }
 
 /// One artifact, or the part of it at `pointer`.
 fn artifact(plan: &LoadedPlan, name: &str, pointer: &str) -> Result<Segment, String> {
-    let is_json = name
-        .split('#')
-        .next()
-        .is_some_and(|base| base.to_ascii_lowercase().ends_with(".json"));
+    let is_json = is_json(name);
     if is_json {
         let found = cut(plan, name, pointer);
         if found.is_ok() || !pointer.is_empty() {
@@ -417,5 +429,22 @@ mod tests {
         let (text, inputs) = read(&plan, &[], &["start_time.json", "plan.txt"]);
         assert_eq!(inputs.missing, ["start_time.json"]);
         assert!(serde_json::from_str::<Value>(&text).is_ok(), "{text}");
+    }
+
+    #[test]
+    fn who_takes_the_plan_as_a_whole_takes_it_as_it_is() {
+        let plan = plan(&[
+            ("001-start_time.json", "{\"a\": "),
+            ("022-1-1-task_durations_raw.json", "[1]"),
+            ("022-1-2-task_durations_raw.json", "[2"),
+        ]);
+        let lacks = |text: &str| super::lacks(&plan, &text.parse().unwrap());
+        assert_eq!(lacks("*"), None);
+        assert_eq!(lacks("task_durations_raw.json"), None);
+        assert!(lacks("start_time.json").is_some());
+        let (text, _) = read(&plan, &["*"], &[]);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["*"]["start_time.json"], "{\"a\": ");
+        assert_eq!(value["*"]["task_durations_raw.json#1"], json!([1]));
     }
 }
