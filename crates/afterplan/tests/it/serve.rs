@@ -331,21 +331,28 @@ fn an_interrupt_detaches_and_the_server_goes_on() {
     );
 }
 
+/// Who waits is told where to ask, what is in flight ends or is free again, and the next server finishes it.
 #[test]
-fn a_stop_lets_requests_under_way_end() {
+fn a_stop_loses_nothing_and_answers_who_waits() {
     let (shell, stub) = (
         Shell::new(),
         Stub::answering_after(Duration::from_millis(700)),
     );
     let mut server = served(&shell, &stub, &[]);
-    std::thread::scope(|scope| {
+    let accepted = std::thread::scope(|scope| {
         let asked =
-            scope.spawn(|| server.ask(200, "POST", "/api/orchestrate", Some(&seeds_body())));
+            scope.spawn(|| server.ask(202, "POST", "/api/orchestrate", Some(&seeds_body())));
         stub.wait_until_asked(1);
         server.signal("TERM");
-        is_the_seeds_answer(&asked.join().unwrap());
+        asked.join().unwrap()
     });
     assert_eq!(server.ended(), Some(0));
+    assert_eq!(shell.call(&["check"]).exit, 0);
+    let again = served(&shell, &stub, &[]);
+    let path = accepted["statusUrl"].as_str().unwrap();
+    let ended = again.wait_for(path, |shown| shown["status"] == "complete");
+    assert_eq!(ended["creditsUsed"].to_string(), "0.9");
+    drop(again);
     assert_eq!(shell.call(&["check"]).exit, 0);
 }
 
@@ -508,13 +515,18 @@ fn two_servers_share_a_database_and_one_outlives_the_other() {
     seen(&servers[0]);
     seen(&servers[1]);
     stub.wait_until_asked(1);
-    // The submission is claimed where it was made, or by the other when it was quicker: whoever holds it goes.
+    // The first one holds it: it claimed it with the submission.
     let replicas = servers[1].ask(200, "GET", "/api/replicas", None);
     assert!(replicas.to_string().contains("afterplan"), "{replicas}");
     servers[0].signal("KILL");
     servers[0].ended();
     let ended = servers[1].wait_for(&orchestration, |shown| shown["status"] == "complete");
     assert_eq!(ended["creditsUsed"].to_string(), "0.9");
+    assert_eq!(
+        stub.asked(),
+        3,
+        "what the dead one held was asked for again"
+    );
     let page = servers[1].ask(200, "GET", &format!("{events}?limit=500"), None);
     let seqs: Vec<_> = page["events"]
         .as_array()

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
@@ -154,7 +155,9 @@ impl Schema {
             println!("SKIPPED: PostgreSQL ({SERVER} is not set)");
             return None;
         };
-        let name = format!("afterplan_{}", std::process::id());
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("afterplan_{}_{count}", std::process::id());
         administer(&server, &format!("create schema {name}"));
         let mark = if server.contains('?') { '&' } else { '?' };
         let url = format!("{server}{mark}options=-csearch_path%3D{name}");
