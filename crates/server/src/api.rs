@@ -16,6 +16,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod log;
 pub mod number;
+pub mod object;
 pub mod orchestrate;
 pub mod orchestrations;
 pub mod page;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::router;
 use crate::config::Settings;
+use crate::history::History;
 use crate::keys::Keys;
 use crate::limits::Rates;
 use crate::listen::{Reception, receive};
@@ -35,6 +36,8 @@ pub struct App {
     pub keys: Keys,
     /// How often each key comes.
     pub rates: Rates,
+    /// How long agents take.
+    pub history: History,
     /// Who follows which log.
     pub hubs: Hubs,
     /// Whoever calls needs no key while there is none.
@@ -78,6 +81,7 @@ impl App {
         Self {
             keys: Keys::default(),
             rates: Rates::of(&settings.access),
+            history: History::default(),
             hubs: Hubs::new(engine.clone(), draining.clone()),
             open: settings.listen.ip().is_loopback() && !settings.access.require_keys,
             started: engine.clock.now(),

@@ -7,6 +7,7 @@ pub mod api;
 pub mod app;
 pub mod config;
 pub mod enriched;
+pub mod history;
 pub mod keys;
 pub mod limits;
 pub mod listen;

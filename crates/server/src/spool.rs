@@ -1,9 +1,11 @@
 //! Plans on their way in: spooled to a temporary file under limits, then unpacked; or read below the configured roots.
 
-use std::io::{Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::body::Body;
 use bytes::Bytes;
 use engine::plans::LoadedPlan;
 use intake::error::IntakeError;
@@ -13,6 +15,7 @@ use intake::read::{read, read_zip};
 use planexe::completeness::{Kind, completeness};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
 
 use crate::api::error::{Code, Problem};
 use crate::api::extract::too_large;
@@ -20,6 +23,9 @@ use crate::app::App;
 
 /// Parts that wait to be written.
 const WAITING: usize = 8;
+
+/// Bytes read from a temporary file at one time.
+const PART: usize = 64 * 1024;
 
 /// A plan that was read.
 pub struct Upload {
@@ -29,19 +35,11 @@ pub struct Upload {
     pub plan: Arc<LoadedPlan>,
 }
 
-/// Bytes that go to a temporary file as they come, or wait there.
-pub enum Spool {
-    /// Still coming.
-    Coming {
-        /// To who writes.
-        sender: mpsc::Sender<Bytes>,
-        /// Who writes.
-        writer: JoinHandle<std::io::Result<std::fs::File>>,
-        /// Bytes so far.
-        length: u64,
-    },
-    /// All there.
-    There(std::fs::File),
+/// Bytes that go to a temporary file as they come.
+pub struct Spool {
+    sender: mpsc::Sender<Bytes>,
+    writer: JoinHandle<std::io::Result<File>>,
+    length: u64,
 }
 
 impl Spool {
@@ -56,7 +54,7 @@ impl Spool {
             file.seek(SeekFrom::Start(0))?;
             Ok(file)
         });
-        Self::Coming {
+        Self {
             sender,
             writer,
             length: 0,
@@ -68,29 +66,42 @@ impl Spool {
     /// # Errors
     /// 413 for more than `most` bytes, 500 for a disk that is full.
     pub async fn take(&mut self, part: Bytes, most: u64) -> Result<(), Problem> {
-        let Self::Coming { sender, length, .. } = self else {
-            return Err(Problem::internal("a spool that has ended"));
-        };
-        *length += part.len() as u64;
-        if *length > most {
+        self.length += part.len() as u64;
+        if self.length > most {
             return Err(too_large(most));
         }
-        let sent = sender.send(part).await;
+        let sent = self.sender.send(part).await;
         sent.map_err(|_| Problem::internal("the temporary file cannot be written"))
     }
 
-    /// All is there.
+    /// All is there: the file, from its start.
     ///
     /// # Errors
     /// 500 for a disk that is full.
-    pub async fn end(self) -> Result<Self, Problem> {
-        let Self::Coming { sender, writer, .. } = self else {
-            return Ok(self);
-        };
-        drop(sender);
-        let file = writer.await.map_err(Problem::internal)?;
-        file.map(Self::There).map_err(Problem::internal)
+    pub async fn end(self) -> Result<File, Problem> {
+        drop(self.sender);
+        let file = self.writer.await.map_err(Problem::internal)?;
+        file.map_err(Problem::internal)
     }
+}
+
+/// A body of what a file holds, read as it is wanted.
+pub fn body_of(mut file: File) -> Body {
+    let (sender, parts) = mpsc::channel(WAITING);
+    tokio::task::spawn_blocking(move || {
+        loop {
+            let mut part = vec![0; PART];
+            let read = match file.read(&mut part) {
+                Ok(0) => break,
+                Ok(read) => Ok(Bytes::from(part).slice(..read)),
+                Err(error) => Err(error),
+            };
+            if sender.blocking_send(read).is_err() {
+                break;
+            }
+        }
+    });
+    Body::from_stream(ReceiverStream::new(parts))
 }
 
 impl Default for Spool {
@@ -103,10 +114,7 @@ impl Default for Spool {
 ///
 /// # Errors
 /// 422 for what is no plan, with the reason.
-pub async fn unpack(app: &App, spool: Spool, name: String) -> Result<Upload, Problem> {
-    let Spool::There(mut file) = spool else {
-        return Err(Problem::internal("a spool that has not ended"));
-    };
+pub async fn unpack(app: &App, mut file: File, name: String) -> Result<Upload, Problem> {
     let limits = limits(app);
     on_the_side(app, move || {
         let length = file.metadata().map_err(Problem::internal)?.len();
@@ -114,7 +122,7 @@ pub async fn unpack(app: &App, spool: Spool, name: String) -> Result<Upload, Pro
             return Err(too_large(limits.total_bytes));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-        std::io::Read::read_to_end(&mut file, &mut bytes).map_err(Problem::internal)?;
+        file.read_to_end(&mut bytes).map_err(Problem::internal)?;
         loaded(read_zip(&bytes, "the upload", &name, &limits).map_err(|error| refused(&error))?)
     })
     .await

@@ -9,7 +9,7 @@ use engine::discovery::discover;
 use engine::registry::{Agents, Known, Source};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -164,11 +164,8 @@ async fn add(State(app): State<App>, caller: Caller, body: JsonText) -> Result<R
 /// # Errors
 /// 400 without what every definition has.
 fn told(body: &JsonText) -> Result<String, Problem> {
-    let mut told: Value = body.read()?;
-    let other = told
-        .as_object()
-        .and_then(|told| told.keys().find(|key| *key != "agent"))
-        .cloned();
+    let mut told: Map<String, Value> = body.read()?;
+    let other = told.keys().find(|key| *key != "agent").cloned();
     if let Some(other) = other {
         return Err(Problem::invalid(format!(
             "unknown field `{other}`: send {{\"agent\": …}}"

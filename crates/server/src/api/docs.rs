@@ -1,11 +1,14 @@
 //! The API's description (OpenAPI 3.1), and a page that shows it without asking anybody else for anything.
 
 use axum::Router;
+use domain::agent::definition::json_schema;
+use serde_json::Value;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{OpenApi, SecurityRequirement};
 use utoipa::{Modify, OpenApi as _};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::api::error::{Code, Problem};
 use crate::app::App;
 
 /// What the description says of the whole.
@@ -27,6 +30,7 @@ use crate::app::App;
         (name = "access", description = "Accounts and keys"),
         (name = "server", description = "The server itself")
     ),
+    components(schemas(Problem, Code)),
     modifiers(&Security)
 )]
 struct Description;
@@ -58,8 +62,49 @@ pub fn description() -> OpenApi {
 /// The description and the page that shows it.
 pub fn routes(description: OpenApi) -> Router<App> {
     let page = SwaggerUi::new("/api/docs")
-        .url("/api/openapi.json", description)
+        .external_url_unchecked("/api/openapi.json", whole(description))
         // Without this the page asks a validator on the internet about the description.
         .config(Config::default().validator_url("none"));
     Router::from(page)
+}
+
+/// The description with the schema of agent definitions, which comes from their own types.
+fn whole(description: OpenApi) -> Value {
+    let mut whole = serde_json::to_value(description).unwrap_or_default();
+    let mut schema = json_schema();
+    let parts = schema.as_object_mut().and_then(|schema| {
+        schema.remove("$schema");
+        schema.remove("$defs")
+    });
+    let schemas = whole
+        .pointer_mut("/components/schemas")
+        .and_then(Value::as_object_mut);
+    if let Some(schemas) = schemas {
+        for (name, mut part) in parts
+            .and_then(|parts| parts.as_object().cloned())
+            .unwrap_or_default()
+        {
+            lead_here(&mut part);
+            schemas.insert(format!("AgentDefinition{name}"), part);
+        }
+        lead_here(&mut schema);
+        schemas.insert("AgentDefinition".to_owned(), schema);
+    }
+    whole
+}
+
+/// References to the parts of a definition lead to where they stand in the description.
+fn lead_here(part: &mut Value) {
+    match part {
+        Value::Object(members) => {
+            if let Some(Value::String(reference)) = members.get_mut("$ref")
+                && let Some(name) = reference.strip_prefix("#/$defs/")
+            {
+                *reference = format!("#/components/schemas/AgentDefinition{name}");
+            }
+            members.values_mut().for_each(lead_here);
+        }
+        Value::Array(items) => items.iter_mut().for_each(lead_here),
+        _ => {}
+    }
 }

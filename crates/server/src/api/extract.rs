@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::error::{Code, Problem};
+use crate::api::object::Object;
 use crate::app::App;
 use crate::config::Limits;
 
@@ -95,7 +96,18 @@ impl JsonText {
     /// # Errors
     /// 400, with line and column, for what is no JSON or not of this form.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.0).map_err(|error| unreadable(&error))
+        let Object(told) = serde_json::from_slice(&self.0).map_err(|error| unreadable(&error))?;
+        Ok(told)
+    }
+
+    /// Reads a body that may be null.
+    ///
+    /// # Errors
+    /// 400, with line and column, for what is no JSON or not of this form.
+    pub fn read_or_null<'a, T: Deserialize<'a>>(&'a self) -> Result<Option<T>, Problem> {
+        let told: Option<Object<T>> =
+            serde_json::from_slice(&self.0).map_err(|error| unreadable(&error))?;
+        Ok(told.map(|Object(told)| told))
     }
 }
 

@@ -4,10 +4,11 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use domain::values::hash::ContentHash;
 use domain::values::time::Millis;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::request::Parts;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -16,8 +17,9 @@ use uuid::Uuid;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Code, Problem};
-use crate::api::extract::read_body;
+use crate::api::extract::{media_type, next_part, refuse_large, within};
 use crate::app::App;
+use crate::spool::{Spool, body_of};
 
 /// The header.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -62,12 +64,7 @@ pub async fn answer(
 ) -> Result<Response, Problem> {
     let key = key(&request)?;
     let (parts, body) = request.into_parts();
-    let limits = &app.settings.limits;
-    let most = usize::try_from(limits.upload_bytes)
-        .unwrap_or(usize::MAX)
-        .max(limits.json_bytes);
-    let bytes = read_body(body, &parts.headers, most, limits).await?;
-    let hash = fingerprint(&parts, &bytes);
+    let (hash, body) = taken(app, &parts, body).await?;
     let store = &app.engine.store;
     let scope = caller.account.as_str();
     let now = app.engine.clock.now();
@@ -96,7 +93,7 @@ pub async fn answer(
             ));
         }
     };
-    let mut request = Request::from_parts(parts, Body::from(bytes));
+    let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(subject);
     let mut forget = Forget::new(app, scope, &key);
     let response = next.run(request).await;
@@ -181,31 +178,46 @@ fn key(request: &Request) -> Result<String, Problem> {
         .ok_or_else(|| Problem::invalid("an Idempotency-Key has 1 to 255 visible ASCII characters"))
 }
 
-fn fingerprint(parts: &http::request::Parts, body: &Bytes) -> [u8; 32] {
+/// Takes the whole body, hashed with all that makes the request what it is. A large one waits in a file.
+async fn taken(app: &App, parts: &Parts, mut body: Body) -> Result<([u8; 32], Body), Problem> {
+    let limits = &app.settings.limits;
+    let most = limits.upload_bytes.max(limits.json_bytes as u64);
+    refuse_large(&parts.headers, most)?;
     let mut hash = Sha256::new();
+    let (method, uri) = (parts.method.as_str(), parts.uri.to_string());
     for part in [
-        parts.method.as_str().as_bytes(),
-        parts.uri.to_string().as_bytes(),
-        &media(parts),
+        method.as_bytes(),
+        uri.as_bytes(),
+        media_type(&parts.headers).as_bytes(),
     ] {
         hash.update(ContentHash::of(part).as_bytes());
     }
-    hash.update(body);
-    hash.finalize().into()
-}
-
-/// The body's media type without its parameters: a multipart's boundary differs each time, and its body with it.
-fn media(parts: &http::request::Parts) -> Vec<u8> {
-    let value = parts
-        .headers
-        .get(CONTENT_TYPE)
-        .map(HeaderValue::as_bytes)
-        .unwrap_or_default();
-    value
-        .split(|byte| *byte == b';')
-        .next()
-        .unwrap_or_default()
-        .to_vec()
+    let mut memory = BytesMut::new();
+    let mut spool: Option<Spool> = None;
+    let reading = async {
+        while let Some(part) = next_part(&mut body, limits).await? {
+            hash.update(&part);
+            match &mut spool {
+                Some(spool) => spool.take(part, most).await?,
+                None if memory.len() + part.len() <= limits.json_bytes => {
+                    memory.extend_from_slice(&part)
+                }
+                None => {
+                    let mut file = Spool::new();
+                    file.take(std::mem::take(&mut memory).freeze(), most)
+                        .await?;
+                    file.take(part, most).await?;
+                    spool = Some(file);
+                }
+            }
+        }
+        match spool {
+            Some(spool) => Ok(body_of(spool.end().await?)),
+            None => Ok(Body::from(memory.freeze())),
+        }
+    };
+    let body = within(limits, reading).await?;
+    Ok((hash.finalize().into(), body))
 }
 
 fn kept_headers(headers: &http::HeaderMap) -> String {

@@ -251,15 +251,16 @@ async fn show(
     let id = orchestration_id(&id)?;
     let orchestration = load(&app.engine, id).await?.state;
     let head = seen(&caller, id, orchestration.head.as_ref())?;
+    let estimate = if head.status.ended() {
+        None
+    } else {
+        app.history
+            .remaining(&app.engine, &orchestration, head)
+            .await?
+    };
     let results = results(&app.engine, &orchestration).await?;
-    let shown = state(
-        id,
-        &orchestration,
-        head,
-        results,
-        app.settings.default_budget,
-        None,
-    );
+    let budget = app.settings.default_budget;
+    let shown = state(id, &orchestration, head, results, budget, estimate);
     Ok(json(serde_json::to_vec(&shown).map_err(Problem::internal)?))
 }
 

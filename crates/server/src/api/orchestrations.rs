@@ -45,7 +45,7 @@ struct Wanted {
     #[param(minimum = 1, maximum = 500, nullable = false)]
     limit: Option<u32>,
     /// Only those that stand like this.
-    #[param(nullable = false)]
+    #[param(nullable = false, inline)]
     status: Option<Word>,
     /// Only those that have not ended.
     #[param(nullable = false)]

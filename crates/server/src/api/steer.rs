@@ -90,7 +90,7 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for Maybe<T> {
             let told = if body.0.is_empty() {
                 None
             } else {
-                body.read::<Option<T>>()?
+                body.read_or_null::<T>()?
             };
             return Ok(Self(told.unwrap_or_default()));
         }

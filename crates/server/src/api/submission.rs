@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use crate::api::auth::Caller;
 use crate::api::error::Problem;
 use crate::api::number::Whole;
+use crate::api::object::{self, Object};
 use crate::app::App;
 
 /// Longest text that names something: a plan, a user, a reason. In characters.
@@ -30,11 +31,11 @@ pub const NAME_MAX: usize = 256;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Orchestrate<'a> {
     /// The plan.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "object::option")]
     #[schema(required = true, nullable = false)]
     pub plan_artifact: Option<GivenArtifact<'a>>,
     /// How it is to be enriched; by default by every agent whose inputs the plan has.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::option")]
     #[schema(required = false)]
     pub enrichment_request: Option<EnrichmentRequest>,
 }
@@ -57,8 +58,8 @@ pub struct GivenArtifact<'a> {
     pub plan: Option<&'a RawValue>,
     /// Enrichments that the plan has already: their agents count as done.
     #[serde(default)]
-    #[schema(required = false)]
-    pub enrichments: Option<BTreeMap<String, GivenEnrichment>>,
+    #[schema(required = false, value_type = Option<BTreeMap<String, GivenEnrichment>>)]
+    pub enrichments: Option<BTreeMap<String, Object<GivenEnrichment>>>,
     /// Taken and overwritten.
     #[serde(default, rename = "createdAt")]
     #[schema(value_type = Value, required = false)]
@@ -104,7 +105,7 @@ pub struct GivenEnrichment {
     #[schema(value_type = Object, required = false)]
     data: Value,
     /// What it took.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::option")]
     #[schema(required = false)]
     metadata: Option<GivenMetadata>,
 }
@@ -195,7 +196,7 @@ pub fn of_artifact(
     submission.version = given
         .version
         .map_or(submission.version, |Whole(version)| version.max(1));
-    for (agent, enrichment) in given.enrichments.unwrap_or_default() {
+    for (agent, Object(enrichment)) in given.enrichments.unwrap_or_default() {
         submission.priors.extend(prior(&agent, enrichment)?);
     }
     Ok(submission)

@@ -1,5 +1,7 @@
 //! Plans as they are submitted beside the seed's way: JSON, zips, forms, paths on the server. The answer is always 202.
 
+use std::fs::File;
+
 use axum::body::Body;
 use axum::extract::multipart::{Field, Multipart};
 use axum::extract::{Extension, FromRequest, Request, State};
@@ -17,6 +19,7 @@ use crate::api::extract::{
     Asked, JsonText, is_json, media_type, next_part, refuse_large, too_large, unreadable, within,
 };
 use crate::api::idempotency::Subject;
+use crate::api::object::{self, Object};
 use crate::api::orchestrate::{Accepted, accepted};
 use crate::api::submission::{EnrichmentRequest, GivenArtifact, begin, name, of_artifact, of_plan};
 use crate::app::App;
@@ -30,7 +33,7 @@ const REQUEST_MAX: usize = 1 << 20;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Submit<'a> {
     /// The plan.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "object::option")]
     #[schema(nullable = false)]
     plan_artifact: Option<GivenArtifact<'a>>,
     /// A PlanExe run directory or zip on the server, below its `planRoots`: for operators.
@@ -42,7 +45,7 @@ pub struct Submit<'a> {
     #[schema(nullable = false, min_length = 1, max_length = 256)]
     plan_id: Option<String>,
     /// How it is to be enriched.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::option")]
     #[schema(required = false)]
     enrichment_request: Option<EnrichmentRequest>,
 }
@@ -71,7 +74,7 @@ pub struct UploadRequest {
     #[schema(nullable = false, min_length = 1, max_length = 256)]
     name: Option<String>,
     /// How it is to be enriched.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::option")]
     #[schema(required = false)]
     enrichment_request: Option<EnrichmentRequest>,
 }
@@ -152,7 +155,10 @@ async fn of_zip(
     request: Request,
 ) -> Result<Submission, Problem> {
     let enrichment = match &query.enrichment_request {
-        Some(text) => serde_json::from_str(text).map_err(|error| unreadable(&error))?,
+        Some(text) => {
+            let Object(told) = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+            told
+        }
         None => EnrichmentRequest::default(),
     };
     let limits = &app.settings.limits;
@@ -251,7 +257,7 @@ fn paced(mut body: Body, app: &App) -> Body {
     Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receiver))
 }
 
-async fn plan_of(mut field: Field<'_>, app: &App) -> Result<(Option<String>, Spool), Problem> {
+async fn plan_of(mut field: Field<'_>, app: &App) -> Result<(Option<String>, File), Problem> {
     let file = field
         .file_name()
         .map(str::to_owned)
@@ -271,7 +277,8 @@ async fn request_of(mut field: Field<'_>) -> Result<UploadRequest, Problem> {
             return Err(too_large(REQUEST_MAX as u64));
         }
     }
-    serde_json::from_slice(&text).map_err(|error| unreadable(&error))
+    let Object(told) = serde_json::from_slice(&text).map_err(|error| unreadable(&error))?;
+    Ok(told)
 }
 
 async fn chunk(field: &mut Field<'_>) -> Result<Option<bytes::Bytes>, Problem> {

@@ -7,7 +7,17 @@
     clippy::print_stdout
 )]
 
+mod access;
+mod bad_input;
+mod config;
+mod docs;
+mod drain;
+mod lists;
 mod live;
 mod live_cut;
 mod live_house;
 mod live_log;
+mod seed;
+mod stage;
+mod uploads;
+mod writes;

@@ -1,0 +1,237 @@
+//! Keys, roles, accounts, and who may come without a key.
+
+use domain::values::role::Role;
+use reqwest::Method;
+use serde_json::{Value, json};
+use server::app::ServeError;
+use server::config::Settings;
+
+use crate::stage::{Stage, answer, assert_problem, refused, request_for, seed_request};
+
+async fn as_key(
+    stage: &Stage,
+    key: &str,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> (u16, Value) {
+    let request = stage.ask(method, path).bearer_auth(key);
+    answer(match body {
+        Some(body) => request.json(&body),
+        None => request,
+    })
+    .await
+}
+
+#[tokio::test]
+async fn off_loopback_nobody_serves_without_keys() {
+    let settings = Settings {
+        listen: "0.0.0.0:0".parse().unwrap(),
+        ..Settings::default()
+    };
+    assert!(matches!(refused(settings).await, ServeError::NoKeys(_)));
+}
+
+#[tokio::test]
+async fn another_accounts_things_are_not_there() {
+    let stage = Stage::open().await;
+    let ann = stage.key("ann", Role::Operator).await;
+    let bob = stage.key("bob", Role::Operator).await;
+    let (status, body) = as_key(
+        &stage,
+        &ann,
+        Method::POST,
+        "/api/orchestrate",
+        Some(seed_request()),
+    )
+    .await;
+    assert_eq!(status, 200, "{body}");
+    let id = body["orchestrationId"].as_str().unwrap();
+    for path in [
+        format!("/api/orchestrate/{id}"),
+        format!("/api/orchestrations/{id}"),
+        format!("/api/orchestrations/{id}/events"),
+        format!("/api/orchestrations/{id}/artifact"),
+        format!("/api/orchestrations/{id}/enrichments"),
+        format!("/api/orchestrations/{id}/enriched.zip"),
+        "/api/accounts/ann".to_owned(),
+        "/api/orchestrations?account=ann".to_owned(),
+    ] {
+        assert_problem(
+            &as_key(&stage, &bob, Method::GET, &path, None).await,
+            404,
+            "not-found",
+        );
+        let (status, _) = as_key(&stage, &ann, Method::GET, &path, None).await;
+        assert_eq!(status, 200, "{path} is her own");
+    }
+    for verb in ["cancel", "pause", "resume", "steps/security-review/approve"] {
+        let path = format!("/api/orchestrations/{id}/{verb}");
+        assert_problem(
+            &as_key(&stage, &bob, Method::POST, &path, None).await,
+            404,
+            "not-found",
+        );
+        assert_problem(
+            &as_key(&stage, &ann, Method::POST, &path, None).await,
+            409,
+            "conflict",
+        );
+    }
+    let (_, list) = as_key(&stage, &bob, Method::GET, "/api/orchestrations", None).await;
+    assert_eq!(list["orchestrations"], json!([]));
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn each_role_may_what_it_is_for() {
+    let stage = Stage::open().await;
+    let agent = |id: &str| json!({"agent": {"id": id, "displayName": "A"}});
+    for (role, submits, registers, keys) in [
+        (Role::Admin, 202, 201, 200),
+        (Role::Operator, 202, 201, 403),
+        (Role::Submitter, 202, 403, 403),
+        (Role::Worker, 403, 403, 403),
+        (Role::Viewer, 403, 403, 403),
+    ] {
+        let key = stage.key(role.name(), role).await;
+        let (status, body) = as_key(
+            &stage,
+            &key,
+            Method::POST,
+            "/api/orchestrate?wait=0",
+            Some(request_for(&["security-review"])),
+        )
+        .await;
+        assert_eq!(status, submits, "{role}: {body}");
+        let (status, body) = as_key(
+            &stage,
+            &key,
+            Method::POST,
+            "/api/agents",
+            Some(agent(role.name())),
+        )
+        .await;
+        assert_eq!(status, registers, "{role}: {body}");
+        let (status, _) = as_key(&stage, &key, Method::GET, "/api/keys", None).await;
+        assert_eq!(status, keys, "{role}");
+        let (status, _) = as_key(&stage, &key, Method::GET, "/api/orchestrations", None).await;
+        assert_eq!(status, 200, "{role} may look");
+    }
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_is_over_when_it_is_revoked() {
+    let stage = Stage::open().await;
+    let wish = json!({"role": "operator", "account": "ann", "label": "her laptop"});
+    let (status, made) = stage.post("/api/keys", wish).await;
+    assert_eq!(status, 201, "{made}");
+    let key = made["key"].as_str().unwrap();
+    let id = made["id"].as_str().unwrap();
+    assert!(key.starts_with(&format!("afp_{id}_")), "{key}");
+    assert_problem(&stage.get("/api/agents").await, 401, "unauthorized");
+    let (status, _) = as_key(&stage, key, Method::GET, "/api/agents", None).await;
+    assert_eq!(status, 200);
+    for wrong in [
+        format!("{key}x"),
+        key[..key.len() - 1].to_owned(),
+        "afp__".to_owned(),
+        "nonsense".to_owned(),
+    ] {
+        assert_problem(
+            &as_key(&stage, &wrong, Method::GET, "/api/agents", None).await,
+            401,
+            "unauthorized",
+        );
+    }
+    let admin = stage.key("system", Role::Admin).await;
+    let (_, keys) = as_key(&stage, &admin, Method::GET, "/api/keys", None).await;
+    let listed = keys.to_string();
+    assert!(listed.contains(id) && !listed.contains(key.rsplit('_').next().unwrap()));
+    let (status, _) = as_key(
+        &stage,
+        &admin,
+        Method::DELETE,
+        &format!("/api/keys/{id}"),
+        None,
+    )
+    .await;
+    assert_eq!(status, 204);
+    assert_problem(
+        &as_key(&stage, key, Method::GET, "/api/agents", None).await,
+        401,
+        "unauthorized",
+    );
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_key_that_comes_too_often_is_told_to_wait() {
+    let stage = Stage::with(|settings| {
+        settings.access.requests_per_second = 1;
+        settings.access.burst = 3;
+    })
+    .await;
+    let (busy, calm) = (
+        stage.key("ann", Role::Viewer).await,
+        stage.key("ann", Role::Viewer).await,
+    );
+    let mut last = (0, Value::Null);
+    for _ in 0..5 {
+        last = as_key(&stage, &busy, Method::GET, "/api/agents", None).await;
+    }
+    assert_problem(&last, 429, "rate-limited");
+    let response = stage
+        .ask(Method::GET, "/api/agents")
+        .bearer_auth(&busy)
+        .send()
+        .await
+        .unwrap();
+    assert!(response.headers().contains_key("retry-after"));
+    let (status, _) = as_key(&stage, &calm, Method::GET, "/api/agents", None).await;
+    assert_eq!(status, 200, "it is a limit of each key");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn without_keys_only_this_machine_may_call_under_its_own_name() {
+    let stage =
+        Stage::with(|settings| settings.access.hosts = vec!["planner.local".to_owned()]).await;
+    let with = |name: &'static str, value: &'static str| {
+        stage.ask(Method::GET, "/api/agents").header(name, value)
+    };
+    for (name, value) in [
+        ("host", "evil.example"),
+        ("host", "localhost.evil.example:8080"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+    ] {
+        assert_problem(&answer(with(name, value)).await, 403, "host-refused");
+    }
+    for (name, value) in [
+        ("host", "localhost:1"),
+        ("host", "planner.local"),
+        ("origin", "http://127.0.0.1:3000"),
+    ] {
+        let (status, body) = answer(with(name, value)).await;
+        assert_eq!(status, 200, "{name}: {value}: {body}");
+    }
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_are_answered_only_where_it_is_configured() {
+    let origin = "https://dashboard.example";
+    for (origins, expected) in [(vec![], None), (vec![origin.to_owned()], Some(origin))] {
+        let stage = Stage::with(|settings| settings.access.origins = origins).await;
+        let preflight = stage
+            .ask(Method::OPTIONS, "/api/agents")
+            .header("origin", origin)
+            .header("access-control-request-method", "GET");
+        let response = preflight.send().await.unwrap();
+        let allowed = response.headers().get("access-control-allow-origin");
+        assert_eq!(allowed.map(|value| value.to_str().unwrap()), expected);
+        stage.close().await;
+    }
+}

@@ -1,0 +1,249 @@
+//! Requests that are wrong in every way: each gets a problem, and the server stays.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::stage::{PATIENCE, Stage, answer, assert_problem, seed_request};
+
+async fn body(
+    stage: &Stage,
+    path: &str,
+    media: &str,
+    body: impl Into<reqwest::Body>,
+) -> (u16, Value) {
+    answer(
+        stage
+            .ask(Method::POST, path)
+            .header("content-type", media)
+            .body(body),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn broken_json_and_wrong_types_are_told_apart() {
+    let stage = Stage::open().await;
+    for text in [
+        "",
+        "{",
+        "{\"planArtifact\": }",
+        "nonsense",
+        "{\"planArtifact\": {}, 1",
+        "\u{feff}{}",
+    ] {
+        let answer = body(&stage, "/api/orchestrate", "application/json", text).await;
+        assert_problem(&answer, 400, "invalid-json");
+    }
+    for wrong in [
+        json!(null),
+        json!([]),
+        json!(5),
+        json!({"planArtifact": []}),
+        json!([{"id": "a", "plan": {}}, null]),
+        json!({"planArtifact": {"id": "a", "plan": {}}, "enrichmentRequest": []}),
+        json!({"planArtifact": {"id": 5, "plan": {}}}),
+        json!({"planArtifact": {"id": "", "plan": {}}}),
+        json!({"planArtifact": {"id": "a"}}),
+        json!({"planArtifact": {"id": "a", "plan": {}, "unknown": 1}}),
+        json!({"planArtifact": {"id": "a", "plan": {}, "version": 1.5}}),
+        json!({"planArtifact": {"id": "a\u{0}", "plan": {}}}),
+        json!({"planArtifact": {"id": "x".repeat(300), "plan": {}}}),
+        json!({"planArtifact": {"id": "a", "plan": {}}, "unknown": 1}),
+        json!({"planArtifact": {"id": "a", "plan": {}}, "enrichmentRequest": {"agents": ["Not An Id"]}}),
+        json!({"planArtifact": {"id": "a", "plan": {}}, "enrichmentRequest": {"budget": -1}}),
+        json!({"planArtifact": {"id": "a", "plan": {}}, "enrichmentRequest": {"maxSteps": -1}}),
+        json!({"planArtifact": {"id": "a", "plan": {}, "enrichments": {"x": {"status": "odd", "data": {}}}}}),
+    ] {
+        assert_problem(
+            &stage.post("/api/orchestrate", wrong).await,
+            400,
+            "invalid-request",
+        );
+    }
+    let unknown = json!({"planArtifact": {"id": "a", "plan": {}}, "enrichmentRequest": {"agents": ["nobody"]}});
+    assert_problem(
+        &stage.post("/api/orchestrate", unknown).await,
+        422,
+        "refused",
+    );
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn other_media_types_are_refused() {
+    let stage = Stage::open().await;
+    for media in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "text/json",
+    ] {
+        let answer = body(
+            &stage,
+            "/api/orchestrate",
+            media,
+            seed_request().to_string(),
+        )
+        .await;
+        assert_problem(&answer, 415, "unsupported-media-type");
+        let answer = body(&stage, "/api/orchestrations", media, "x").await;
+        assert_problem(&answer, 415, "unsupported-media-type");
+    }
+    let (status, _) = body(
+        &stage,
+        "/api/orchestrate",
+        "application/json; charset=utf-8",
+        seed_request().to_string(),
+    )
+    .await;
+    assert_eq!(status, 200);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn nesting_and_size_have_bounds() {
+    let stage = Stage::with(|settings| settings.limits.json_bytes = 1_000_000).await;
+    let deep = format!(
+        "{{\"planArtifact\": {{\"id\": \"a\", \"plan\": {}1{}}}}}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    let answer = body(&stage, "/api/orchestrate", "application/json", deep).await;
+    assert_problem(&answer, 400, "too-deep");
+    let large = vec![b' '; 50_000_000];
+    // The refusal may be there before all is sent; then the connection may end first.
+    let sent = stage
+        .ask(Method::POST, "/api/orchestrate")
+        .header("content-type", "application/json")
+        .body(large)
+        .send()
+        .await;
+    if let Ok(response) = sent {
+        assert_eq!(response.status(), 413);
+    }
+    let (status, _) = stage.get("/health").await;
+    assert_eq!(status, 200);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn what_is_nowhere_is_told_as_a_problem() {
+    let stage = Stage::open().await;
+    let nil = "00000000-0000-0000-0000-000000000000";
+    for path in [
+        "/api/nothing",
+        "/nothing",
+        "/api",
+        "/api/orchestrate/x",
+        &format!("/api/orchestrate/{nil}"),
+        &format!("/api/orchestrations/{nil}"),
+        &format!("/api/orchestrations/{}", nil.replace('-', "")),
+        "/api/orchestrations/%00",
+        "/api/agents/nobody",
+        "/api/agents/%F0%9F%92%A9",
+        "/api/agents/security-review/versions/99",
+        "/api/accounts/nobody",
+    ] {
+        assert_problem(&stage.get(path).await, 404, "not-found");
+    }
+    assert_problem(
+        &answer(stage.ask(Method::PUT, "/api/agents")).await,
+        405,
+        "method-not-allowed",
+    );
+    let response = stage.ask(Method::PUT, "/api/agents").send().await.unwrap();
+    let allow = response.headers()["allow"].to_str().unwrap().to_owned();
+    assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn queries_are_checked() {
+    let stage = Stage::open().await;
+    for query in [
+        "limit=0",
+        "limit=501",
+        "limit=x",
+        "limit=-1",
+        "unknown=1",
+        "cursor=x",
+        "status=odd",
+        "unended=maybe",
+    ] {
+        assert_problem(
+            &stage.get(&format!("/api/orchestrations?{query}")).await,
+            400,
+            "invalid-request",
+        );
+    }
+    for query in ["wait=-1", "wait=x", "wait=1e9", "wait=100000", "weight=1"] {
+        let path = format!("/api/orchestrate?{query}");
+        assert_problem(
+            &stage.post(&path, seed_request()).await,
+            400,
+            "invalid-request",
+        );
+    }
+    stage.close().await;
+}
+
+/// What the server says to bytes that come as they are; all that comes until it closes or nothing more is wanted.
+async fn raw(stage: &Stage, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(stage.address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut said = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut said)).await;
+    read.expect("the server ends it").unwrap();
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[tokio::test]
+async fn slow_headers_and_slow_bodies_are_cut() {
+    let stage = Stage::with(|settings| {
+        settings.limits.header_timeout = 200;
+        settings.limits.body_pause = 200;
+    })
+    .await;
+    raw(&stage, b"GET /health HTTP/1.1\r\nhost: local").await;
+    let said = raw(
+        &stage,
+        b"POST /api/orchestrate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"plan",
+    )
+    .await;
+    assert!(
+        said.starts_with("HTTP/1.1 408") && said.contains("request-timeout"),
+        "{said}"
+    );
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn definitions_that_are_wrong_say_where() {
+    let stage = Stage::open().await;
+    let (status, body) = stage
+        .post(
+            "/api/agents",
+            json!({"agent": {"id": "a", "displayName": "A", "timeuot": 5}}),
+        )
+        .await;
+    assert_eq!(status, 400, "{body}");
+    assert!(
+        body["detail"].as_str().unwrap().contains("timeuot"),
+        "{body}"
+    );
+    let validate = |agent: Value| stage.post("/api/agents/validate", json!({"agent": agent}));
+    let (status, body) =
+        validate(json!({"id": "a", "displayName": "A", "runCondition": "plan +"})).await;
+    assert_eq!((status, &body["valid"]), (200, &json!(false)));
+    assert!(!body["errors"].as_array().unwrap().is_empty());
+    let (_, body) = validate(json!({"id": "a", "displayName": "A", "timeout": 5000.0})).await;
+    assert_eq!(
+        body["valid"],
+        json!(true),
+        "a whole number however it is written: {body}"
+    );
+    let taken = json!({"agent": {"id": "security-review", "displayName": "Other"}});
+    assert_problem(&stage.post("/api/agents", taken).await, 409, "conflict");
+    stage.close().await;
+}

@@ -1,0 +1,66 @@
+//! The manual of the settings says what they are.
+
+use serde_json::Value;
+use server::config::Settings;
+
+const MANUAL: &str = include_str!("../../../../config.default.toml");
+
+/// The manual as it would be with every key of it in use.
+fn in_use() -> String {
+    MANUAL
+        .lines()
+        .map(|line| line.strip_prefix("#= ").unwrap_or(line))
+        .fold(String::new(), |text, line| text + line + "\n")
+}
+
+#[test]
+fn the_manual_gives_the_defaults() {
+    assert_eq!(
+        toml::from_str::<Settings>(MANUAL).unwrap(),
+        Settings::default()
+    );
+}
+
+#[test]
+fn the_manual_explains_every_key_and_no_other() {
+    let full: toml::Table = toml::from_str(&in_use()).unwrap();
+    let settings: Settings = full.clone().try_into().expect("every key is known");
+    let known = serde_json::to_value(&settings).unwrap();
+    let mut missing = Vec::new();
+    keys(
+        "",
+        &known,
+        &serde_json::to_value(&full).unwrap(),
+        &mut missing,
+    );
+    assert_eq!(missing, Vec::<String>::new());
+    let mut explained = false;
+    for line in MANUAL.lines() {
+        if line.trim().is_empty() || line.starts_with('[') {
+            explained = false;
+        } else if line.starts_with("# ") {
+            explained = true;
+        } else {
+            assert!(explained, "nothing is said about `{line}`");
+        }
+    }
+}
+
+fn keys(path: &str, known: &Value, manual: &Value, missing: &mut Vec<String>) {
+    for (key, value) in known.as_object().into_iter().flatten() {
+        match manual.get(key) {
+            None => missing.push(format!("{path}{key}")),
+            Some(found) if path.is_empty() => keys(&format!("{key}."), value, found, missing),
+            Some(_) => {}
+        }
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused_and_a_secret_is_never_shown() {
+    assert!(toml::from_str::<Settings>("listne = '127.0.0.1:1'").is_err());
+    assert!(toml::from_str::<Settings>("[limits]\njsonBtyes = 1").is_err());
+    let settings: Settings =
+        toml::from_str("[outgoing]\nsigningSecrets = { \"*\" = 'whsec_abc' }").unwrap();
+    assert!(!format!("{settings:?}").contains("whsec_abc"));
+}

@@ -1,0 +1,146 @@
+//! Lists, an orchestration's page, and steering it.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use crate::stage::{Stage, assert_problem, request_for};
+
+#[tokio::test]
+async fn orchestrations_are_listed_page_by_page() {
+    let stage = Stage::open().await;
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        let (_, body) = stage
+            .post("/api/orchestrate", request_for(&["security-review"]))
+            .await;
+        made.insert(0, body["orchestrationId"].clone());
+    }
+    let (mut seen, mut path) = (Vec::new(), "/api/orchestrations?limit=2".to_owned());
+    loop {
+        let (status, page) = stage.get(&path).await;
+        assert_eq!(status, 200, "{page}");
+        let lines = page["orchestrations"].as_array().unwrap();
+        seen.extend(lines.iter().map(|line| line["orchestrationId"].clone()));
+        match page["nextCursor"].as_str() {
+            Some(cursor) => path = format!("/api/orchestrations?limit=2&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, made, "the newest first, each once");
+    let (_, none) = stage.get("/api/orchestrations?unended=true").await;
+    assert_eq!(none["orchestrations"], json!([]));
+    stage.close().await;
+}
+
+async fn begin_slow(stage: &Stage) -> String {
+    stage.register("slow-one", json!({})).await;
+    stage
+        .register("next", json!({"dependencies": ["slow-one"]}))
+        .await;
+    let (status, body) = stage
+        .post("/api/orchestrate?wait=0", request_for(&["next"]))
+        .await;
+    assert_eq!(status, 202, "{body}");
+    while stage.stub.asked.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    body["orchestrationId"].as_str().unwrap().to_owned()
+}
+
+fn step<'a>(shown: &'a Value, id: &str) -> &'a Value {
+    let steps = shown["steps"].as_array().unwrap();
+    steps.iter().find(|step| step["stepId"] == id).unwrap()
+}
+
+#[tokio::test]
+async fn an_orchestration_shows_what_each_step_waits_for() {
+    let stage = Stage::open().await;
+    let id = begin_slow(&stage).await;
+    let (_, shown) = stage.get(&format!("/api/orchestrations/{id}")).await;
+    assert_eq!(shown["status"], "running");
+    assert_eq!(shown["currentAgents"], json!(["slow-one"]));
+    assert_eq!(step(&shown, "slow-one")["status"], "running");
+    assert_eq!(step(&shown, "next")["waitsFor"], "it waits for `slow-one`");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn an_orchestration_is_paused_resumed_and_cancelled() {
+    let stage = Stage::open().await;
+    let id = begin_slow(&stage).await;
+    let at = |verb: &str| format!("/api/orchestrations/{id}{verb}");
+    let (status, _) = stage.post(&at("/pause"), json!({})).await;
+    assert_eq!(status, 200);
+    let (_, shown) = stage.get(&at("")).await;
+    assert_eq!(
+        (&shown["status"], &shown["paused"]),
+        (&json!("running"), &json!(true))
+    );
+    let (status, _) = stage.post(&at("/resume"), json!({})).await;
+    assert_eq!(status, 200);
+    assert_problem(
+        &stage.post(&at("/pause"), json!({"step": "nobody"})).await,
+        404,
+        "not-found",
+    );
+    assert_problem(
+        &stage.post(&at("/steps/next/approve"), json!({})).await,
+        409,
+        "conflict",
+    );
+    let (status, body) = stage
+        .post(&at("/cancel"), json!({"reason": "enough", "grace": 0.0}))
+        .await;
+    assert_eq!(status, 200, "{body}");
+    let (_, shown) = stage.get(&at("")).await;
+    assert_eq!(
+        (&shown["status"], &shown["reason"]),
+        (&json!("cancelled"), &json!("enough")),
+        "{shown}"
+    );
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn agents_are_versioned_and_retired() {
+    let stage = Stage::open().await;
+    stage
+        .register("judge", json!({"version": "1", "description": "first"}))
+        .await;
+    stage
+        .register("judge", json!({"version": "2", "description": "second"}))
+        .await;
+    let (_, shown) = stage.get("/api/agents/judge").await;
+    assert_eq!(shown["agent"]["description"], "second");
+    assert_eq!(shown["versions"].as_array().unwrap().len(), 2);
+    let (_, first) = stage.get("/api/agents/judge/versions/1").await;
+    assert_eq!(first["agent"]["description"], "first");
+    let delete = |path: &str| stage.ask(reqwest::Method::DELETE, path);
+    let gone = delete("/api/agents/judge/versions/2").send().await.unwrap();
+    assert_eq!(gone.status(), 204);
+    let (_, shown) = stage.get("/api/agents/judge").await;
+    assert_eq!(shown["agent"]["version"], "1");
+    delete("/api/agents/judge").send().await.unwrap();
+    let (_, list) = stage.get("/api/agents").await;
+    assert!(!list.to_string().contains("\"judge\""), "{list}");
+    let answer = stage
+        .post("/api/orchestrate", request_for(&["judge"]))
+        .await;
+    assert_problem(&answer, 422, "refused");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn the_account_and_the_replica_are_there_from_the_start() {
+    let stage = Stage::open().await;
+    let (_, accounts) = stage.get("/api/accounts").await;
+    assert_eq!(accounts["accounts"][0]["id"], "system");
+    assert_eq!(accounts["accounts"][0]["defaultBudget"], json!(1000));
+    let (status, own) = stage.get("/api/accounts/me").await;
+    assert_eq!((status, &own["id"]), (200, &json!("system")));
+    let (_, replicas) = stage.get("/api/replicas").await;
+    assert_eq!(replicas["replicas"][0]["this"], json!(true));
+    assert_eq!(replicas["replicas"][0]["alive"], json!(true));
+    stage.close().await;
+}
