@@ -14,7 +14,7 @@ use crate::handle::Engine;
 pub const EVERY: Millis = Millis(30_000);
 
 /// Between two looks at those whose breaker is open.
-pub const WHILE_OPEN: Millis = Millis(5_000);
+pub const WHILE_OPEN: Millis = Millis(2_000);
 
 /// How long an agent may take to say that it is well.
 const PATIENCE: Millis = Millis(5_000);

@@ -437,6 +437,65 @@ async fn a_step_that_waited_too_long_for_a_breaker_fails_with_its_reason() {
 }
 
 #[tokio::test]
+async fn an_agent_that_says_that_it_is_well_again_is_tried_before_the_pause_is_over() {
+    let well = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let answers = well.clone();
+    let stub = Stub::open(move |_, _| {
+        if answers.load(std::sync::atomic::Ordering::SeqCst) {
+            stub::json(json!({"done": true}))
+        } else {
+            stub::status(500, "")
+        }
+    })
+    .await;
+    let clock = clock();
+    let url = &stub.url;
+    let asked = agent(
+        "a",
+        &format!(
+            "maxRetries = 0\nexecutor = {{ kind = 'http', url = '{url}/x', health = '{url}/well' }}"
+        ),
+    );
+    let place = Place::sqlite();
+    let house = house(&place, &clock, vec![asked], &stub).await;
+    let engine = &house.engine;
+    for n in 0..5 {
+        let id = begin(engine, n).await;
+        assert_eq!(ended_as(&ended(engine, id).await, "a"), EndedAs::Failed);
+    }
+    let waiting = begin(engine, 9).await;
+    let probes = || {
+        stub.asked()
+            .iter()
+            .filter(|asked| asked.path == "/well")
+            .count()
+    };
+    // Asked whether it is well, and it is not.
+    until("it is asked", async || {
+        clock.advance(Millis(100));
+        probes() > 0
+    })
+    .await;
+    until("its complaint is noted", async || {
+        !engine.breakers.all_unwell().is_empty()
+    })
+    .await;
+    well.store(true, std::sync::atomic::Ordering::SeqCst);
+    let over = engine.breakers.all(engine.clock.now())[0].retry_at.unwrap();
+    until("it has ended", async || {
+        clock.advance(Millis(20));
+        state(engine, waiting).await.status().ended()
+    })
+    .await;
+    let after = state(engine, waiting).await;
+    assert_status(&after, Status::Complete);
+    let (_, found) = after.step(&step("a")).unwrap();
+    assert!(found.started_at.unwrap() < over, "{:?}", found.started_at);
+    assert!(engine.breakers.all_unwell().is_empty());
+    house.close().await;
+}
+
+#[tokio::test]
 async fn an_agent_that_may_not_be_reached_is_not() {
     let stub = Stub::open(|_, _| stub::json(json!({}))).await;
     let other = Stub::open(|_, _| stub::json(json!({}))).await;
