@@ -288,7 +288,7 @@ pub fn in_folder(folder: &Path) -> Result<Vec<AgentDefinition>, InvalidDefinitio
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use domain::values::credits::Credits;
     use domain::values::time::Millis;

@@ -15,6 +15,7 @@ use domain::orchestration::state::{Orchestration, StepState};
 use domain::values::hash::ContentHash;
 use domain::values::ids::StepId;
 use domain::values::time::Millis;
+use planexe::plan::Plan;
 use store::error::StoreError;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -73,41 +74,23 @@ impl Started {
         let now = engine.clock.now();
         let left = end.map_or(rules.timeout, |end| end - now);
         let timeout = rules.timeout.min(left);
-        let sends = engine.performer.sends(agent);
         let prepared = engine.registry.prepared(rules.definition, agent);
-        let around = sends.then(|| {
-            let (plan, prepared) = (plan.clone(), prepared.clone());
-            let around = Around::of(&hot.state, head, index, plan, prepared, now + timeout);
-            Arc::new(around)
-        });
-        let inputs = if sends {
-            Vec::new()
+        let (around, read, built_on) = if engine.performer.sends(agent) {
+            let (plan, prepared, deadline) = (plan.clone(), prepared.clone(), now + timeout);
+            let around = Around::of(&hot.state, head, index, plan, prepared, deadline);
+            (Some(Arc::new(around)), Plan::default(), Vec::new())
         } else {
-            agent.inputs().map_err(|error| lost(&error.to_string()))?
+            let inputs = prepared.inputs.iter();
+            let named = inputs.flat_map(|input| plan.manifest.named(&input.artifact));
+            let read = plan.plan.select(named.map(|(name, _)| name));
+            (None, read, built_on(&hot.state, index))
         };
-        let built_on = hot
-            .state
-            .graph
-            .dependencies(index)
-            .filter(|_| !sends)
-            .filter_map(|dependency| {
-                let enrichment = hot.state.steps[dependency].enrichment.as_ref()?;
-                Some((
-                    hot.state.graph.rules(dependency).id.clone(),
-                    enrichment.data,
-                ))
-            });
         let assignment = Assignment {
             orchestration: lane.id,
             step: rules.id.clone(),
             attempt: step.attempt,
             agent: prepared.definition.clone(),
-            plan: plan.plan.select(
-                inputs
-                    .iter()
-                    .flat_map(|input| plan.manifest.named(&input.artifact))
-                    .map(|(name, _)| name),
-            ),
+            plan: read,
             dependencies: BTreeMap::new(),
             around,
             parameters: pinned.parameters_of(agent),
@@ -123,12 +106,21 @@ impl Started {
             fence,
             timeout,
             prepared,
-            built_on: built_on.collect(),
+            built_on,
             assignment,
             forced: CancellationToken::new(),
             permit: Some(permit),
         })
     }
+}
+
+/// The direct dependencies that left an enrichment, with its data.
+fn built_on(state: &Orchestration, index: StepIndex) -> Vec<(StepId, ContentHash)> {
+    let given = state.graph.dependencies(index).filter_map(|dependency| {
+        let enrichment = state.steps[dependency].enrichment.as_ref()?;
+        Some((state.graph.rules(dependency).id.clone(), enrichment.data))
+    });
+    given.collect()
 }
 
 /// Performs the attempt in the background.

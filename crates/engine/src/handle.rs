@@ -27,7 +27,7 @@ use crate::selected::Selections;
 use crate::work::Work;
 
 /// How long the word of a holder that has nothing under way stands: it beats seldom.
-pub const LEASE_IDLE: Millis = Millis(90_000);
+pub const LEASE_IDLE: Millis = Millis(180_000);
 
 /// How long a holder's word stands without a heartbeat. Three beats fit in; a laptop's short stall does not lapse it.
 pub const LEASE: Millis = Millis(15_000);

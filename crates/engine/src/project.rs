@@ -83,31 +83,8 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
             step: event.step().map(|step| step.as_str().to_owned()),
             data: serde_json::to_string(event)?,
         });
-        match event {
-            Event::StepCompleted {
-                step,
-                enrichment,
-                version,
-                ..
-            } => {
-                if let Some(index) = state.graph.index(step) {
-                    let rules = state.graph.rules(index);
-                    let row = enrichment_row(id, head, rules, enrichment, *version, *at, pinned)?;
-                    rows.enrichments.push(row);
-                }
-            }
-            Event::OrchestrationCreated(created) => {
-                for rules in &created.steps {
-                    if let Some(prior) = &rules.prior {
-                        let (enrichment, version) = (&prior.enrichment, prior.version);
-                        let row =
-                            enrichment_row(id, head, rules, enrichment, version, prior.at, pinned)?;
-                        rows.enrichments.push(row);
-                    }
-                }
-            }
-            _ => {}
-        }
+        let applied = Applied { id, head, pinned };
+        applied.rows(state, event, *at, &mut rows.enrichments)?;
     }
     drop_unnamed(&mut rows);
     Ok(Some(rows))
@@ -132,38 +109,77 @@ fn drop_unnamed(rows: &mut RowSet) {
     });
 }
 
-fn enrichment_row(
+/// What the rows of enrichments are made from, beside the enrichment.
+struct Applied<'a> {
     id: OrchestrationId,
-    head: &Head,
-    rules: &StepRules,
-    enrichment: &Enrichment,
-    version: u64,
-    at: Timestamp,
-    pinned: Option<&Pinned>,
-) -> Result<EnrichmentRow, serde_json::Error> {
-    let whole = enrichment.status == EnrichmentStatus::Completed;
-    let definition = pinned.and_then(|pinned| definition(pinned, rules.agent.as_str()));
-    let is_prior = rules.prior.is_some();
-    Ok(EnrichmentRow {
-        orchestration: *id.0.as_bytes(),
-        version: signed(version),
-        step: rules.id.as_str().to_owned(),
-        agent: rules.agent.as_str().to_owned(),
-        agent_version: rules.agent_version.clone(),
-        account: head.account.as_str().to_owned(),
-        enrichment_type: definition
-            .map(|definition| definition.output_schema.enrichment_type.clone())
-            .unwrap_or_default(),
-        status: if whole { "completed" } else { "partial" }.to_owned(),
-        input_hash: *enrichment.input.as_bytes(),
-        data_hash: Some(*enrichment.data.as_bytes()),
-        // What was taken over is not offered again: its origin is, and a chain of copies would hide it. What came with
-        // the plan was not made here.
-        reusable: whole && rules.reusable && enrichment.reused_from.is_none() && !is_prior,
-        at: at.0,
-        cost: enrichment.cost.nano(),
-        detail: serde_json::to_string(enrichment)?,
-    })
+    head: &'a Head,
+    pinned: Option<&'a Pinned>,
+}
+
+impl Applied<'_> {
+    /// The enrichments that `event` applies.
+    fn rows(
+        &self,
+        state: &Orchestration,
+        event: &Event,
+        at: Timestamp,
+        rows: &mut Vec<EnrichmentRow>,
+    ) -> Result<(), serde_json::Error> {
+        match event {
+            Event::StepCompleted {
+                step,
+                enrichment,
+                version,
+                ..
+            } => {
+                if let Some(index) = state.graph.index(step) {
+                    rows.push(self.row(state.graph.rules(index), enrichment, *version, at)?);
+                }
+            }
+            Event::OrchestrationCreated(created) => {
+                for rules in &created.steps {
+                    if let Some(prior) = &rules.prior {
+                        rows.push(self.row(rules, &prior.enrichment, prior.version, prior.at)?);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn row(
+        &self,
+        rules: &StepRules,
+        enrichment: &Enrichment,
+        version: u64,
+        at: Timestamp,
+    ) -> Result<EnrichmentRow, serde_json::Error> {
+        let whole = enrichment.status == EnrichmentStatus::Completed;
+        let pinned = self.pinned;
+        let definition = pinned.and_then(|pinned| definition(pinned, rules.agent.as_str()));
+        let is_prior = rules.prior.is_some();
+        Ok(EnrichmentRow {
+            orchestration: *self.id.0.as_bytes(),
+            version: signed(version),
+            step: rules.id.as_str().to_owned(),
+            agent: rules.agent.as_str().to_owned(),
+            agent_version: rules.agent_version.clone(),
+            account: self.head.account.as_str().to_owned(),
+            enrichment_type: definition
+                .map(|definition| definition.output_schema.enrichment_type.clone())
+                .unwrap_or_default(),
+            status: if whole { "completed" } else { "partial" }.to_owned(),
+            input_hash: *enrichment.input.as_bytes(),
+            data_hash: Some(*enrichment.data.as_bytes()),
+            // What was taken over is not offered again: its origin is, and a chain of copies would hide it. What came
+            // with the plan was not made here.
+            reusable: whole && rules.reusable && enrichment.reused_from.is_none() && !is_prior,
+            at: at.0,
+            cost: enrichment.cost.nano(),
+            detail: serde_json::to_string(enrichment)?,
+        })
+    }
 }
 
 /// The references to what attempts kept that the touched steps gain, and those that they let go.

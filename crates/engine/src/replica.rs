@@ -38,7 +38,7 @@ pub const LOOK_IDLE: Millis = Millis(10_000);
 pub const LOOK_BESIDE: Millis = Millis(6_000);
 
 /// Between two beats of a replica that has nothing under way.
-pub const BEAT_IDLE: Millis = Millis(30_000);
+pub const BEAT_IDLE: Millis = Millis(60_000);
 
 /// How often an embedded file is asked whether others have written it. One cheap pragma each time.
 const LOOK_ELSEWHERE_EVERY: Duration = Duration::from_millis(200);

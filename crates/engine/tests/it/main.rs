@@ -14,7 +14,7 @@ mod random;
 mod recovery;
 mod registered;
 mod reuse;
-mod service;
+mod served;
 mod sharing;
 mod stops;
 mod stub;

@@ -13,7 +13,7 @@ use domain::values::time::{Millis, Timestamp};
 use engine::error::SubmitError;
 use engine::follow::{Waiting, ended};
 use engine::handle::Scope;
-use engine::perform::Performed;
+use engine::perform::{Performed, Performer};
 use engine::plans::LoadedPlan;
 use engine::submit::{GivenPrior, Submission, submit};
 use engine::waits::wait_of;
@@ -257,26 +257,9 @@ async fn what_is_kept_outlives_its_holder() {
             "timeout = 60000\ntotalTimeout = 90000\nmaxRetries = 0",
         )];
         let puts = Arc::new(AtomicU32::new(0));
-        let counted = puts.clone();
         let setup = |scope| Setup {
             scope,
-            ..Setup::new(
-                &clock,
-                agents.clone(),
-                performer({
-                    let counted = counted.clone();
-                    move |assignment| {
-                        let counted = counted.clone();
-                        async move {
-                            for part in 1..=50 {
-                                assignment.kept.put(json!({"parts": part}));
-                                counted.fetch_add(1, Ordering::Relaxed);
-                            }
-                            std::future::pending().await
-                        }
-                    }
-                }),
-            )
+            ..Setup::new(&clock, agents.clone(), never_ends(&puts))
         };
         let holder = setup(Scope::Everything).open(&place).await;
         let id = begin(&holder.engine, 1).await;
@@ -319,6 +302,21 @@ async fn what_is_kept_outlives_its_holder() {
         other.close().await;
     })
     .await;
+}
+
+/// Leaves fifty parts to be kept, one after another, and does not come to an end.
+fn never_ends(puts: &Arc<AtomicU32>) -> Performer {
+    let puts = puts.clone();
+    performer(move |assignment| {
+        let puts = puts.clone();
+        async move {
+            for part in 1..=50 {
+                assignment.kept.put(json!({"parts": part}));
+                puts.fetch_add(1, Ordering::Relaxed);
+            }
+            std::future::pending().await
+        }
+    })
 }
 
 async fn given_so_far(
