@@ -66,16 +66,7 @@ pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8
     };
     if !ended {
         engine.store.close().await;
-        note(&if request.fresh {
-            format!(
-                "interrupted; a fresh orchestration is not gone on with: `afterplan orchestrations cancel {id}` ends it, the same \
-                 command starts anew"
-            )
-        } else {
-            format!(
-                "interrupted; the same command goes on with orchestration {id} where it stopped"
-            )
-        });
+        note(&interrupted(id, request.fresh));
         return Ok(INTERRUPTED);
     }
     stopped?;
@@ -99,6 +90,18 @@ pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8
         outcome.tell();
     }
     Ok(exit_code(enriched.state.status()))
+}
+
+/// What was interrupted, and how it goes on.
+fn interrupted(id: OrchestrationId, fresh: bool) -> String {
+    if fresh {
+        format!(
+            "interrupted; a fresh orchestration is not gone on with: `afterplan orchestrations cancel {id}` ends it, the same \
+             command starts anew"
+        )
+    } else {
+        format!("interrupted; the same command goes on with orchestration {id} where it stopped")
+    }
 }
 
 struct Followed {

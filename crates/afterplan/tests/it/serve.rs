@@ -1,12 +1,11 @@
-//! `afterplan serve`, and the same commands asked of a server.
+//! `afterplan serve`: who may come in, how it is set up, how it stops, and the seed's session.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::plan::{AGENTS, assert_whole, enrichments, files, sample, sample_path};
-use crate::service::{Served, Stub};
+use crate::network::{Served, Stub};
 use crate::shell::{Answer, Schema, Shell};
 
 const NO_PAUSE: Duration = Duration::ZERO;
@@ -25,7 +24,8 @@ fn arguments(stub: &Stub) -> Vec<String> {
     vec!["--agents-base-url".to_owned(), stub.url()]
 }
 
-fn served(shell: &Shell, stub: &Stub, more: &[&str]) -> Served {
+/// A server that asks the stub for agents without an executor.
+pub fn served(shell: &Shell, stub: &Stub, more: &[&str]) -> Served {
     let base = arguments(stub);
     let mut all: Vec<&str> = base.iter().map(String::as_str).collect();
     all.extend(more);
@@ -190,147 +190,6 @@ fn off_loopback_it_wants_keys() {
     shell.fails(2, &["keys", "revoke", id], &["is revoked already"]);
 }
 
-#[test]
-fn what_is_asked_of_a_server_comes_out_as_without_one() {
-    let (alone, shell, stub) = (Shell::new(), Shell::new(), Stub::answering_after(NO_PAUSE));
-    let server = served(&shell, &stub, &[]);
-    let url = server.url();
-    let local = [
-        "enrich",
-        sample_path(),
-        "--seed",
-        "7",
-        "--json",
-        "--out",
-        "here",
-    ];
-    let expected = alone.json(&local);
-    let there = [
-        "enrich",
-        sample_path(),
-        "--seed",
-        "7",
-        "--json",
-        "--out",
-        "there",
-        "--server",
-        &url,
-    ];
-    let outcome = shell.json(&there);
-    let (here, there) = (files(&alone.at("here")), files(&shell.at("there")));
-    assert_whole(&there, &files(&sample()), &AGENTS);
-    assert_eq!(enrichments(&here), enrichments(&there), "the same bytes");
-    for key in [
-        "status",
-        "plan",
-        "planHash",
-        "artifactVersion",
-        "cost",
-        "excluded",
-    ] {
-        assert_eq!(outcome[key], expected[key], "{key}");
-    }
-    assert_eq!(stub.asked(), 0, "agents outside are asked only by name");
-    // The zip as it is, and out comes one; equal work is taken over.
-    let zip = shell.at("plan.zip");
-    std::fs::write(&zip, crate::plan::zipped(&files(&sample()), "")).unwrap();
-    let again = [
-        "enrich",
-        zip.to_str().unwrap(),
-        "--seed",
-        "7",
-        "--out",
-        "again.zip",
-        "--server",
-        &url,
-    ];
-    let answer = shell.call(&again);
-    assert_eq!(answer.exit, 0, "{answer}");
-    assert!(answer.out.contains("complete: 6 of 6 steps"), "{answer}");
-    assert!(answer.err.contains("taken over from"), "{answer}");
-    // And what can be looked at and steered.
-    let id = outcome["orchestration"].as_str().unwrap();
-    let list = shell.json(&["orchestrations", "list", "--json", "--server", &url]);
-    assert_eq!(list.as_array().unwrap().len(), 2);
-    assert_eq!(
-        (&list[1]["id"], &list[1]["status"]),
-        (&json!(id), &json!("complete"))
-    );
-    let ask = |arguments: &[&str]| {
-        let there = shell.call(&[arguments, &["--server", &url]].concat());
-        let here = shell.call(arguments);
-        assert_eq!(
-            (there.exit, &there.out),
-            (here.exit, &here.out),
-            "{there}\n{here}"
-        );
-        there
-    };
-    ask(&["orchestrations", "show", id]);
-    let events = ask(&["orchestrations", "events", id, "--json"]);
-    assert!(events.out.lines().count() > 10, "{events}");
-    let steer = ["orchestrations", "pause", id, "--server", &url];
-    shell.fails(2, &steer, &["has ended"]);
-    let unknown = "01a20619-e3ee-766e-b12e-47cef7d61195";
-    shell.fails(
-        2,
-        &["orchestrations", "show", unknown, "--server", &url],
-        &[unknown, "HTTP 404"],
-    );
-    drop(server);
-    assert_eq!(shell.call(&["check"]).exit, 0);
-    shell.fails(
-        1,
-        &["orchestrations", "list", "--server", &url],
-        &["cannot be reached", "--server"],
-    );
-    shell.fails(
-        2,
-        &["orchestrations", "list", "--server", "nowhere"],
-        &["no server's address"],
-    );
-}
-
-/// The reader is not the work: who goes away can come back.
-#[test]
-fn an_interrupt_detaches_and_the_server_goes_on() {
-    let (shell, stub) = (
-        Shell::new(),
-        Stub::answering_after(Duration::from_millis(1_500)),
-    );
-    let server = served(&shell, &stub, &[]);
-    let url = server.url();
-    let enrich = [
-        "enrich",
-        sample_path(),
-        "--agents",
-        "security-review",
-        "--server",
-        &url,
-    ];
-    let child = shell.start(&enrich);
-    stub.wait_until_asked(1);
-    // It follows by then, or is about to: a signal before that would end it like any program.
-    std::thread::sleep(Duration::from_millis(500));
-    let sent = Command::new("kill")
-        .args(["-s", "INT", &child.id().to_string()])
-        .status();
-    assert!(sent.unwrap().success());
-    let answer = Answer::of(child.wait_with_output().unwrap());
-    assert_eq!(answer.exit, 130, "{answer}");
-    assert!(
-        answer.err.contains("detached") && answer.err.contains("cancel"),
-        "{answer}"
-    );
-    let list = shell.json(&["orchestrations", "list", "--json", "--server", &url]);
-    let id = list[0]["id"].as_str().unwrap();
-    let followed = shell.call(&["orchestrations", "events", id, "--follow", "--server", &url]);
-    assert!(
-        followed.out.trim_end().ends_with("complete, cost 0.5"),
-        "{followed}"
-    );
-}
-
 /// Who waits is told where to ask, what is in flight ends or is free again, and the next server finishes it.
 #[test]
 fn a_stop_loses_nothing_and_answers_who_waits() {
@@ -416,73 +275,6 @@ fn settings_that_cannot_be_used_are_named_with_their_place() {
         answer.exit == 2 && answer.err.contains("agent.toml") && answer.err.contains("displayNam"),
         "{answer}"
     );
-}
-
-/// The example in `examples/agents/http`: discovered where it is, and asked about a real plan beside the analyses.
-#[test]
-fn the_example_agent_is_discovered_and_enriches() {
-    let python = Command::new("python3")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    if !python.is_ok_and(|status| status.success()) {
-        println!("SKIPPED: the example agent (there is no python3)");
-        return;
-    }
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port().to_string();
-    drop(free);
-    let script = sample().join("../../agents/http/long_sentences.py");
-    let mut agent = Command::new("python3")
-        .arg(script)
-        .arg(&port)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let begun = std::time::Instant::now();
-    while std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_err() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "the agent does not listen"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let shell = Shell::new();
-    let endpoint = format!("http://127.0.0.1:{port}");
-    let server = Served::start(&shell, &["--allow", &format!("127.0.0.1:{port}")]);
-    let url = server.url();
-    let discovered = shell.call(&["agents", "discover", &endpoint, "--server", &url]);
-    assert!(
-        discovered
-            .out
-            .contains("`long-sentences` version 1.0.0 is registered"),
-        "{discovered}"
-    );
-    let agents = "plan-lint,long-sentences";
-    let answer = shell.call(&[
-        "enrich",
-        sample_path(),
-        "--agents",
-        agents,
-        "--out",
-        "out",
-        "--server",
-        &url,
-    ]);
-    let _ = agent.kill();
-    let _ = agent.wait();
-    assert_eq!(answer.exit, 0, "{answer}");
-    let written = files(&shell.at("out"));
-    let said = crate::plan::json(&written, "enrichments/long-sentences.json");
-    assert!(
-        said["data"]["sentences"].is_array() && said["data"]["summary"].is_string(),
-        "{said}"
-    );
-    assert!(written.contains_key("enrichments/plan-lint.json"));
-    let retired = shell.call(&["agents", "retire", "long-sentences", "--server", &url]);
-    assert_eq!(retired.exit, 0, "{retired}");
-    let list = shell.call(&["agents", "list", "--server", &url]);
-    assert!(!list.out.contains("long-sentences"), "{list}");
 }
 
 /// Submitted at one, seen at the other; the one that holds the step is killed, the other finishes.
