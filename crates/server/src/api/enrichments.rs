@@ -37,10 +37,8 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnrichmentQuery {
     /// Only this agent's.
-    #[param(max_length = 64)]
     pub agent_id: Option<String>,
     /// Only those of this type, as agents declare it.
-    #[param(max_length = 200)]
     pub enrichment_type: Option<String>,
     /// Only those that stand so.
     #[param(inline)]
@@ -184,10 +182,8 @@ async fn of_agent(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AccountEnrichmentQuery {
     /// Only this agent's.
-    #[param(max_length = 64)]
     pub agent_id: Option<String>,
     /// Only those of this type, as agents declare it.
-    #[param(max_length = 200)]
     pub enrichment_type: Option<String>,
     /// Only those that stand so.
     #[param(inline)]
@@ -273,8 +269,8 @@ async fn of_account(
         None => None,
     };
     let filter = EnrichmentFilter {
-        agent: asked.agent_id,
-        enrichment_type: asked.enrichment_type,
+        agent: name(asked.agent_id)?,
+        enrichment_type: name(asked.enrichment_type)?,
         status: asked.status.map(|status| status.name().to_owned()),
         plan_hash,
     };
@@ -298,6 +294,14 @@ async fn of_account(
         enrichments,
         next_cursor,
     }))
+}
+
+/// A name as the store may be asked for it: no text there has a NUL.
+fn name(name: Option<String>) -> Result<Option<String>, Problem> {
+    match name {
+        Some(name) if name.contains('\0') => Err(Problem::invalid("no name has a NUL character")),
+        name => Ok(name),
+    }
 }
 
 fn cursor(text: &str) -> Result<([u8; 16], i64), Problem> {

@@ -51,27 +51,34 @@ impl<'de> Deserialize<'de> for AskedCursor {
     }
 }
 
-fn text_like(pattern: impl Into<String>) -> Object {
+fn text_like(pattern: impl Into<String>, description: &str) -> Object {
     let text = ObjectBuilder::new().schema_type(Type::String);
+    let text = text.description(Some(description));
     text.pattern(Some(pattern)).build()
 }
 
 fn cursors() -> Object {
-    text_like(r"^[0-9]{1,18}(\.[0-9]{1,2})?$")
+    let pattern = r"^[0-9]{1,18}(\.[0-9]{1,2})?$";
+    text_like(pattern, "Only what comes behind this event: its `cursor`")
 }
 
-fn names<'a>(names: impl Iterator<Item = &'a str>) -> Object {
+fn names<'a>(names: impl Iterator<Item = &'a str>, description: &str) -> Object {
     let names: Vec<&str> = names.collect();
     let name = names.join("|");
-    text_like(format!("^({name})(,({name}))*$"))
+    text_like(format!("^({name})(,({name}))*$"), description)
 }
 
 fn statuses() -> Object {
-    names(EventStatus::ALL.iter().map(|status| status.name()))
+    let names_of = EventStatus::ALL.iter().map(|status| status.name());
+    names(
+        names_of,
+        "Only what says one of these, with commas between them",
+    )
 }
 
 fn types() -> Object {
-    names(TYPES.into_iter().chain(PASSING))
+    let all = TYPES.into_iter().chain(PASSING);
+    names(all, "Only events of these types, with commas between them")
 }
 
 /// Names with commas between them.
@@ -102,7 +109,6 @@ pub struct Wanted {
     #[param(schema_with = cursors)]
     pub after: Option<AskedCursor>,
     /// Only what is about this agent's step.
-    #[param(max_length = 64)]
     pub agent_id: Option<String>,
     /// Only what says one of these statuses, with commas between them.
     #[param(schema_with = statuses)]
@@ -128,7 +134,6 @@ pub struct Paged {
     #[param(minimum = 1, maximum = 500, default = 100)]
     pub limit: Option<usize>,
     /// Only what is about this agent's step.
-    #[param(max_length = 64)]
     pub agent_id: Option<String>,
     /// Only what says one of these statuses, with commas between them.
     #[param(schema_with = statuses)]

@@ -1,5 +1,6 @@
 //! What is wanted of the stored events: by the page, by a reader who does not wait for more.
 
+use domain::values::ids::AgentId;
 use store::error::StoreError;
 use store::events::EventFilter;
 use store::rows::EventRow;
@@ -61,7 +62,11 @@ impl Search {
         });
         Self {
             in_store: EventFilter {
-                agent_step: filter.agent.clone(),
+                // What can be no id is found nowhere; the store is not asked for it.
+                agent_step: filter
+                    .agent
+                    .clone()
+                    .filter(|agent| AgentId::new(agent).is_ok()),
                 kinds: kinds.into_iter().map(str::to_owned).collect(),
             },
             topic,

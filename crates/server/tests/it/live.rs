@@ -169,6 +169,7 @@ async fn the_log_is_filtered_by_agent_status_type_and_time() {
         let response = house.get(&format!("{path}?{wrong}")).send().await.unwrap();
         assert_eq!(response.status(), 400, "{wrong}");
     }
+    assert!(asked("agentId=%00").await.is_empty());
     house.close().await;
 }
 
