@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use store::chain::{START, content_hash, link};
 use store::db::Store;
 use store::error::StoreError;
 use store::url::DatabaseUrl;
-use store::write::CommitError;
+use store::write::{CommitError, Committed};
 
-use crate::harness::{Place, meddle, new, next, on_both};
+use crate::harness::{Place, hash, id, meddle, new, next, on_both};
 
 #[tokio::test]
 async fn what_was_committed_is_there_after_opening_again() {
@@ -141,4 +142,106 @@ async fn a_text_with_nul_is_refused_at_the_edge() {
         assert_eq!(refused, CommitError::Store(nul));
     })
     .await;
+}
+
+/// What version 1 held: the columns that later migrations touch. Bytes as each database writes them.
+fn as_of_version_one(url: &DatabaseUrl) -> String {
+    let on_file = matches!(url, DatabaseUrl::Sqlite(_));
+    let (start, table) = if on_file {
+        (
+            include_str!("../../migrations/sqlite/0001_start.sql"),
+            "number integer primary key, name text not null, checksum blob not null",
+        )
+    } else {
+        (
+            include_str!("../../migrations/postgres/0001_start.sql"),
+            "number bigint primary key, name text not null, checksum bytea not null",
+        )
+    };
+    let bytes = |bytes: &[u8]| {
+        let digits: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        if on_file {
+            format!("x'{digits}'")
+        } else {
+            format!("'\\x{digits}'::bytea")
+        }
+    };
+    let of = |text: &str| bytes(&hash(text));
+    let (id, data) = (bytes(&id(1)), "{\"é\":1}");
+    let link = link(&START, 1, 5, "orchestration_created", None, data);
+    let mut text = format!(
+        "{start}
+        create table schema_migration ({table});
+        insert into schema_migration values (1, '0001_start', {});
+        insert into account values ('ann', 1, 0, 5);
+        insert into plan values ('ann', {plan}, {manifest}, 'A harbour', 9, 5);
+        insert into plan_blob values ('ann', {plan}, {}), ('ann', {plan}, {});
+        insert into orchestration values ({id}, 'ann', {plan}, null, {pinned}, 'running', 1, 0, 0, 1, 2, 1, {chain}, null, '{data}', 5, 5, null);
+        insert into step values ({id}, 0, 'lint', 'lint', 'completed', null, null, 0, null, null, null, null, 1, '{data}');
+        insert into event values ({id}, 1, 'ann', 1, 5, 'orchestration_created', null, '{data}', {chain});
+        insert into enrichment values ({id}, 2, 'lint', 'lint', '1', 'ann', 'completed', {pinned}, null, 1, 5, 0, '{data}');",
+        bytes(&content_hash(start.as_bytes())),
+        of("tasks"),
+        of("risks"),
+        plan = of("plan"),
+        manifest = of("manifest"),
+        pinned = of("pinned"),
+        chain = bytes(&link),
+    );
+    for blob in ["manifest", "tasks", "risks", "pinned"] {
+        let (hash, stored) = (of(blob), bytes(blob.as_bytes()));
+        text += &format!(
+            "insert into blob values ({hash}, {}, 0, {stored}, 1);",
+            blob.len()
+        );
+    }
+    text
+}
+
+/// Argo, Hatchet and Trigger.dev were each asked for upgrades that keep what was there.
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date_with_all_it_holds() {
+    for place in Place::both().await {
+        if let DatabaseUrl::Sqlite(path) = &place.url {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        }
+        meddle(&place.url, &as_of_version_one(&place.url)).await;
+        let store = Store::open(&place.url).await.unwrap();
+        assert_eq!(store.check().await.unwrap(), [], "on {}", place.url);
+        let text = "{\"é\":1}";
+        let row = store.orchestration(id(1)).await.unwrap().unwrap();
+        assert_eq!(row.detail, text);
+        assert_eq!(store.steps(id(1)).await.unwrap()[0].detail, text);
+        assert_eq!(store.events(id(1), 0, 9).await.unwrap()[0].data, text);
+        let enrichments = store.enrichments(id(1)).await.unwrap();
+        assert_eq!(
+            (
+                enrichments[0].detail.as_str(),
+                enrichments[0].enrichment_type.as_str()
+            ),
+            (text, "")
+        );
+        // It goes on from there, and the plan's artifacts go with the plan.
+        let mut end = next(
+            &new(1),
+            &Committed {
+                version: 1,
+                cursor: 1,
+                feed: 1,
+                chain: row.chain,
+                batch: 1,
+            },
+        );
+        end.orchestration = row;
+        end.orchestration.ended_at = Some(6);
+        store.commit(end).await.unwrap();
+        let deleted = store.delete_ended_before(1_000, 10).await.unwrap();
+        assert_eq!(
+            (deleted.orchestrations, deleted.plans, deleted.blobs),
+            (1, 1, 4)
+        );
+        assert_eq!(store.check().await.unwrap(), []);
+        store.close().await;
+        place.gone().await;
+    }
 }
