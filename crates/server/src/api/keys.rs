@@ -25,6 +25,9 @@ use crate::api::views::artifact::millis;
 use crate::app::App;
 use crate::keys::make;
 
+/// The latest end of a key, in milliseconds: the year 2255.
+const LATEST: i64 = 9_000_000_000_000;
+
 /// Its routes.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -165,9 +168,7 @@ async fn create(
             "`label` has at most {NAME_MAX} characters"
         )));
     }
-    let expires_at = wish
-        .expires_at
-        .map(|Whole(at)| i64::try_from(at.saturating_mul(1_000)).unwrap_or(i64::MAX));
+    let expires_at = wish.expires_at.map(|Whole(at)| expiry(at)).transpose()?;
     let made = make(
         &account,
         wish.role,
@@ -188,6 +189,15 @@ async fn create(
         .extensions_mut()
         .insert(KeepInstead(Bytes::from(kept)));
     Ok(response)
+}
+
+/// Microseconds since 1970.
+fn expiry(millis: u64) -> Result<i64, Problem> {
+    let micros = i64::try_from(millis)
+        .ok()
+        .filter(|millis| *millis <= LATEST)
+        .map(|millis| millis * 1_000);
+    micros.ok_or_else(|| Problem::invalid(format!("`expiresAt` is at most {LATEST}")))
 }
 
 /// Revoke a key

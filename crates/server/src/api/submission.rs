@@ -26,6 +26,18 @@ use crate::app::App;
 /// Longest text that names something: a plan, a user, a reason. In characters.
 pub const NAME_MAX: usize = 256;
 
+/// The highest version of a plan artifact that is taken: doubles hold every whole number up to here.
+const VERSION_MAX: u64 = 9_007_199_254_740_992;
+
+/// The latest time that is taken, in milliseconds.
+const TIME_MAX: u64 = 9_007_199_254_740;
+
+/// The highest budget.
+const BUDGET_MAX: Credits = Credits::from_nano(9_000_000_000_000_000_000);
+
+/// The most steps that may be asked for.
+const STEPS_MAX: u64 = 10_000;
+
 /// A plan to be enriched, and how.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -128,7 +140,7 @@ struct GivenMetadata {
 pub struct EnrichmentRequest {
     /// On whose behalf, in your words.
     #[serde(default)]
-    #[schema(max_length = 256)]
+    #[schema(min_length = 1, max_length = 256)]
     pub user_id: Option<String>,
     /// These agents and what they depend on; by default every agent whose inputs the plan has.
     #[serde(default)]
@@ -173,6 +185,17 @@ pub fn name(what: &str, text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
+/// The number, where it lies within bounds.
+///
+/// # Errors
+/// 400 where it does not.
+fn bounded(what: &str, Whole(number): Whole, least: u64, most: u64) -> Result<u64, Problem> {
+    if (least..=most).contains(&number) {
+        return Ok(number);
+    }
+    Err(Problem::invalid(format!("{what} is {least} to {most}")))
+}
+
 /// The engine's terms for what was asked for.
 ///
 /// # Errors
@@ -193,9 +216,10 @@ pub fn of_artifact(
         .map_err(|error| Problem::invalid(format!("the plan cannot be kept: {error}")))?;
     let mut submission = of_plan(app, caller, id.clone(), Arc::new(plan), request)?;
     submission.request.plan_id = Some(id);
-    submission.version = given
-        .version
-        .map_or(submission.version, |Whole(version)| version.max(1));
+    if let Some(version) = given.version {
+        let version = bounded("planArtifact.version", version, 0, VERSION_MAX)?;
+        submission.version = version.max(1);
+    }
     for (agent, Object(enrichment)) in given.enrichments.unwrap_or_default() {
         submission.priors.extend(prior(&agent, enrichment)?);
     }
@@ -216,9 +240,17 @@ pub fn of_plan(
     if let Some(user) = &request.user_id {
         name("enrichmentRequest.userId", user)?;
     }
-    if request.budget.is_some_and(|budget| budget < Credits::ZERO) {
-        return Err(Problem::invalid("enrichmentRequest.budget is negative"));
+    if request
+        .budget
+        .is_some_and(|budget| budget < Credits::ZERO || budget > BUDGET_MAX)
+    {
+        return Err(Problem::invalid(
+            "enrichmentRequest.budget is 0 to 9000000000",
+        ));
     }
+    let max_steps = request.max_steps;
+    let max_steps =
+        max_steps.map(|steps| bounded("enrichmentRequest.maxSteps", steps, 1, STEPS_MAX));
     let wanted = match request.agents {
         None => Wanted::Default(
             app.engine
@@ -238,9 +270,9 @@ pub fn of_plan(
     };
     let mut submission = Submission::new(caller.account.clone(), title, plan, wanted);
     submission.parameters = request.parameters;
-    submission.max_steps = request
-        .max_steps
-        .map(|Whole(steps)| usize::try_from(steps).unwrap_or(usize::MAX));
+    submission.max_steps = max_steps
+        .transpose()?
+        .map(|steps| usize::try_from(steps).unwrap_or(usize::MAX));
     submission.fresh = request.fresh;
     submission.strict = request.strict;
     submission.request = Request {
@@ -273,7 +305,8 @@ fn prior(id: &str, given: GivenEnrichment) -> Result<Option<GivenPrior>, Problem
         )));
     }
     let metadata = given.metadata.unwrap_or_default();
-    let at = given.timestamp.map_or(0, |Whole(at)| at);
+    let timestamp = given.timestamp.unwrap_or_default();
+    let at = bounded("an enrichment's timestamp", timestamp, 0, TIME_MAX)?;
     Ok(Some(GivenPrior {
         agent: agent(id)?,
         agent_version: given.agent_version,
