@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use domain::agent::definition::AgentDefinition;
 use domain::agent::retry::ErrorClass;
-use domain::orchestration::event::{EndedAs, Event, FailCause, Request};
+use domain::orchestration::event::{EndedAs, Event, Request};
 use domain::orchestration::select::Wanted;
 use domain::orchestration::state::{Orchestration, Status, StepState};
 use domain::values::credits::Credits;
-use domain::values::ids::{AccountId, AgentId, OrchestrationId};
+use domain::values::ids::{AccountId, OrchestrationId};
 use domain::values::time::Millis;
 use engine::agents::seeds;
-use engine::breaker::State;
 use engine::clock::{Clock, ManualClock};
 use engine::handle::{Engine, Parts, Scope};
 use engine::outside::{EVERY_AGENT, Outside};
@@ -27,7 +26,7 @@ use serde_json::json;
 
 use crate::house::{
     House, agent, assert_status, begin_as, clock, ended, ended_in_time, events, given, holder,
-    state, step, step_state, until,
+    step, step_state, until,
 };
 use crate::place::Place;
 use crate::stub::{self, Said, Stub};
@@ -37,7 +36,7 @@ const PLAN: &str =
     r#"{ "title": "My Plan", "description": "...",  "requirements": ["fast", 1.10] }"#;
 
 /// A replica that reaches `stub`, where agents without an executor are, too.
-async fn house(
+pub async fn house(
     place: &Place,
     clock: &ManualClock,
     agents: Vec<AgentDefinition>,
@@ -97,19 +96,19 @@ fn seed_submission(engine: &Engine, plan: &str) -> Submission {
     submission
 }
 
-async fn begin(engine: &Engine, n: u128) -> OrchestrationId {
+pub async fn begin(engine: &Engine, n: u128) -> OrchestrationId {
     begin_as(engine, n, seed_submission(engine, PLAN)).await.id
 }
 
 /// An agent below the stub that is tried `retries` times again.
-fn outsider(id: &str, retries: u32) -> AgentDefinition {
+pub fn outsider(id: &str, retries: u32) -> AgentDefinition {
     agent(
         id,
         &format!("maxRetries = {retries}\ninputSchema = {{ fields = ['plan'] }}"),
     )
 }
 
-fn ended_as(state: &Orchestration, name: &str) -> EndedAs {
+pub fn ended_as(state: &Orchestration, name: &str) -> EndedAs {
     match step_state(state, name) {
         StepState::Ended(ended) => ended,
         other => panic!("{name} is {}", other.name()),
@@ -363,135 +362,6 @@ async fn a_cancel_closes_the_request() {
     crate::house::ask(&house.engine, id, cancel).await.unwrap();
     // The clock stands still: no grace passes.
     assert_status(&ended(&house.engine, id).await, Status::Cancelled);
-    house.close().await;
-}
-
-#[tokio::test]
-async fn an_agent_that_fails_again_and_again_is_left_alone_and_its_steps_wait_and_say_why() {
-    let well = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let answers = well.clone();
-    let stub = Stub::open(move |_, _| {
-        if answers.load(std::sync::atomic::Ordering::SeqCst) {
-            stub::json(json!({"done": true}))
-        } else {
-            stub::status(500, "")
-        }
-    })
-    .await;
-    let clock = clock();
-    let place = Place::sqlite();
-    let house = house(&place, &clock, vec![outsider("a", 0)], &stub).await;
-    let engine = &house.engine;
-    for n in 0..5 {
-        let id = begin(engine, n).await;
-        assert_eq!(ended_as(&ended(engine, id).await, "a"), EndedAs::Failed);
-    }
-    let agent = AgentId::new("a").unwrap();
-    let why = engine.breakers.open(&agent, engine.clock.now()).unwrap();
-    assert!(why.contains("after 5 failures"), "{why}");
-    let waiting = begin(engine, 9).await;
-    clock.advance(Millis(5_000));
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    let before = state(engine, waiting).await;
-    assert_eq!(before.step(&step("a")).unwrap().1.attempt, 0);
-    assert_eq!(step_state(&before, "a"), StepState::Ready);
-    assert_eq!(stub.asked().len(), 5);
-    // The agent is well again: after the pause one attempt tries, and closes the breaker.
-    well.store(true, std::sync::atomic::Ordering::SeqCst);
-    clock.advance(Millis(5_000));
-    assert_eq!(
-        engine.breakers.all(engine.clock.now())[0].state,
-        State::HalfOpen
-    );
-    let after = ended_in_time(engine, &clock, waiting).await;
-    assert_status(&after, Status::Complete);
-    assert_eq!(after.step(&step("a")).unwrap().1.attempt, 1);
-    assert_eq!(engine.breakers.all(engine.clock.now()), []);
-    house.close().await;
-}
-
-#[tokio::test]
-async fn a_step_that_waited_too_long_for_a_breaker_fails_with_its_reason() {
-    let stub = Stub::open(|_, _| stub::status(500, "")).await;
-    let clock = clock();
-    let brief = agent("a", "maxRetries = 0\nqueueTimeout = 6_000");
-    let place = Place::sqlite();
-    let house = house(&place, &clock, vec![brief], &stub).await;
-    for n in 0..5 {
-        let id = begin(&house.engine, n).await;
-        ended(&house.engine, id).await;
-    }
-    let id = begin(&house.engine, 9).await;
-    let state = ended_in_time(&house.engine, &clock, id).await;
-    assert_eq!(state.step(&step("a")).unwrap().1.attempt, 0);
-    let told = events(&house.engine, id).await;
-    let cause = told.iter().find_map(|recorded| match &recorded.event {
-        Event::StepFailed { cause, .. } => Some(cause.clone()),
-        _ => None,
-    });
-    let Some(FailCause::QueueTimeout { waited_for }) = cause else {
-        panic!("{cause:?}");
-    };
-    assert!(waited_for.unwrap().contains("the breaker of `a`"));
-    house.close().await;
-}
-
-#[tokio::test]
-async fn an_agent_that_says_that_it_is_well_again_is_tried_before_the_pause_is_over() {
-    let well = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let answers = well.clone();
-    let stub = Stub::open(move |_, _| {
-        if answers.load(std::sync::atomic::Ordering::SeqCst) {
-            stub::json(json!({"done": true}))
-        } else {
-            stub::status(500, "")
-        }
-    })
-    .await;
-    let clock = clock();
-    let url = &stub.url;
-    let asked = agent(
-        "a",
-        &format!(
-            "maxRetries = 0\nexecutor = {{ kind = 'http', url = '{url}/x', health = '{url}/well' }}"
-        ),
-    );
-    let place = Place::sqlite();
-    let house = house(&place, &clock, vec![asked], &stub).await;
-    let engine = &house.engine;
-    for n in 0..5 {
-        let id = begin(engine, n).await;
-        assert_eq!(ended_as(&ended(engine, id).await, "a"), EndedAs::Failed);
-    }
-    let waiting = begin(engine, 9).await;
-    let probes = || {
-        stub.asked()
-            .iter()
-            .filter(|asked| asked.path == "/well")
-            .count()
-    };
-    // Asked whether it is well, and it is not.
-    until("it is asked", async || {
-        clock.advance(Millis(100));
-        probes() > 0
-    })
-    .await;
-    until("its complaint is noted", async || {
-        !engine.breakers.all_unwell().is_empty()
-    })
-    .await;
-    well.store(true, std::sync::atomic::Ordering::SeqCst);
-    let over = engine.breakers.all(engine.clock.now())[0].retry_at.unwrap();
-    until("it has ended", async || {
-        clock.advance(Millis(20));
-        state(engine, waiting).await.status().ended()
-    })
-    .await;
-    let after = state(engine, waiting).await;
-    assert_status(&after, Status::Complete);
-    let (_, found) = after.step(&step("a")).unwrap();
-    assert!(found.started_at.unwrap() < over, "{:?}", found.started_at);
-    assert!(engine.breakers.all_unwell().is_empty());
     house.close().await;
 }
 
