@@ -1,6 +1,7 @@
 //! Databases that cannot be used: one sentence, and no output.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -181,7 +182,12 @@ fn a_full_disk_leaves_nothing_half_written() {
     for step in again["steps"].as_array().unwrap() {
         assert_eq!(step["attempts"], 0, "{step}");
     }
-    // The database does not fit.
+    // The database does not fit: there is room for its tables, and little more.
+    let ballast = vec![0; 8 << 10];
+    let mut left = fs::File::create(small.join("ballast")).unwrap();
+    while left.write_all(&ballast).is_ok() {}
+    let length = left.metadata().unwrap().len();
+    left.set_len(length.saturating_sub(400 << 10)).unwrap();
     let full = Shell::on(small.join("test.db").to_str().unwrap());
     let answer = full.call(&["enrich", sample_path(), "--out", "enriched"]);
     assert_eq!(answer.exit, 1, "{answer}");
