@@ -39,8 +39,11 @@ async fn the_printed_session_gives_the_printed_answer() {
     stage.close().await;
 }
 
-/// Each field of an interface, and what it must be.
-fn walk(what: &str, shown: &Value, fields: &[(&str, fn(&Value) -> bool)]) {
+/// A field of an interface, and what it must be.
+type Field = (&'static str, fn(&Value) -> bool);
+
+/// Finds each field, and finds it filled.
+fn walk(what: &str, shown: &Value, fields: &[Field]) {
     for (field, is_filled) in fields {
         let value = shown.get(*field);
         assert!(
@@ -77,7 +80,7 @@ fn filled(value: &Value) -> bool {
         || value.as_object().is_some_and(|members| !members.is_empty())
 }
 
-const ENRICHMENT: [(&str, fn(&Value) -> bool); 5] = [
+const ENRICHMENT: [Field; 5] = [
     ("agentId", text),
     ("timestamp", time),
     ("status", text),
@@ -85,7 +88,7 @@ const ENRICHMENT: [(&str, fn(&Value) -> bool); 5] = [
     ("metadata", filled),
 ];
 
-const METADATA: [(&str, fn(&Value) -> bool); 4] = [
+const METADATA: [Field; 4] = [
     ("inputHash", text),
     ("tokensUsed", positive),
     ("creditsCharged", positive),
