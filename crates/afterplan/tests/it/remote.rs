@@ -136,6 +136,44 @@ fn orchestrations_at_a_server_are_looked_at_and_steered_alike() {
     );
 }
 
+/// A connection that breaks is come back to, and nothing is told twice.
+#[test]
+fn a_server_that_dies_and_comes_back_is_come_back_to() {
+    let (shell, stub) = (
+        Shell::new(),
+        Stub::answering_after(Duration::from_millis(800)),
+    );
+    let server = served(&shell, &stub, &[]);
+    let (url, address) = (server.url(), server.address.clone());
+    let agents = "performance-analysis,plan-lint";
+    let enrich = [
+        "enrich",
+        sample_path(),
+        "--agents",
+        agents,
+        "--server",
+        &url,
+    ];
+    let child = shell.start(&enrich);
+    stub.wait_until_asked(1);
+    // Killed, with an attempt in hand; another one takes its place.
+    drop(server);
+    let _server = served(&shell, &stub, &["--listen", &address]);
+    let answer = Answer::of(child.wait_with_output().unwrap());
+    assert_eq!(answer.exit, 0, "{answer}");
+    assert!(answer.out.contains("4 of 4 steps completed"), "{answer}");
+    let said = |words: &str| {
+        answer
+            .err
+            .lines()
+            .filter(|line| line.contains(words))
+            .count()
+    };
+    assert_eq!(said("security-review: attempt 2 started"), 1, "{answer}");
+    assert_eq!(said("plan-lint: completed"), 1, "{answer}");
+    assert_eq!(shell.call(&["check"]).exit, 0);
+}
+
 /// The reader is not the work: who goes away can come back.
 #[test]
 fn an_interrupt_detaches_and_the_server_goes_on() {
