@@ -25,9 +25,9 @@ use crate::api::views::stored::StoredEvent;
 use crate::app::App;
 use crate::stream::asked::{Format, Paged, Wanted, last_event_id};
 use crate::stream::cursor::Cursor;
-use crate::stream::reader::Reader;
 use crate::stream::hub::Topic;
 use crate::stream::page::{Page, Search, page};
+use crate::stream::reader::Reader;
 use crate::stream::{ndjson, sse, websocket};
 
 /// Its routes.

@@ -18,8 +18,8 @@ use crate::api::views::event::ClientEvent;
 use crate::app::App;
 use crate::stream::asked::{Format, Paged, Wanted};
 use crate::stream::cursor::Cursor;
-use crate::stream::reader::Reader;
 use crate::stream::hub::Topic;
+use crate::stream::reader::Reader;
 use crate::stream::{sse, websocket};
 
 /// Its routes.
