@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::prepare::PackedPlan;
 use crate::record::{Record, Value};
 use crate::rows::{AgentRow, Hash, HolderRow, Id, KeyRow};
-use crate::{errand_plan, errand_retention, errand_service};
+use crate::{errand_callers, errand_plan, errand_retention};
 
 /// An open transaction, or a connection on which each statement is its own.
 pub(crate) trait Tx {
@@ -90,7 +90,7 @@ pub(crate) async fn perform(tx: &impl Tx, errand: &Errand) -> Result<Numbers, St
         Errand::DeleteEnded(time, limit) => {
             return errand_retention::delete_ended(tx, *time, *limit).await;
         }
-        other => errand_service::perform(tx, other).await?,
+        other => errand_callers::perform(tx, other).await?,
     };
     Ok([one, 0, 0])
 }

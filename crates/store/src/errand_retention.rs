@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::errand::{Numbers, Tx};
-use crate::errand_service::delete_expired_writes;
+use crate::errand_callers::delete_expired_writes;
 use crate::error::StoreError;
 use crate::record::Value;
 use crate::rows::{Hash, Id};

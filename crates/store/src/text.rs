@@ -23,7 +23,7 @@ const UUID: u8 = 0xF9;
 const TIME: u8 = 0xFA;
 
 /// Bytes that are not ASCII: how many, and they.
-const RUN: u8 = 0xFB;
+const OTHERS: u8 = 0xFB;
 
 /// Never change or move one: stored texts name them by their place. Each has four bytes at least.
 const PHRASES: [&str; 110] = [
@@ -249,7 +249,7 @@ fn time(rest: &[u8], packed: &mut Vec<u8>) -> usize {
 
 fn run(rest: &[u8], packed: &mut Vec<u8>) -> usize {
     let length = rest.iter().take(255).take_while(|b| **b >= 0x80).count();
-    packed.push(RUN);
+    packed.push(OTHERS);
     packed.push(u8::try_from(length).unwrap_or(u8::MAX));
     packed.extend_from_slice(&rest[..length]);
     length
@@ -295,7 +295,7 @@ fn unpacked(mut rest: &[u8]) -> Option<Vec<u8>> {
                 text.extend_from_slice(number.to_string().as_bytes());
                 after
             }
-            RUN => {
+            OTHERS => {
                 let (length, after) = after.split_first()?;
                 let (bytes, after) = after.split_at_checked(usize::from(*length))?;
                 text.extend_from_slice(bytes);

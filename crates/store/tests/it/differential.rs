@@ -61,6 +61,21 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(one, 1..50)
 }
 
+/// The step goes over from what it keeps to another, or to nothing.
+async fn keep(store: &Store, set: &mut RowSet, keeps: u8) {
+    let steps = store.steps(set.orchestration.id).await.unwrap();
+    let now = &mut set.steps[0];
+    let before = steps.iter().find(|s| s.step == now.step);
+    let before = before.and_then(|s| s.kept_hash);
+    let text = format!("kept {keeps}");
+    now.kept_hash = (keeps > 0).then(|| hash(&text));
+    if now.kept_hash != before {
+        set.kept.extend(now.kept_hash);
+        set.released.extend(before);
+        set.blobs.extend((keeps > 0).then(|| blob(&text)));
+    }
+}
+
 async fn change(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
     let Move::Change {
         n,
@@ -70,7 +85,7 @@ async fn change(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
         bring,
         counter,
         end,
-        keep,
+        keep: keeps,
     } = of
     else {
         return None;
@@ -88,25 +103,11 @@ async fn change(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
             attempt: now,
             ..step(*place)
         }],
-        enrichments: Vec::new(),
         blobs: Vec::new(),
-        kept: Vec::new(),
-        released: Vec::new(),
-        plan: None,
-        counters: Vec::new(),
         orchestration: row,
+        ..new(*n)
     };
-    let steps = store.steps(id(*n)).await.unwrap();
-    let held = steps.iter().find(|s| s.step == *place);
-    let before = held.and_then(|s| s.kept_hash);
-    set.steps[0].kept_hash = (*keep > 0).then(|| hash(&format!("kept {keep}")));
-    if set.steps[0].kept_hash != before {
-        set.kept.extend(set.steps[0].kept_hash);
-        set.released.extend(before);
-        if *keep > 0 {
-            set.blobs.push(blob(&format!("kept {keep}")));
-        }
-    }
+    keep(store, &mut set, *keeps).await;
     set.events[0].step = Some(format!("step-{place}"));
     if *counter != 0 {
         let key = format!("flight-{place}");
@@ -138,8 +139,8 @@ async fn change(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
             set.blobs.push(blob(&format!("data {data}")));
         }
     }
-    // What has ended stays ended.
-    set.orchestration.ended_at = set.orchestration.ended_at.or(end.then_some(now));
+    let ended = set.orchestration.ended_at; // what has ended stays ended
+    set.orchestration.ended_at = ended.or(end.then_some(now));
     Some(set)
 }
 

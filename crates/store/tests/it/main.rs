@@ -8,6 +8,7 @@
 )]
 
 mod blobs;
+mod callers;
 mod check;
 mod claims;
 mod commits;
@@ -19,4 +20,3 @@ mod kept;
 mod losses;
 mod opening;
 mod plans;
-mod service;

@@ -1,4 +1,4 @@
-//! Errands of the service: agents, keys, answers to repeated writes. One statement each, so that none needs a lock before.
+//! Errands for those who call: agents, keys, answers to repeated writes. One statement each, so that none needs a lock before.
 
 use crate::errand::{Errand, Tx};
 use crate::error::StoreError;

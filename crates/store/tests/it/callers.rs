@@ -175,6 +175,26 @@ async fn of_many_callers_with_one_key_one_does_the_write() {
     .await;
 }
 
+/// One of type `type-n`, by `agent-version`.
+fn enrichment(n: u64, version: i64) -> EnrichmentRow {
+    EnrichmentRow {
+        orchestration: id(n),
+        version,
+        step: "lint".to_owned(),
+        agent: format!("agent-{version}"),
+        agent_version: "1".to_owned(),
+        account: "ann".to_owned(),
+        enrichment_type: format!("type-{n}"),
+        status: "completed".to_owned(),
+        input_hash: hash("input"),
+        data_hash: Some(hash("data")),
+        reusable: false,
+        at: 1,
+        cost: 0,
+        detail: "{}".to_owned(),
+    }
+}
+
 #[tokio::test]
 async fn events_and_enrichments_are_found_by_what_they_are() {
     on_both(async |store| {
@@ -184,24 +204,8 @@ async fn events_and_enrichments_are_found_by_what_they_are() {
             let mut set = next(&first, &done);
             set.events.push(event(3, "step_completed"));
             set.events[1].step = Some("lint".to_owned());
-            for version in 2..=3 {
-                set.enrichments.push(EnrichmentRow {
-                    orchestration: id(n),
-                    version,
-                    step: "lint".to_owned(),
-                    agent: format!("agent-{version}"),
-                    agent_version: "1".to_owned(),
-                    account: "ann".to_owned(),
-                    enrichment_type: format!("type-{n}"),
-                    status: "completed".to_owned(),
-                    input_hash: hash("input"),
-                    data_hash: Some(hash("data")),
-                    reusable: false,
-                    at: 1,
-                    cost: 0,
-                    detail: "{}".to_owned(),
-                });
-            }
+            set.enrichments
+                .extend((2..=3).map(|version| enrichment(n, version)));
             set.blobs = vec![blob("data")];
             store.commit(set).await.unwrap();
         }
