@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::agent::definition::AgentDefinition;
 use domain::orchestration::event::Recorded;
@@ -31,13 +32,16 @@ use crate::inspect::{Read, read, refuse_what_is_no_plan};
 use crate::output::clash;
 use crate::output::place::Place;
 use crate::progress::Progress;
-use crate::remote::following::{Following, stored};
+use crate::remote::following::Following;
 use crate::remote::once;
 use crate::screen::{note, plain, say};
 use crate::{choices, outcome, output, signals};
 
-/// How often an upload is tried again when the connection is lost.
+/// How often an upload or download is tried when the connection is lost.
 const TRIES: usize = 5;
+
+/// The pause before it is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// More than any file has that a server makes, in bytes.
 const FILE_LIMIT: u64 = 256 << 20;
@@ -124,10 +128,7 @@ async fn submit(
                     "the upload is tried again: {}",
                     plain(&error.to_string())
                 ));
-                tokio::time::sleep(
-                    std::time::Duration::from_millis(500) * u32::try_from(tries).unwrap_or(1),
-                )
-                .await;
+                tokio::time::sleep(AGAIN).await;
             }
             Err(error) => return Err(error.into()),
         }
@@ -198,13 +199,13 @@ fn pack(named: &Named) -> Result<tempfile::NamedTempFile, Failure> {
 
 /// Shows how it goes on until it has ended; nothing when a signal came before.
 async fn follow(remote: &Remote, id: OrchestrationId) -> Result<Option<Orchestration>, Failure> {
-    let log = stored(remote, id, 0).await?;
+    let mut following = Following::new(remote, id, 0);
+    let log = following.next().await?;
     let mut state = fold(&log);
     let progress = Progress::of(id, &state);
     log.iter()
         .for_each(|recorded| progress.show(&state, recorded));
     hint(&progress, id, &state);
-    let mut following = Following::new(remote, id, state.cursor());
     while !state.status().ended() {
         let news: Vec<Recorded> = tokio::select! {
             news = following.next() => news?,
@@ -234,7 +235,14 @@ async fn fetch(
     let made = if stands {
         let zip = tempfile::NamedTempFile::new().map_err(Failure::failed)?;
         let path = format!("api/orchestrations/{id}/enriched.zip");
-        remote.download(&path, zip.path()).await?;
+        let mut tries = 1;
+        while let Err(error) = remote.download(&path, zip.path()).await {
+            if !error.may_pass() || tries == TRIES {
+                return Err(error.into());
+            }
+            tries += 1;
+            tokio::time::sleep(AGAIN).await;
+        }
         Some(unpack(zip.path())?)
     } else {
         None
