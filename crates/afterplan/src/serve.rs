@@ -84,7 +84,7 @@ async fn on(
             greeting.say(address);
         }
         signals::first().await;
-        note("stopping: requests under way may still end; the same signal again leaves at once");
+        tell("stopping: requests under way may still end; the same signal again leaves at once");
         stop.cancel();
         signals::first().await;
         std::process::exit(i32::from(INTERRUPTED));
@@ -97,6 +97,15 @@ async fn on(
     served.map_err(refused)?;
     stopped?;
     Ok(COMPLETE)
+}
+
+/// Says it to people, or to the log where that is for programs.
+fn tell(line: &str) {
+    if environment::is_production() {
+        tracing::info!("{line}");
+    } else {
+        note(line);
+    }
 }
 
 /// Registers the agents that the program brings along for a server.
