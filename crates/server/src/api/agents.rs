@@ -50,6 +50,15 @@ struct Registration {
     agent: Value,
 }
 
+/// What may be a definition.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "read by the description alone")]
+struct Candidate {
+    /// Whatever is to be looked at.
+    #[schema(value_type = Object)]
+    agent: Value,
+}
+
 /// As the JSON Schema of definitions says; set in when the description is made.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "read by the description alone")]
@@ -164,6 +173,21 @@ async fn add(State(app): State<App>, caller: Caller, body: JsonText) -> Result<R
 /// # Errors
 /// 400 without what every definition has.
 fn told(body: &JsonText) -> Result<String, Problem> {
+    let missing = "Missing required fields: send {\"agent\": {\"id\": …, \"displayName\": …}}";
+    let agent = candidate(body)?;
+    let named = |field: &str| agent.get(field).is_some_and(Value::is_string);
+    if named("id") && named("displayName") {
+        Ok(agent.to_string())
+    } else {
+        Err(Problem::invalid(missing))
+    }
+}
+
+/// Whatever stands in `{"agent": …}`, its whole numbers written as such.
+///
+/// # Errors
+/// 400 where nothing does.
+fn candidate(body: &JsonText) -> Result<Value, Problem> {
     let mut told: Map<String, Value> = body.read()?;
     let other = told.keys().find(|key| *key != "agent").cloned();
     if let Some(other) = other {
@@ -171,26 +195,24 @@ fn told(body: &JsonText) -> Result<String, Problem> {
             "unknown field `{other}`: send {{\"agent\": …}}"
         )));
     }
-    let missing = "Missing required fields: send {\"agent\": {\"id\": …, \"displayName\": …}}";
-    let agent = told.get_mut("agent").filter(|agent| {
-        agent.get("id").is_some_and(Value::is_string)
-            && agent.get("displayName").is_some_and(Value::is_string)
-    });
-    let agent = agent.ok_or_else(|| Problem::invalid(missing))?;
-    whole_numbers(agent);
-    Ok(agent.to_string())
+    let mut agent = told
+        .remove("agent")
+        .filter(Value::is_object)
+        .ok_or_else(|| Problem::invalid("Missing required fields: send {\"agent\": {…}}"))?;
+    whole_numbers(&mut agent);
+    Ok(agent)
 }
 
 /// Validate a definition
 ///
 /// Registers nothing.
 #[utoipa::path(
-    post, path = "/agents/validate", tag = "agents", request_body = Registration,
+    post, path = "/agents/validate", tag = "agents", request_body = Candidate,
     responses((status = 200, description = "What it is worth", body = Validation), Refusals)
 )]
 async fn check(caller: Caller, body: JsonText) -> Result<Response, Problem> {
     caller.may(Deed::Read)?;
-    let told = told(&body)?;
+    let told = candidate(&body)?.to_string();
     let validation = match validate(&told) {
         Ok(definition) => Validation {
             valid: true,

@@ -82,7 +82,7 @@ struct Keys {
 struct Wish {
     /// Whose; by default the caller's own account.
     #[serde(default)]
-    #[schema(nullable = false, pattern = "^[a-z0-9][a-z0-9._-]{0,63}$")]
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,63}$")]
     account: Option<String>,
     /// What it may do.
     #[schema(value_type = RoleName)]
@@ -122,7 +122,6 @@ struct Made {
     of: Key,
     /// The whole key. It is shown this once; a repeated answer leaves it out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     key: Option<String>,
 }
 

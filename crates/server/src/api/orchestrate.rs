@@ -239,8 +239,8 @@ pub fn json(text: Vec<u8>) -> Response {
 ///
 /// The seed's `getStatus` and `OrchestrationState` in one; `results` is an object by agent id.
 #[utoipa::path(
-    get, path = "/orchestrate/{orchestrationId}", tag = "orchestrations",
-    params(("orchestrationId" = Uuid, Path, description = "The orchestration")),
+    get, path = "/orchestrate/{id}", tag = "orchestrations",
+    params(("id" = Uuid, Path, description = "The orchestration")),
     responses((status = 200, description = "How it stands", body = OrchestrationState), Refusals)
 )]
 async fn show(

@@ -44,15 +44,14 @@ pub fn routes() -> OpenApiRouter<App> {
 struct Cancel {
     /// Why, for people.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 256, nullable = false)]
+    #[schema(min_length = 1, max_length = 256)]
     reason: Option<String>,
     /// Milliseconds that attempts in flight may still take; 10,000 by default.
     #[serde(default)]
-    #[schema(value_type = u64, required = false, nullable = false, maximum = 86_400_000)]
+    #[schema(value_type = u64, required = false, maximum = 86_400_000)]
     grace: Option<Whole>,
     /// Only this step.
     #[serde(default)]
-    #[schema(nullable = false)]
     step: Option<String>,
 }
 
@@ -62,7 +61,6 @@ struct Cancel {
 struct Which {
     /// Only this step; without one all.
     #[serde(default)]
-    #[schema(nullable = false)]
     step: Option<String>,
 }
 

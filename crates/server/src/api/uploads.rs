@@ -34,15 +34,13 @@ const REQUEST_MAX: usize = 1 << 20;
 pub struct Submit<'a> {
     /// The plan.
     #[serde(borrow, default, deserialize_with = "object::option")]
-    #[schema(nullable = false)]
     plan_artifact: Option<GivenArtifact<'a>>,
     /// A PlanExe run directory or zip on the server, below its `planRoots`: for operators.
     #[serde(default)]
-    #[schema(nullable = false)]
     path: Option<String>,
     /// The plan's id, in your words; goes with `path`.
     #[serde(default)]
-    #[schema(nullable = false, min_length = 1, max_length = 256)]
+    #[schema(min_length = 1, max_length = 256)]
     plan_id: Option<String>,
     /// How it is to be enriched.
     #[serde(default, deserialize_with = "object::option")]
@@ -67,11 +65,11 @@ pub struct UploadForm {
 pub struct UploadRequest {
     /// The plan's id, in your words.
     #[serde(default)]
-    #[schema(nullable = false, min_length = 1, max_length = 256)]
+    #[schema(min_length = 1, max_length = 256)]
     plan_id: Option<String>,
     /// What to call it; by default the file's name.
     #[serde(default)]
-    #[schema(nullable = false, min_length = 1, max_length = 256)]
+    #[schema(min_length = 1, max_length = 256)]
     name: Option<String>,
     /// How it is to be enriched.
     #[serde(default, deserialize_with = "object::option")]

@@ -15,7 +15,7 @@ async fn the_description_names_every_route_with_its_problems() {
     for path in [
         "/health",
         "/api/orchestrate",
-        "/api/orchestrate/{orchestrationId}",
+        "/api/orchestrate/{id}",
         "/api/orchestrations",
         "/api/orchestrations/{id}",
         "/api/orchestrations/{id}/cancel",
