@@ -28,6 +28,11 @@ use clap::{CommandFactory, Parser};
 use crate::arguments::{Arguments, Verb};
 use crate::failure::Failure;
 
+/// A step makes and drops hundreds of small values on whichever thread is free: with the system's allocator that is a tenth of
+/// a server's time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Before the arguments: the environment says what they leave open.
     let read = environment::read_file();

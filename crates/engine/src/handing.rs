@@ -92,7 +92,7 @@ fn output(
     data: &Value,
     tokens_used: Option<u64>,
 ) -> Result<(Output, NewBlob), String> {
-    let text = canonical::to_string(data).map_err(|error| error.to_string())?;
+    let text = canonical::text_of(data).map_err(|error| error.to_string())?;
     let (hash, blob) = project::blob(text.into_bytes());
     engine.outputs.keep(hash, blob.bytes.clone());
     let output = Output {

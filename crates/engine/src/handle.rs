@@ -365,7 +365,7 @@ impl Pins {
 pub struct Outputs(Recent<ContentHash, Arc<[u8]>>);
 
 /// Bytes of outputs that are kept.
-const OUTPUTS_KEPT: usize = 16 << 20;
+const OUTPUTS_KEPT: usize = 4 << 20;
 
 /// What an output takes in memory beside its bytes, about.
 const OUTPUT: usize = 200;

@@ -22,7 +22,7 @@ use crate::inputs::Pieces;
 use crate::recent::Recent;
 
 /// Bytes of plans that are kept in memory: those of the orchestrations in hand.
-const KEPT: usize = 32 << 20;
+const KEPT: usize = 12 << 20;
 
 /// What an artifact takes in memory beside its bytes, about.
 const ARTIFACT: usize = 512;

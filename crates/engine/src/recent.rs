@@ -46,11 +46,8 @@ impl<K: Hash + Eq + Copy, V: Clone> Recent<K, V> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a value of so many bytes. One that is larger than an eighth of all is not kept: it would drive out the rest.
+    /// Keeps a value of so many bytes. The last one is kept however large it is: it is asked for again at once.
     pub(crate) fn keep(&self, key: K, value: V, bytes: usize) {
-        if bytes > self.most / 8 {
-            return;
-        }
         let mut kept = self.kept();
         kept.turn += 1;
         let turn = kept.turn;
@@ -62,6 +59,7 @@ impl<K: Hash + Eq + Copy, V: Clone> Recent<K, V> {
         kept.turns.insert(turn, key);
         kept.bytes += bytes;
         while kept.bytes > self.most
+            && kept.turns.len() > 1
             && let Some((_, oldest)) = kept.turns.pop_first()
         {
             if let Some(gone) = kept.values.remove(&oldest) {
@@ -109,8 +107,15 @@ mod tests {
         assert_eq!(recent.get(1), None);
         assert_eq!((recent.get(0), recent.get(8)), (Some(0), Some(80)));
         recent.keep(9, 90, 11);
-        assert_eq!(recent.get(9), None, "too large a part of all");
-        assert_eq!(recent.kept().bytes, 80);
+        assert_eq!(
+            (recent.get(2), recent.get(3)),
+            (None, None),
+            "one is not enough"
+        );
+        assert_eq!(recent.kept().bytes, 71);
+        recent.keep(10, 100, 500);
+        assert_eq!(recent.get(10), Some(100), "the last stays, however large");
+        assert_eq!(recent.kept().bytes, 500);
     }
 
     #[test]

@@ -190,7 +190,7 @@ fn given(
         if prior.agent_version.as_ref().is_some_and(of_another) {
             continue;
         }
-        let (data, blob) = project::blob(canonical::to_string(&prior.data)?.into_bytes());
+        let (data, blob) = project::blob(canonical::text_of(&prior.data)?.into_bytes());
         bytes.insert(data, blob);
         let (status, reason) = if prior.status_partial {
             let reason = "it came with the plan as partial".to_owned();

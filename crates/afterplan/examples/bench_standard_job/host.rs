@@ -108,7 +108,7 @@ pub async fn start_afterplan(
 }
 
 /// The stub is on this machine; at most 64 attempts at one time.
-const CONFIGURATION: &str = "maxAttempts = 64\n[outgoing]\nallow = [\"127.0.0.1\"]\n";
+const CONFIGURATION: &str = "slots = 64\n[outgoing]\nallow = [\"127.0.0.1\"]\n";
 
 fn definition(shape: &Shape, step: usize, stub: u16, path: &str) -> String {
     let agent = serde_json::json!({

@@ -95,13 +95,10 @@ const METADATA: [Field; 4] = [
     ("executionTimeMs", number),
 ];
 
-#[tokio::test]
-async fn every_field_of_the_seeds_interfaces_is_there_and_filled() {
-    let stage = Stage::open().await;
-    let (_, body) = stage.post("/api/orchestrate", seed_request()).await;
+fn walk_answer(body: &Value) {
     walk(
         "the answer",
-        &body,
+        body,
         &[
             ("orchestrationId", text),
             ("status", text),
@@ -125,19 +122,12 @@ async fn every_field_of_the_seeds_interfaces_is_there_and_filled() {
             ("status", text),
         ],
     );
-    let enrichment = &body["planArtifact"]["enrichments"]["security-review"];
-    walk("AgentEnrichment", enrichment, &ENRICHMENT);
-    walk(
-        "AgentEnrichment.metadata",
-        &enrichment["metadata"],
-        &METADATA,
-    );
-    let id = body["orchestrationId"].as_str().unwrap();
-    let (status, state) = stage.get(&format!("/api/orchestrate/{id}")).await;
-    assert_eq!(status, 200, "{state}");
+}
+
+fn walk_state(state: &Value) {
     walk(
         "getStatus",
-        &state,
+        state,
         &[
             ("orchestrationId", text),
             ("status", text),
@@ -152,7 +142,7 @@ async fn every_field_of_the_seeds_interfaces_is_there_and_filled() {
     );
     walk(
         "OrchestrationState",
-        &state,
+        state,
         &[
             ("id", text),
             ("planId", text),
@@ -162,6 +152,24 @@ async fn every_field_of_the_seeds_interfaces_is_there_and_filled() {
             ("updatedAt", time),
         ],
     );
+}
+
+#[tokio::test]
+async fn every_field_of_the_seeds_interfaces_is_there_and_filled() {
+    let stage = Stage::open().await;
+    let (_, body) = stage.post("/api/orchestrate", seed_request()).await;
+    walk_answer(&body);
+    let enrichment = &body["planArtifact"]["enrichments"]["security-review"];
+    walk("AgentEnrichment", enrichment, &ENRICHMENT);
+    walk(
+        "AgentEnrichment.metadata",
+        &enrichment["metadata"],
+        &METADATA,
+    );
+    let id = body["orchestrationId"].as_str().unwrap();
+    let (status, state) = stage.get(&format!("/api/orchestrate/{id}")).await;
+    assert_eq!(status, 200, "{state}");
+    walk_state(&state);
     assert_eq!(
         state["creditsRemaining"],
         json!(999.1),
