@@ -255,3 +255,23 @@ pub async fn transactions(url: &str) -> i64 {
     let text = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()";
     client.query_one(text, &[]).await.unwrap().get(0)
 }
+
+/// Makes a database beside the one that `url` names, and answers its own.
+pub async fn fresh_database(url: &str) -> String {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let name = format!("afterplan_idle_{}", std::process::id());
+    client
+        .batch_execute(&format!("create database {name}"))
+        .await
+        .unwrap();
+    let (place, rest) = url
+        .split_once('?')
+        .map_or((url, String::new()), |(place, rest)| {
+            (place, format!("?{rest}"))
+        });
+    let (server, _) = place.rsplit_once('/').unwrap();
+    format!("{server}/{name}{rest}")
+}
