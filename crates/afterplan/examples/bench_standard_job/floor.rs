@@ -108,10 +108,10 @@ async fn orchestrate(
     flying.push(perform(0, &results));
     while let Some((done, answer)) = flying.next().await {
         results[done] = Some(answer);
-        for step in 0..shape.steps() {
+        for (step, left) in left.iter_mut().enumerate() {
             if shape.needs[step].contains(&done) {
-                left[step] -= 1;
-                if left[step] == 0 {
+                *left -= 1;
+                if *left == 0 {
                     flying.push(perform(step, &results));
                 }
             }
