@@ -57,15 +57,26 @@ pub struct StoredPage {
     pub next_cursor: Option<String>,
 }
 
+/// A page of either.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(dead_code, reason = "read by the description alone")]
+pub struct AnyPage {
+    /// In the order in which they happened.
+    pub events: Vec<AnyEvent>,
+    /// Where the next page begins; none where the log ends, for now.
+    pub next_cursor: Option<String>,
+}
+
 /// What a page may hold.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "read by the description alone")]
-pub enum AnyPage {
+pub enum AnyEvent {
     /// Client events.
-    Told(EventPage),
+    Told(ClientEvent),
     /// Stored events, with `stored=1`.
-    Stored(StoredPage),
+    Stored(StoredEvent),
 }
 
 /// The orchestration, where it is the caller's.

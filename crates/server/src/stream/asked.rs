@@ -65,7 +65,7 @@ fn cursors() -> Object {
 fn names<'a>(names: impl Iterator<Item = &'a str>, description: &str) -> Object {
     let names: Vec<&str> = names.collect();
     let name = names.join("|");
-    text_like(format!("^({name})(,({name}))*$"), description)
+    text_like(format!("^(({name})(,({name}))*)?$"), description)
 }
 
 fn statuses() -> Object {
@@ -94,7 +94,10 @@ impl<T> Default for Names<T> {
 impl<'de, T: FromStr<Err = String>> Deserialize<'de> for Names<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let names = text.split(',').filter(|name| !name.is_empty());
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let names = text.split(',');
         let names = names.map(|name| name.parse().map_err(D::Error::custom));
         names.collect::<Result<_, _>>().map(Self)
     }
@@ -144,9 +147,11 @@ pub struct Paged {
     pub types: Option<Names<EventType>>,
     /// Only what happened then or later, in milliseconds since 1970.
     #[param(minimum = 0)]
+    #[serde(deserialize_with = "not_negative")]
     pub from: Option<i64>,
     /// Only what happened before, in milliseconds since 1970.
     #[param(minimum = 0)]
+    #[serde(deserialize_with = "not_negative")]
     pub to: Option<i64>,
     /// How it is told: `json` (a page), `ndjson` (all, a line each) or `sse` (all, and what comes). `Accept` says the same.
     #[param(inline)]
@@ -154,6 +159,16 @@ pub struct Paged {
     /// The stored events themselves, with their hashes, and not what clients are told of them: `0` or `1`.
     #[param(inline)]
     pub stored: Option<Flag>,
+}
+
+fn not_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let millis = Option::<i64>::deserialize(deserializer)?;
+    match millis {
+        Some(millis) if millis < 0 => {
+            Err(D::Error::custom("milliseconds since 1970 are not negative"))
+        }
+        millis => Ok(millis),
+    }
 }
 
 /// How events are told.
