@@ -45,8 +45,9 @@ pub async fn perform(database: &DatabaseUrl, verb: AgentsVerb) -> Result<u8, Fai
         AgentsVerb::Validate { files } => return Ok(validate_files(&files)),
         AgentsVerb::Schema => say(&format!("{:#}", domain::agent::definition::json_schema())),
         verb => {
-            let outside = serve::outside(&serve::settings::at_hand()?)?;
-            let engine = house::open_with(database, outside, 1).await?;
+            let settings = serve::settings::at_hand()?;
+            let (outside, billing) = (serve::outside(&settings)?, serve::billing(&settings));
+            let engine = house::open_with(database, outside, billing, 1).await?;
             let done = change(&engine, verb).await;
             engine.store.close().await;
             done?;

@@ -1,5 +1,6 @@
 //! Building the house in order: store, engine, replica.
 
+use engine::billing::Billing;
 use engine::clock::Clock;
 use engine::handle::{Engine, Parts};
 use engine::outside::Outside;
@@ -13,13 +14,14 @@ use crate::serve;
 
 /// An engine on the database, that performs nothing yet.
 pub async fn open(database: &DatabaseUrl) -> Result<Engine, Failure> {
-    open_with(database, Outside::default(), slots()).await
+    open_with(database, Outside::default(), Billing::default(), slots()).await
 }
 
-/// The same with agents outside, and with so many attempts at one time.
+/// The same with agents outside, billed by what is given, and with so many attempts at one time.
 pub async fn open_with(
     database: &DatabaseUrl,
     outside: Outside,
+    billing: Billing,
     slots: usize,
 ) -> Result<Engine, Failure> {
     let store = Store::open(database).await?;
@@ -30,6 +32,7 @@ pub async fn open_with(
         registry,
         performer: Performer::Executors,
         outside,
+        billing,
         slots,
     };
     Ok(Engine::new(parts))
@@ -37,8 +40,9 @@ pub async fn open_with(
 
 /// The same with the agents that are registered in the database, reached as the settings in this folder say.
 pub async fn open_with_agents(database: &DatabaseUrl) -> Result<Engine, Failure> {
-    let outside = serve::outside(&serve::settings::at_hand()?)?;
-    let engine = open_with(database, outside, slots()).await?;
+    let settings = serve::settings::at_hand()?;
+    let (outside, billing) = (serve::outside(&settings)?, serve::billing(&settings));
+    let engine = open_with(database, outside, billing, slots()).await?;
     engine::agents::refresh(&engine).await?;
     Ok(engine)
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use domain::values::ids::HolderId;
 use domain::values::time::Millis;
 use engine::agents::{RegisterError, register};
+use engine::billing::Billing;
 use engine::handle::{Engine, Scope};
 use engine::outside::Outside;
 use engine::registry::Source;
@@ -41,7 +42,7 @@ pub async fn serve(given: Option<&str>, request: ServeRequest) -> Result<u8, Fai
     } else {
         settings.slots
     };
-    let engine = house::open_with(&database, outside, slots).await?;
+    let engine = house::open_with(&database, outside, billing(&settings), slots).await?;
     let served = on(&engine, settings, file, &database).await;
     engine.store.close().await;
     served
@@ -162,8 +163,15 @@ pub fn outside(settings: &Settings) -> Result<Outside, Failure> {
         agents_base_url: settings.agents_base_url.clone(),
         signing_secrets: secrets.collect::<Result<_, Failure>>()?,
         answer_max: settings.outgoing.answer_bytes,
-        default_budget: settings.default_budget,
     })
+}
+
+/// What is billed by.
+pub fn billing(settings: &Settings) -> Billing {
+    Billing {
+        default_budget: settings.default_budget,
+        ..Billing::default()
+    }
 }
 
 /// `host:port` of an http or https URL.

@@ -25,6 +25,7 @@ use domain::orchestration::evolve::evolve;
 use domain::orchestration::select::Wanted;
 use domain::values::ids::{AccountId, OrchestrationId, StepId};
 use domain::values::time::Timestamp;
+use engine::billing::Billing;
 use engine::clock::Clock;
 use engine::handle::{Engine, Parts};
 use engine::outside::Outside;
@@ -134,6 +135,7 @@ async fn begun(url: &str, in_flight: usize) -> (Engine, Vec<OrchestrationId>) {
         clock: Clock::System,
         performer: Performer::Executors,
         outside: Outside::default(),
+        billing: Billing::default(),
         slots: 1,
         registry,
     });

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::billing::Billing;
 use crate::breaker::Breakers;
 use crate::clock::Clock;
 use crate::lane::Lane;
@@ -66,6 +67,8 @@ pub struct Parts {
     pub performer: Performer,
     /// How agents outside are reached.
     pub outside: Outside,
+    /// What is billed by.
+    pub billing: Billing,
     /// Most attempts at one time.
     pub slots: usize,
 }
@@ -86,6 +89,8 @@ pub struct Inner {
     pub performer: Performer,
     /// How agents outside are reached.
     pub outside: Outside,
+    /// What is billed by.
+    pub billing: Billing,
     /// Whom this replica leaves alone for a while.
     pub breakers: Breakers,
     /// Rung after each commit.
@@ -150,6 +155,7 @@ impl Engine {
             registry,
             performer,
             outside,
+            billing,
             slots,
         } = parts;
         Self(Arc::new(Inner {
@@ -158,6 +164,7 @@ impl Engine {
             registry,
             performer,
             outside,
+            billing,
             breakers: Breakers::default(),
             live: Live::default(),
             work: Work::default(),

@@ -6,6 +6,7 @@
 pub mod agents;
 pub mod artifact;
 pub mod attempt;
+pub mod billing;
 pub mod breaker;
 pub mod check;
 pub mod claims;

@@ -3,15 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use domain::values::credits::Credits;
 use providers::outgoing::Outgoing;
 use providers::sign::SigningSecret;
 
 /// Longest answer of an agent, in bytes, where nothing else is said.
 pub const ANSWER_MAX: usize = 8 << 20;
-
-/// What an orchestration may cost where its sender did not say: the seed's `costBudget`.
-pub const DEFAULT_BUDGET: Credits = Credits::from_nano(1_000_000_000_000);
 
 /// The name under which the secret of all agents without one of their own stands.
 pub const EVERY_AGENT: &str = "*";
@@ -27,8 +23,6 @@ pub struct Outside {
     pub signing_secrets: BTreeMap<String, SigningSecret>,
     /// Longest answer of an agent, in bytes.
     pub answer_max: usize,
-    /// What an orchestration may cost where its sender did not say.
-    pub default_budget: Credits,
 }
 
 impl Outside {
@@ -47,7 +41,6 @@ impl Default for Outside {
             agents_base_url: None,
             signing_secrets: BTreeMap::new(),
             answer_max: ANSWER_MAX,
-            default_budget: DEFAULT_BUDGET,
         }
     }
 }

@@ -98,7 +98,7 @@ async fn body(
         step: &assignment.step,
         attempt: assignment.attempt,
         around,
-        default_budget: engine.outside.default_budget,
+        default_budget: engine.billing.default_budget,
         given: &given,
         parameters: &assignment.parameters,
         snapshot: &snapshot,

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use domain::agent::definition::from_toml;
 use domain::orchestration::select::Wanted;
 use domain::values::ids::{AccountId, HolderId, OrchestrationId};
+use engine::billing::Billing;
 use engine::clock::Clock;
 use engine::follow::Waiting;
 use engine::handle::{Engine, Parts, Scope};
@@ -183,6 +184,7 @@ impl House {
             registry,
             performer,
             outside: Outside::default(),
+            billing: Billing::default(),
             slots: 4,
         });
         engine.set_scope(Scope::Everything);

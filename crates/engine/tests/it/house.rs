@@ -14,6 +14,7 @@ use domain::orchestration::state::{Orchestration, Status, StepState};
 use domain::values::ids::{AccountId, HolderId, OrchestrationId, StepId};
 use domain::values::time::{Millis, Timestamp};
 use engine::artifact::stored_events;
+use engine::billing::Billing;
 use engine::check::check;
 use engine::clock::{Clock, ManualClock};
 use engine::error::TransitionError;
@@ -141,6 +142,7 @@ impl Setup {
             registry,
             performer: self.performer,
             outside: Outside::default(),
+            billing: Billing::default(),
             slots: self.slots,
         });
         engine.set_scope(self.scope);

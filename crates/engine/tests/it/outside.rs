@@ -12,6 +12,7 @@ use domain::values::credits::Credits;
 use domain::values::ids::{AccountId, OrchestrationId};
 use domain::values::time::Millis;
 use engine::agents::seeds;
+use engine::billing::Billing;
 use engine::clock::{Clock, ManualClock};
 use engine::handle::{Engine, Parts, Scope};
 use engine::outside::{EVERY_AGENT, Outside};
@@ -71,6 +72,7 @@ pub async fn engine(
             signing_secrets: BTreeMap::from([(EVERY_AGENT.to_owned(), secret)]),
             ..Outside::default()
         },
+        billing: Billing::default(),
         slots: 8,
     });
     engine.set_scope(Scope::Everything);

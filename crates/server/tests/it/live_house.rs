@@ -11,6 +11,7 @@ use domain::agent::definition::{AgentDefinition, from_toml};
 use domain::orchestration::select::Wanted;
 use domain::values::ids::{AccountId, HolderId, OrchestrationId};
 use domain::values::role::Role;
+use engine::billing::Billing;
 use engine::clock::Clock;
 use engine::handle::{Engine, Parts, Scope};
 use engine::outside::Outside;
@@ -136,6 +137,7 @@ impl House {
             registry,
             performer,
             outside: Outside::default(),
+            billing: Billing::default(),
             slots: 8,
         });
         engine.set_scope(Scope::Everything);

@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use domain::agent::definition::AgentDefinition;
 use domain::values::ids::{AccountId, HolderId};
 use domain::values::role::Role;
+use engine::billing::Billing;
 use engine::clock::Clock;
 use engine::handle::{Engine, Parts, Scope};
 use engine::outside::Outside;
@@ -222,6 +223,7 @@ async fn engine(folder: &tempfile::TempDir, base: String) -> Engine {
         registry,
         performer: Performer::Executors,
         outside,
+        billing: Billing::default(),
         slots: 16,
     });
     engine.set_scope(Scope::Everything);
