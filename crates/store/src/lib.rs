@@ -21,6 +21,7 @@ pub mod keys;
 mod migrate;
 pub mod orchestrations;
 mod pack;
+pub mod planexe_history;
 pub mod plans;
 mod postgres;
 mod postgres_columns;

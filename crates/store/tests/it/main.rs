@@ -19,4 +19,5 @@ mod harness;
 mod kept;
 mod losses;
 mod opening;
+mod planexe_history;
 mod plans;
