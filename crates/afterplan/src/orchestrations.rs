@@ -10,6 +10,7 @@ use engine::artifact::stored_events;
 use engine::error::TransitionError;
 use engine::handle::Engine;
 use engine::transition::{load, transition};
+use engine::waits::wait_of;
 use report::words;
 use serde_json::{Value, json};
 use store::orchestrations::OrchestrationFilter;
@@ -164,7 +165,7 @@ pub fn head_json(id: OrchestrationId, head: &Head, attended: bool) -> Value {
     })
 }
 
-fn step_json(state: &Orchestration, index: StepIndex, now: Timestamp) -> Value {
+fn step_json(state: &Orchestration, index: StepIndex, why: Option<String>) -> Value {
     let (rules, step) = (state.graph.rules(index), &state.steps[index]);
     let enrichment = step.enrichment.as_ref();
     json!({
@@ -172,7 +173,8 @@ fn step_json(state: &Orchestration, index: StepIndex, now: Timestamp) -> Value {
         "agent": rules.agent,
         "agentVersion": rules.agent_version,
         "state": step.state.name(),
-        "why": words::why(state, index, now),
+        "why": why,
+        "inputs": { "missing": rules.missing.iter().chain(&rules.absent).collect::<Vec<_>>() },
         "attempts": step.attempt,
         "startedAt": step.started_at.map(|at| at.to_string()),
         "endedAt": step.ended_at.map(|at| at.to_string()),
@@ -185,20 +187,40 @@ fn step_json(state: &Orchestration, index: StepIndex, now: Timestamp) -> Value {
 async fn show(engine: &Engine, id: OrchestrationId, json: bool) -> Result<(), Failure> {
     let (state, head) = existing(engine, id).await?;
     let (now, attended) = (engine.clock.now(), attended(engine).await?);
-    show_state(id, (&state, &head), now, attended, json);
+    let mut waits = Vec::new();
+    for index in 0..state.steps.len() {
+        waits.push(wait_of(engine, &state, index).await?);
+    }
+    show_state(id, (&state, &head), &waits, (now, attended), json);
     Ok(())
 }
 
-/// Shows an orchestration with its steps.
+/// Why the step at `index` ended as it did or does not start: what the log says, else what `waits` says of it.
+fn why(
+    state: &Orchestration,
+    index: StepIndex,
+    waits: &[Option<String>],
+    now: Timestamp,
+) -> Option<String> {
+    words::why(state, index, now).or_else(|| {
+        waits
+            .get(index)?
+            .clone()
+            .filter(|_| !state.status().ended())
+    })
+}
+
+/// Shows an orchestration with its steps; `waits` says what each waits for beyond its own orchestration.
 pub fn show_state(
     id: OrchestrationId,
     (state, head): (&Orchestration, &Head),
-    now: Timestamp,
-    attended: bool,
+    waits: &[Option<String>],
+    (now, attended): (Timestamp, bool),
     json: bool,
 ) {
+    let why = |index| why(state, index, waits, now);
     if json {
-        let steps = (0..state.steps.len()).map(|index| step_json(state, index, now));
+        let steps = (0..state.steps.len()).map(|index| step_json(state, index, why(index)));
         let shown = json!({
             "orchestration": head_json(id, head, attended),
             "steps": steps.collect::<Vec<_>>(),
@@ -235,10 +257,19 @@ pub fn show_state(
             step.state.name().to_owned(),
             step.attempt.to_string(),
             time,
-            plain(&words::why(state, index, now).unwrap_or_default()),
+            plain(&why(index).unwrap_or_default()),
         ]);
     }
     say(&table(&rows));
+    for rules in state
+        .graph
+        .all()
+        .iter()
+        .filter(|rules| !rules.absent.is_empty())
+    {
+        let names: Vec<_> = rules.absent.iter().map(|name| plain(name)).collect();
+        say(&format!("{} goes without {}", rules.id, names.join(", ")));
+    }
     for excluded in &head.excluded {
         say(&format!(
             "left out: {} ({})",

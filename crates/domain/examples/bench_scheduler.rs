@@ -180,6 +180,7 @@ fn rules(index: u64, before: &[u64]) -> StepRules {
         concurrency: None,
         cost: Credits::default(),
         missing: Vec::new(),
+        absent: Vec::new(),
         prior: None,
     }
 }

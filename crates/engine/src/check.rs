@@ -1,8 +1,11 @@
 //! Proving a database: every log, folded, gives the state that the rows hold.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::orchestration::decide;
 use domain::orchestration::event::Recorded;
 use domain::orchestration::evolve::fold;
-use domain::orchestration::state::Orchestration;
+use domain::orchestration::state::{Orchestration, StepState};
 use domain::values::ids::OrchestrationId;
 use store::error::StoreError;
 use store::rows::{OrchestrationRow, StepRow};
@@ -16,6 +19,9 @@ use crate::transition::load;
 /// Orchestrations fetched at one time.
 const PAGE: i64 = 200;
 
+/// How often counters are counted before one that is never what it should be is a finding: attempts begin and end meanwhile.
+const COUNTS: usize = 4;
+
 /// What a check has looked at and found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
@@ -28,7 +34,7 @@ pub struct Checked {
 }
 
 /// Checks the whole database: 1. the store's own promises (hash chains, cursors, feeds, blob references and contents,
-/// counters). 2. Every log folded against its snapshot.
+/// counters). 2. Every log folded against its snapshot. 3. What attempts in flight hold, counted anew from their steps.
 ///
 /// # Errors
 /// When the database fails. What is wrong with its contents is not an error but found.
@@ -46,7 +52,7 @@ pub async fn check(engine: &Engine) -> Result<Checked, StoreError> {
     loop {
         let rows = engine.store.orchestrations_after(after, PAGE).await?;
         let Some(last) = rows.last() else {
-            return Ok(checked);
+            break;
         };
         after = Some(last.id);
         for row in rows {
@@ -63,6 +69,68 @@ pub async fn check(engine: &Engine) -> Result<Checked, StoreError> {
                 Err(TransitionError::Store(error)) => return Err(error),
                 Err(error) => checked.problems.push(error.to_string()),
             }
+        }
+    }
+    checked.problems.extend(miscounted(engine).await?);
+    Ok(checked)
+}
+
+/// Counters of equal work in flight that do not hold what the steps say: who waits for work that nobody does would wait for ever.
+/// No column names them, so that the store cannot count them.
+async fn miscounted(engine: &Engine) -> Result<Vec<String>, StoreError> {
+    let mut wrong: Option<BTreeMap<String, (i64, i64)>> = None;
+    for _ in 0..COUNTS {
+        let counted = count(engine).await?;
+        let held = engine.store.all_counters().await?;
+        let keys: BTreeSet<&String> = counted.keys().chain(held.keys()).collect();
+        let differing = keys.into_iter().filter_map(|key| {
+            let of = |counts: &BTreeMap<String, i64>| counts.get(key).copied().unwrap_or(0);
+            let (counted, held) = (of(&counted), of(&held));
+            let ours = key.starts_with(decide::FLIGHT);
+            (ours && counted != held).then(|| (key.clone(), (counted, held)))
+        });
+        let differing: BTreeMap<_, _> = differing
+            .filter(|(key, _)| wrong.as_ref().is_none_or(|wrong| wrong.contains_key(key)))
+            .collect();
+        if differing.is_empty() {
+            return Ok(Vec::new());
+        }
+        wrong = Some(differing);
+    }
+    let told = wrong.into_iter().flatten().map(|(key, (counted, held))| {
+        format!("counter {key}: holds {held}, but {counted} attempts in flight name it")
+    });
+    Ok(told.collect())
+}
+
+/// What the steps in flight say that counters hold.
+async fn count(engine: &Engine) -> Result<BTreeMap<String, i64>, StoreError> {
+    let (mut counted, mut after) = (BTreeMap::new(), None);
+    loop {
+        let rows = engine.store.orchestrations_after(after, PAGE).await?;
+        let Some(last) = rows.last() else {
+            return Ok(counted);
+        };
+        after = Some(last.id);
+        for row in rows.iter().filter(|row| row.running > 0) {
+            let id = OrchestrationId(uuid::Uuid::from_bytes(row.id));
+            match load(engine, id).await {
+                Ok(loaded) => add_in_flight(&loaded.state, &mut counted),
+                Err(TransitionError::Store(error)) => return Err(error),
+                // What cannot be read was told when its log was folded, or it is gone.
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+fn add_in_flight(state: &Orchestration, counted: &mut BTreeMap<String, i64>) {
+    for (index, step) in state.steps.iter().enumerate() {
+        let Some(input) = step.input.filter(|_| step.state == StepState::Running) else {
+            continue;
+        };
+        for (key, _) in decide::counters(state, index, input) {
+            *counted.entry(key).or_default() += 1;
         }
     }
 }

@@ -7,6 +7,18 @@ use crate::error::StoreError;
 use crate::record::Value;
 
 impl Store {
+    /// What all counters hold; those that hold nothing are left out. For the check: there may be as many as attempts in flight.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn all_counters(&self) -> Result<BTreeMap<String, i64>, StoreError> {
+        let text = "select key, held from counter where held <> 0 order by key";
+        let rows = self.query(text, Vec::new()).await?;
+        rows.into_iter()
+            .map(|mut r| Ok((r.text("counter.key")?, r.int("counter.held")?)))
+            .collect()
+    }
+
     /// What these counters hold; one that holds nothing is left out.
     ///
     /// # Errors

@@ -22,7 +22,9 @@ pub async fn perform(remote: &Remote, verb: OrchestrationsVerb) -> Result<u8, Fa
         OrchestrationsVerb::List { limit, json } => list(remote, limit, json).await?,
         OrchestrationsVerb::Show { id, json } => {
             let (state, head) = existing(remote, id).await?;
-            show_state(id, (&state, &head), Clock::System.now(), true, json);
+            let waits = waits(remote, id, &state).await?;
+            let now = Clock::System.now();
+            show_state(id, (&state, &head), &waits, (now, true), json);
         }
         OrchestrationsVerb::Events {
             id,
@@ -101,6 +103,24 @@ fn line(line: &Value) -> Value {
         "endedAt": time(&line["endedAt"]),
         "cost": line["creditsUsedExact"],
     })
+}
+
+/// What each step waits for, as the server says it: no log knows whether there is room.
+async fn waits(
+    remote: &Remote,
+    id: OrchestrationId,
+    state: &Orchestration,
+) -> Result<Vec<Option<String>>, Failure> {
+    if state.status().ended() {
+        return Ok(Vec::new());
+    }
+    let shown = remote.get(&format!("api/orchestrations/{id}"), &[]).await?;
+    let steps = shown["steps"].as_array();
+    let words = steps
+        .into_iter()
+        .flatten()
+        .map(|step| step["waitsFor"].as_str().map(str::to_owned));
+    Ok(words.collect())
 }
 
 /// An orchestration as its events make it.

@@ -170,6 +170,7 @@ fn check_finds_what_was_tampered_with() {
     );
     let due = "the column due_at of `plan-inventory` is not".to_owned();
     let state = "the column state of `plan-lint` is not".to_owned();
+    let flight = "counter flight/system/00: holds 1, but 0 attempts".to_owned();
     for (statement, found) in [
         (
             "update event set data = cast('{\"kind\":\"attempt_startle\"}' as blob) where seq = 3",
@@ -186,6 +187,10 @@ fn check_finds_what_was_tampered_with() {
         (
             "update step set state = 'ready' where step = 1",
             vec![&orchestration, &state],
+        ),
+        (
+            "insert into counter (key, held) values ('flight/system/00', 1)",
+            vec![&flight],
         ),
         (
             "update orchestration set artifact_version = artifact_version + 1",
@@ -211,16 +216,21 @@ fn check_finds_what_was_tampered_with() {
         };
         assert!(changed > 0, "{statement} changes nothing");
         drop(database);
-        let answer = shell.call(&["check"]);
-        assert_eq!(answer.exit, 1, "{statement}: {answer}");
-        for words in found {
-            assert!(
-                answer.out.contains(words.as_str()),
-                "{statement}: `{words}` is not in {answer}"
-            );
-        }
-        assert!(answer.err.contains("problem"), "{answer}");
+        assert_found(&shell, statement, &found);
     }
+}
+
+/// What the check says after `statement` was carried out.
+fn assert_found(shell: &Shell, statement: &str, found: &[&String]) {
+    let answer = shell.call(&["check"]);
+    assert_eq!(answer.exit, 1, "{statement}: {answer}");
+    for words in found {
+        assert!(
+            answer.out.contains(words.as_str()),
+            "{statement}: `{words}` is not in {answer}"
+        );
+    }
+    assert!(answer.err.contains("problem"), "{answer}");
 }
 
 /// Everything that the program can print as JSON is JSON, and nothing else stands on standard output.

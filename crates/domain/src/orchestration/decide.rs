@@ -171,6 +171,9 @@ fn open_gates(state: &Orchestration, facts: &Facts) -> Result<Vec<Event>, Reject
     Ok(ending.settle())
 }
 
+/// How the counters of equal work in flight begin.
+pub const FLIGHT: &str = "flight/";
+
 /// The counters that an attempt with this `input` holds while it is in flight, with the most that each may reach.
 /// Equal work in flight is a counter of one: who comes second waits, and then takes the result over or does the work.
 pub fn counters(state: &Orchestration, index: StepIndex, input: ContentHash) -> Vec<(String, i64)> {
@@ -187,7 +190,7 @@ pub fn counters(state: &Orchestration, index: StepIndex, input: ContentHash) -> 
         .as_ref()
         .filter(|head| head.reuse && rules.reusable)
     {
-        counters.push((format!("flight/{}/{input}", head.account), 1));
+        counters.push((format!("{FLIGHT}{}/{input}", head.account), 1));
     }
     counters
 }

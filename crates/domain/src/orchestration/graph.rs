@@ -79,6 +79,9 @@ pub struct StepRules {
     /// Required inputs that this plan lacks: the step will be skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// Optional inputs that this plan lacks, by name: the step does its work without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<String>,
     /// Its enrichment came with the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prior: Option<Box<Prior>>,
@@ -114,6 +117,7 @@ impl StepRules {
             concurrency: definition.concurrency.clone(),
             cost: definition.cost_per_run,
             missing,
+            absent: Vec::new(),
             prior: None,
         })
     }

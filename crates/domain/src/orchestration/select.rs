@@ -91,7 +91,7 @@ pub fn select(
     // Before any is left out: a cycle is a fault of the definitions, whatever this plan lacks.
     let whole: Vec<_> = chosen
         .iter()
-        .map(|&definition| (definition, Vec::new()))
+        .map(|&definition| (definition, Lacking::default()))
         .collect();
     rules_among(&whole, &priors)?;
     let mut excluded: Vec<Excluded> = strangers(registered, given).collect();
@@ -99,17 +99,17 @@ pub fn select(
     let mut kept = Vec::new();
     for definition in chosen {
         if priors.contains_key(&definition.id) {
-            kept.push((definition, Vec::new()));
+            kept.push((definition, Lacking::default()));
             continue;
         }
-        let missing = missing_inputs(definition, lacks)?;
+        let lacking = lacking_inputs(definition, lacks)?;
         let needs_gone = definition
             .dependencies
             .iter()
             .find(|edge| !edge.optional && gone.contains(&edge.agent));
         let reason = match (needs_gone, named && asked.contains(&definition.id)) {
             (Some(edge), false) => Some(format!("it needs `{}`, which is left out", edge.agent)),
-            (None, false) if !missing.is_empty() => Some(missing.join("; ")),
+            (None, false) if !lacking.required.is_empty() => Some(lacking.required.join("; ")),
             _ => None,
         };
         if let Some(reason) = reason {
@@ -119,7 +119,7 @@ pub fn select(
                 reason,
             });
         } else {
-            kept.push((definition, missing));
+            kept.push((definition, lacking));
         }
     }
     if kept.is_empty() {
@@ -147,7 +147,7 @@ pub fn select(
 
 /// The rules of the steps that these definitions make with what each lacks, their edges within the set.
 fn rules_among(
-    kept: &[(&AgentDefinition, Vec<String>)],
+    kept: &[(&AgentDefinition, Lacking)],
     priors: &BTreeMap<AgentId, Prior>,
 ) -> Result<Vec<StepRules>, Refused> {
     let present: BTreeSet<&str> = kept
@@ -155,13 +155,13 @@ fn rules_among(
         .map(|(definition, _)| definition.id.as_str())
         .collect();
     let mut steps = Vec::new();
-    for (definition, missing) in kept {
+    for (definition, lacking) in kept {
         let lost = definition
             .dependencies
             .iter()
             .filter(|edge| !edge.optional && !present.contains(edge.agent.as_str()))
             .map(|edge| format!("its dependency `{}` is left out", edge.agent));
-        let missing = missing.iter().cloned().chain(lost).collect();
+        let missing = lacking.required.iter().cloned().chain(lost).collect();
         let mut rules =
             StepRules::of(definition, missing).map_err(|error| Refused::InvalidDefinition {
                 agent: definition.id.clone(),
@@ -172,6 +172,7 @@ fn rules_among(
             rules.dependencies.clear();
             rules.missing.clear();
         }
+        rules.absent.clone_from(&lacking.optional);
         rules
             .dependencies
             .retain(|edge| present.contains(edge.step.as_str()));
@@ -241,22 +242,49 @@ fn with_dependencies<'a>(
     Ok(order)
 }
 
-fn missing_inputs(
+/// What the plan lacks of an agent's inputs.
+#[derive(Debug, Default)]
+struct Lacking {
+    /// Each with its reason.
+    required: Vec<String>,
+    /// By name.
+    optional: Vec<String>,
+}
+
+fn lacking_inputs(
     definition: &AgentDefinition,
     lacks: &dyn Fn(&InputRef) -> Option<String>,
-) -> Result<Vec<String>, Refused> {
+) -> Result<Lacking, Refused> {
     let inputs = definition
         .inputs()
         .map_err(|error| Refused::InvalidDefinition {
             agent: definition.id.clone(),
             reason: error.to_string(),
         })?;
-    let required = inputs
-        .iter()
-        .filter(|input| !input.optional && !input.is_plan());
-    Ok(required
-        .filter_map(|input| lacks(input).map(|why| format!("{input}: {why}")))
-        .collect())
+    let mut lacking = Lacking::default();
+    for mut input in inputs {
+        if !input.optional && input.is_plan() {
+            continue;
+        }
+        let Some(why) = lacks(&input) else { continue };
+        if input.optional {
+            input.optional = false;
+            lacking.optional.push(input.to_string());
+        } else {
+            lacking.required.push(format!("{input}: {why}"));
+        }
+    }
+    // What is asked for twice is told once, and where it is required, as that.
+    lacking.optional.sort();
+    lacking.optional.dedup();
+    let required = lacking.required.iter();
+    let names: BTreeSet<&str> = required
+        .filter_map(|told| Some(told.split_once(": ")?.0))
+        .collect();
+    lacking
+        .optional
+        .retain(|name| !names.contains(name.as_str()));
+    Ok(lacking)
 }
 
 /// The name with the fewest edits (Levenshtein 1966) from `agent`, if at most a third of it would change.

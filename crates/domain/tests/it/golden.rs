@@ -83,6 +83,7 @@ fn created() -> Event {
         }),
         cost: Credits::from_nano(350_000_000),
         missing: vec!["risks.json: the plan has no such file".to_owned()],
+        absent: vec!["team.md".to_owned()],
         prior: None,
     };
     Event::OrchestrationCreated(Box::new(Created {

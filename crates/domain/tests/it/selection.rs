@@ -161,6 +161,8 @@ fn missing_inputs_skip_who_was_asked_for_and_exclude_who_was_not() {
         ["risks.json#/all: the plan has no such file"]
     );
     assert!(asked.steps[1].missing.is_empty() && asked.excluded.is_empty());
+    // `context` is for what is there: what is not is recorded, and refuses nothing. What it asks for as a `field` too counts as that.
+    assert_eq!(asked.steps[0].absent, ["risks.json"]);
 
     let default = by_default(&agents).unwrap();
     assert_eq!(steps(&default), ["lint"]);
@@ -199,6 +201,7 @@ fn what_is_optional_keeps_nobody_out() {
     let selection = by_default(&agents).unwrap();
     assert_eq!(steps(&selection), ["score"]);
     assert!(selection.steps[0].missing.is_empty());
+    assert_eq!(selection.steps[0].absent, ["risks.json"]);
 }
 
 #[test]

@@ -200,6 +200,7 @@ pub fn plain(id: &str) -> StepRules {
         concurrency: None,
         cost: Credits::ZERO,
         missing: Vec::new(),
+        absent: Vec::new(),
         prior: None,
     }
 }

@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::orchestration::standing::Standing;
 use domain::orchestration::state::{Head, Orchestration};
 use domain::values::ids::OrchestrationId;
 use engine::transition::load;
+use engine::waits::wait_of;
 use serde::{Deserialize, Serialize};
+use store::error::StoreError;
 use store::orchestrations::OrchestrationFilter;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -213,6 +214,14 @@ async fn list(
     .into_response())
 }
 
+/// What a plan gives a step to read.
+#[derive(Debug, Serialize, ToSchema)]
+struct InputsLine<'a> {
+    /// Declared inputs that the plan lacks: required ones with the reason, for which the step is skipped; optional ones by
+    /// name, without which it does its work.
+    missing: Vec<&'a String>,
+}
+
 /// One step of an orchestration.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -233,8 +242,11 @@ struct StepLine<'a> {
     retries: u32,
     /// Holders lost.
     lapses: u32,
-    /// What it waits for, in words.
+    /// What it waits for, in words: for steps or a person, for its time, for a counter that is full, for an agent whose
+    /// breaker is open, for room. Null while an attempt is in flight and after its end.
     waits_for: Option<String>,
+    /// What this plan gives it to read.
+    inputs: InputsLine<'a>,
     /// Why it ended as it did, in words.
     reason: Option<String>,
     /// What the last failed attempt said.
@@ -288,19 +300,28 @@ async fn show(
         current_agents: Agents::current(&orchestration),
         ended: Agents::of(&orchestration),
         excluded_agents: head.excluded.iter().map(ExcludedAgent::from).collect(),
-        steps: (0..orchestration.steps.len())
-            .map(|index| step(&app, &orchestration, index))
-            .collect(),
+        steps: steps(&app, &orchestration).await?,
     };
     Ok(Json(shown).into_response())
 }
 
-fn step<'a>(app: &App, orchestration: &'a Orchestration, index: usize) -> StepLine<'a> {
+async fn steps<'a>(
+    app: &App,
+    orchestration: &'a Orchestration,
+) -> Result<Vec<StepLine<'a>>, StoreError> {
+    let mut lines = Vec::with_capacity(orchestration.steps.len());
+    for index in 0..orchestration.steps.len() {
+        let waits_for = wait_of(&app.engine, orchestration, index).await?;
+        lines.push(step(orchestration, index, waits_for));
+    }
+    Ok(lines)
+}
+
+fn step(orchestration: &Orchestration, index: usize, waits_for: Option<String>) -> StepLine<'_> {
     let (rules, step) = (
         orchestration.graph.rules(index),
         &orchestration.steps[index],
     );
-    let now = app.engine.clock.now();
     StepLine {
         step_id: rules.id.as_str(),
         agent_id: rules.agent.as_str(),
@@ -315,11 +336,9 @@ fn step<'a>(app: &App, orchestration: &'a Orchestration, index: usize) -> StepLi
         attempt: step.attempt,
         retries: step.retries,
         lapses: step.lapses,
-        waits_for: match orchestration.standing(index, now) {
-            Standing::Waits(wait) => Some(wait.to_string()),
-            // Time and this orchestration stand in its way no longer, but perhaps its agent's breaker.
-            Standing::Claimable => app.engine.breakers.open(&rules.agent, now),
-            Standing::Held(_) | Standing::Ended(_) => None,
+        waits_for,
+        inputs: InputsLine {
+            missing: rules.missing.iter().chain(&rules.absent).collect(),
         },
         reason: why(step),
         last_error: step.last_error.as_deref(),

@@ -65,6 +65,43 @@ async fn an_orchestration_shows_what_each_step_waits_for() {
     stage.close().await;
 }
 
+/// What holds back a step that is ready lies outside of its orchestration, and is told all the same.
+#[tokio::test]
+async fn a_ready_step_says_for_which_counter_it_waits_and_what_it_goes_without() {
+    let stage = Stage::open().await;
+    let limited = json!({
+        "concurrency": {"key": "maps", "max": 1},
+        "inputSchema": {"fields": ["plan", "budget.json?"], "context": ["team.md"]},
+    });
+    stage.register("slow-one", limited.clone()).await;
+    stage.register("slow-two", limited).await;
+    let mut ids = Vec::new();
+    for agent in ["slow-one", "slow-two"] {
+        let (status, body) = stage
+            .post("/api/orchestrate?wait=0", request_for(&[agent]))
+            .await;
+        assert_eq!(status, 202, "{body}");
+        ids.push(body["orchestrationId"].as_str().unwrap().to_owned());
+        while stage.stub.asked.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let (_, shown) = stage.get(&format!("/api/orchestrations/{}", ids[1])).await;
+    let second = step(&shown, "slow-two");
+    assert_eq!(second["status"], "ready");
+    assert_eq!(
+        second["waitsFor"],
+        "1 of at most 1 are in flight for `key/maps`"
+    );
+    assert_eq!(
+        second["inputs"],
+        json!({"missing": ["budget.json", "team.md"]})
+    );
+    let (_, shown) = stage.get(&format!("/api/orchestrations/{}", ids[0])).await;
+    assert_eq!(step(&shown, "slow-one")["waitsFor"], Value::Null);
+    stage.close().await;
+}
+
 #[tokio::test]
 async fn an_orchestration_is_paused_resumed_and_cancelled() {
     let stage = Stage::open().await;

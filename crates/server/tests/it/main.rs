@@ -19,5 +19,6 @@ mod live_house;
 mod live_log;
 mod seed;
 mod stage;
+mod tls;
 mod uploads;
 mod writes;

@@ -87,10 +87,7 @@ impl Stage {
 
     /// With settings of the test's own.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            ..Settings::default()
-        };
+        let mut settings = settings();
         change(&mut settings);
         let folder = tempfile::tempdir().unwrap();
         let (stub, base) = stub().await;
@@ -166,6 +163,14 @@ impl Stage {
         let report = engine::check::check(&self.engine).await.unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
         self.engine.store.close().await;
+    }
+}
+
+/// Those of a server at any free port of this machine.
+pub fn settings() -> Settings {
+    Settings {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        ..Settings::default()
     }
 }
 
