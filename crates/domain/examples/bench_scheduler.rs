@@ -80,6 +80,7 @@ fn round(agents: usize, seed: u64) -> Timed {
                 input: hash(index as u64),
                 reusable: None,
                 held: Default::default(),
+                short: None,
             }),
             ..Facts::default()
         };
@@ -99,8 +100,8 @@ fn round(agents: usize, seed: u64) -> Timed {
             holder: holder(),
             report: Report::Completed(Output {
                 data: hash(index as u64),
-                tokens_used: None,
             }),
+            usage: Default::default(),
         };
         step(&mut state, &mut log, &finish, &facts);
     }
@@ -152,6 +153,7 @@ fn created(agents: usize, seed: u64) -> Created {
         excluded: Vec::new(),
         request: Request::default(),
         version: BARE,
+        budget: None,
     }
 }
 
@@ -179,6 +181,7 @@ fn rules(index: u64, before: &[u64]) -> StepRules {
         max_retries: 0,
         concurrency: None,
         cost: Credits::default(),
+        price: None,
         missing: Vec::new(),
         absent: Vec::new(),
         prior: None,

@@ -14,6 +14,7 @@ pub mod needs;
 pub mod prior;
 mod report;
 pub mod select;
+mod spending;
 pub mod standing;
 pub mod state;
 pub mod submission;

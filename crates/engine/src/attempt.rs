@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use domain::agent::retry::ErrorClass;
+use domain::money::usage::Usage;
 use domain::orchestration::command::Report;
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::state::{Orchestration, StepState};
@@ -158,12 +159,15 @@ pub fn give_up(
         attempt: step.attempt,
         holder,
     };
-    let command = fence.finish(Report::Failed {
-        class: ErrorClass::Transient,
-        message: format!("it could not be prepared: {why}"),
-        retry_after: None,
-        kept: None,
-    });
+    let command = fence.finish(
+        Report::Failed {
+            class: ErrorClass::Transient,
+            message: format!("it could not be prepared: {why}"),
+            retry_after: None,
+            kept: None,
+        },
+        Usage::default(),
+    );
     let (engine, lane) = (engine.clone(), lane.clone());
     engine
         .clone()
@@ -212,7 +216,7 @@ async fn attempt(engine: &Engine, lane: &Arc<Lane>, mut started: Started) {
         .retain(|id, in_flight| *id != fence.step || in_flight.attempt != fence.attempt);
     drop(permit);
     let (report, blobs) = handing::report(engine, &checked, performed, &kept);
-    handing::hand_in(engine, lane, fence.finish(report), blobs).await;
+    handing::hand_in(engine, lane, fence.finish(report, kept.usage()), blobs).await;
 }
 
 /// What the dependencies gave, for an agent of this program; the failure if it cannot be read.

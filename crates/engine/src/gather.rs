@@ -192,6 +192,7 @@ async fn start_facts(
         input,
         reusable,
         held,
+        short: None,
     })
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::agent::retry::ErrorClass;
 use domain::canonical;
+use domain::money::usage::Usage;
 use domain::orchestration::command::{Command, Holder, Output, Report};
 use domain::values::ids::StepId;
 use domain::values::time::Millis;
@@ -44,12 +45,13 @@ pub(crate) struct Fence {
 
 impl Fence {
     /// The attempt's end.
-    pub(crate) fn finish(&self, report: Report) -> Command {
+    pub(crate) fn finish(&self, report: Report, usage: Usage) -> Command {
         Command::Finish {
             step: self.step.clone(),
             attempt: self.attempt,
             holder: self.holder,
             report,
+            usage,
         }
     }
 }
@@ -59,7 +61,7 @@ pub(crate) async fn keep_so_far(engine: &Engine, lane: &Arc<Lane>, fence: &Fence
     loop {
         kept.news().await;
         let Some(data) = kept.look() else { continue };
-        let (output, blob) = match output(engine, &data, kept.tokens()) {
+        let (output, blob) = match output(engine, &data) {
             Ok(given) => given,
             Err(why) => {
                 debug!(orchestration.id = %lane.id, step.id = %fence.step, "What {} has so far cannot be kept: {why}", fence.step);
@@ -71,6 +73,7 @@ pub(crate) async fn keep_so_far(engine: &Engine, lane: &Arc<Lane>, fence: &Fence
             attempt: fence.attempt,
             holder: fence.holder,
             output,
+            usage: kept.usage(),
         };
         match transition(engine, lane.id, command, vec![blob]).await {
             Ok(_) => {}
@@ -87,18 +90,11 @@ pub(crate) async fn keep_so_far(engine: &Engine, lane: &Arc<Lane>, fence: &Fence
 }
 
 /// The reference to an output and its bytes, which stay in memory for a while.
-fn output(
-    engine: &Engine,
-    data: &Value,
-    tokens_used: Option<u64>,
-) -> Result<(Output, NewBlob), String> {
+fn output(engine: &Engine, data: &Value) -> Result<(Output, NewBlob), String> {
     let text = canonical::text_of(data).map_err(|error| error.to_string())?;
     let (hash, blob) = project::blob(text.into_bytes());
     engine.outputs.keep(hash, blob.bytes.clone());
-    let output = Output {
-        data: hash,
-        tokens_used,
-    };
+    let output = Output { data: hash };
     Ok((output, blob))
 }
 
@@ -111,7 +107,7 @@ pub(crate) fn report(
 ) -> (Report, Vec<NewBlob>) {
     let mut blobs = Vec::new();
     let mut output = |data: &Value| -> Result<Output, String> {
-        let (output, blob) = output(engine, data, kept.tokens())?;
+        let (output, blob) = output(engine, data)?;
         blobs.push(blob);
         Ok(output)
     };
@@ -217,6 +213,7 @@ fn unstorable(command: &Command, why: &StoreError) -> Option<Command> {
             step,
             attempt,
             holder,
+            usage,
             ..
         } => Some(Command::Finish {
             step: step.clone(),
@@ -228,6 +225,7 @@ fn unstorable(command: &Command, why: &StoreError) -> Option<Command> {
                 retry_after: None,
                 kept: None,
             },
+            usage: usage.clone(),
         }),
         _ => None,
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use analyses::catalog::{self, AnalysisError};
 use domain::agent::definition::{AgentDefinition, Executor};
 use domain::agent::retry::ErrorClass;
+use domain::money::usage::Usage;
 use domain::values::ids::{OrchestrationId, StepId};
 use domain::values::time::Millis;
 use planexe::plan::Plan;
@@ -55,7 +56,7 @@ pub struct Kept(Arc<SoFar>);
 #[derive(Debug, Default)]
 struct SoFar {
     data: Mutex<Option<Value>>,
-    tokens: Mutex<Option<u64>>,
+    usage: Mutex<Usage>,
     news: Notify,
 }
 
@@ -87,12 +88,19 @@ impl Kept {
 
     /// Notes how many tokens were used so far, in all.
     pub fn use_tokens(&self, tokens: u64) {
-        *self.0.tokens.lock().unwrap_or_else(PoisonError::into_inner) = Some(tokens);
+        self.note(&Usage::of_tokens(tokens));
     }
 
-    /// How many tokens were used, where that was said.
-    pub fn tokens(&self) -> Option<u64> {
-        *self.0.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Notes what was used so far, in all. It does not go backwards.
+    pub fn note(&self, usage: &Usage) {
+        let mut known = self.0.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        known.merge(usage);
+    }
+
+    /// What was used, as far as it was said.
+    pub fn usage(&self) -> Usage {
+        let known = self.0.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        known.clone()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::agent::definition::{AgentDefinition, Executor};
 use domain::agent::input::InputRef;
+use domain::money::prices::Prices;
 use domain::orchestration::event::Excluded;
 use domain::orchestration::graph::StepRules;
 use domain::orchestration::prior::Given;
@@ -128,7 +129,14 @@ fn make(
         asked.borrow_mut().push((input.clone(), said.clone()));
         said
     };
-    let selection = select(registered, &wanted, wish.max_steps, given, &asking);
+    let selection = select(
+        registered,
+        &wanted,
+        wish.max_steps,
+        given,
+        &asking,
+        &Prices::built_in(),
+    );
     let selection = selection.map_err(|refused| match refused {
         Refused::NoStepLeft(others) => {
             excluded.extend(others);

@@ -155,6 +155,7 @@ pub async fn submit(
         excluded: selected.excluded.clone(),
         request,
         version: selected.version,
+        budget: None,
     };
     if !fresh {
         created.submission = Some(created.submission_key()?);

@@ -33,7 +33,12 @@ pub fn event(event: &Event) -> String {
             let with = dependency.as_ref().map_or("another", |id| id.as_str());
             format!("{step}: gated off with {with}")
         }
-        Event::StepSkipped { step, cause } => format!("{step}: skipped, {}", skipped(cause)),
+        Event::StepSkipped { step, cause, .. } => format!("{step}: skipped, {}", skipped(cause)),
+        Event::StepParked {
+            step,
+            short: Some(short),
+            ..
+        } => format!("{step}: waits for approval, {short}"),
         Event::StepParked { step, .. } => format!("{step}: waits for approval"),
         Event::AttemptStarted { step, attempt, .. } => format!("{step}: attempt {attempt} started"),
         Event::PartialKept { step, .. } => format!("{step}: what it has so far is kept"),
@@ -56,7 +61,7 @@ pub fn event(event: &Event) -> String {
             ..
         } => format!("{step}: {}, version {version}", completed(enrichment)),
         Event::StepFailed { step, cause, .. } => format!("{step}: {}", failed(cause)),
-        Event::StepCancelled { step, reason } => format!("{step}: cancelled, {reason}"),
+        Event::StepCancelled { step, reason, .. } => format!("{step}: cancelled, {reason}"),
         Event::Paused { step } => format!("{}paused", of(step.as_ref())),
         Event::Resumed { step } => format!("{}resumed", of(step.as_ref())),
         Event::CancelRequested {
@@ -144,7 +149,9 @@ fn skipped(cause: &SkipCause) -> String {
 
 fn failed(cause: &FailCause) -> String {
     match cause {
-        FailCause::Attempt { .. } | FailCause::Lapsed => format!("failed: {cause}"),
+        FailCause::Attempt { .. } | FailCause::Lapsed | FailCause::Budget(_) => {
+            format!("failed: {cause}")
+        }
         FailCause::QueueTimeout { .. } | FailCause::TotalTimeout => format!("timed out: {cause}"),
     }
 }

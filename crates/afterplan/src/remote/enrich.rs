@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::agent::definition::AgentDefinition;
+use domain::money::prices::Prices;
 use domain::orchestration::event::Recorded;
 use domain::orchestration::evolve::{evolve, fold};
 use domain::orchestration::prior::Given;
@@ -165,6 +166,7 @@ fn agents(request: &EnrichRequest, plan: &LoadedPlan) -> Result<Value, Failure> 
         None,
         &Given::default(),
         &|input| lacks(plan, input),
+        &Prices::built_in(),
     )
     .map_err(Failure::refused)?;
     for excluded in &selection.excluded {

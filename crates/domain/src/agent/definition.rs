@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::agent::input::{InputRef, InvalidInput};
 use crate::canonical::{self, CanonicalError};
+use crate::money::budget::Budget;
+use crate::money::price::{Billing, CostMode};
 use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
 use crate::values::ids::AgentId;
@@ -66,6 +68,21 @@ pub struct AgentDefinition {
     /// Flat price of one completed step.
     #[serde(default)]
     pub cost_per_run: Credits,
+    /// What is charged: `fixed` (costPerRun), `token-based` (tokens at the model's rates), or `hybrid` (both).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cost_mode: CostMode,
+    /// Credits a call, by tool.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tool_rates: BTreeMap<String, Credits>,
+    /// What is charged for attempts that give no whole result.
+    #[serde(default, skip_serializing_if = "Billing::is_default")]
+    pub billing: Billing,
+    /// The most that one step may cost, all attempts together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// Credits that are held before each attempt; by default what `costPerRun` and `estimatedTokens` give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<Credits>,
     /// How it is performed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<Executor>,
@@ -114,6 +131,10 @@ pub struct AgentDefinition {
     /// Tool servers by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mcp_servers: BTreeMap<String, Value>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn yes() -> bool {

@@ -5,6 +5,7 @@ use crate::orchestration::decide::cancelled;
 use crate::orchestration::ending::Ending;
 use crate::orchestration::event::Event;
 use crate::orchestration::graph::StepIndex;
+use crate::orchestration::spending;
 use crate::orchestration::state::{Head, Orchestration, StepState};
 use crate::values::ids::StepId;
 use crate::values::time::Timestamp;
@@ -108,7 +109,7 @@ pub(super) fn cancel_step(
         deadline,
     }];
     if step.state != StepState::Running || deadline <= now {
-        events.extend(cancelled(state, index, reason));
+        events.extend(cancelled(Ending::of(state), index, reason));
     }
     Ok(events)
 }
@@ -119,12 +120,18 @@ pub(super) fn approve(
     by: &str,
 ) -> Result<Vec<Event>, Rejected> {
     let index = unended(state, id)?;
-    if state.steps[index].state != StepState::Parked {
+    let step = &state.steps[index];
+    if step.state != StepState::Parked {
         return Err(Rejected::NotParked(id.clone()));
     }
+    let raised = step
+        .short
+        .as_ref()
+        .and_then(|_| spending::raised(state, index));
     Ok(vec![Event::StepReady {
         step: id.clone(),
         gate: None,
         approved_by: Some(by.to_owned()),
+        raised,
     }])
 }

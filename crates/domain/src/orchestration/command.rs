@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::agent::gate::Verdict;
 use crate::agent::retry::ErrorClass;
+use crate::money::budget::{AtLimit, Shortage};
+use crate::money::usage::Usage;
 use crate::orchestration::event::Created;
 use crate::orchestration::graph::GraphError;
 use crate::orchestration::standing::Wait;
@@ -25,8 +27,6 @@ pub struct Holder {
 pub struct Output {
     /// Blob of the data (canonical JSON).
     pub data: ContentHash,
-    /// Tokens of language models that went into it, as the agent reported them.
-    pub tokens_used: Option<u64>,
 }
 
 /// How an attempt ended, as its holder tells it.
@@ -88,6 +88,8 @@ pub enum Command {
         holder: Holder,
         /// What there is: it takes the place of what was kept before.
         output: Output,
+        /// What the attempt used so far.
+        usage: Usage,
     },
     /// Report an attempt's end.
     Finish {
@@ -99,6 +101,8 @@ pub enum Command {
         holder: Holder,
         /// What.
         report: Report,
+        /// What the attempt used, all in all.
+        usage: Usage,
     },
     /// The attempt's holder has lapsed.
     Expire {
@@ -146,6 +150,17 @@ pub struct StartFacts {
     pub reusable: Option<(ContentHash, OrchestrationId)>,
     /// Attempts in flight by counter key, as far as known; the store has the last word.
     pub held: BTreeMap<String, i64>,
+    /// A limit of the account's that the attempt did not fit when it was tried last: the store has the last word there.
+    pub short: Option<Short>,
+}
+
+/// A limit beyond the orchestration, and what it says to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Short {
+    /// Which limit, and what is missing.
+    pub shortage: Shortage,
+    /// What happens.
+    pub at_limit: AtLimit,
 }
 
 /// All that a decision may know of the world.

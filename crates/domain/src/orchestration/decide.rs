@@ -1,15 +1,18 @@
 //! What a command makes happen: a function of the state, the command and the facts.
 
 use crate::artifact::{Enrichment, EnrichmentStatus};
+use crate::money::charge;
 use crate::orchestration::asked::{approve, cancel_all, cancel_step, pause, resume};
 use crate::orchestration::command::{Command, Facts, Holder, Rejected};
 use crate::orchestration::ending::Ending;
-use crate::orchestration::event::{BARE, Created, EndedAs, Event, FailCause, SkipCause};
+use crate::orchestration::event::{BARE, Created, EndedAs, Event, FailCause, ParkedFor, SkipCause};
 use crate::orchestration::graph::{Edge, Graph, StepIndex};
-use crate::orchestration::report::{expire, finish, keep};
+use crate::orchestration::report::{Told, expire, finish, keep};
+use crate::orchestration::spending::{self, Room};
 use crate::orchestration::standing::{Standing, Wait};
 use crate::orchestration::state::{Head, Orchestration, Status};
 use crate::orchestration::tick;
+use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
 use crate::values::ids::StepId;
 use crate::values::time::Timestamp;
@@ -40,13 +43,18 @@ pub fn decide(
             attempt,
             holder,
             output,
-        } => keep(state, step, *attempt, *holder, output),
+            usage,
+        } => keep(state, step, *attempt, *holder, output, usage),
         Command::Finish {
             step,
             attempt,
             holder,
             report,
-        } => finish(state, step, *attempt, *holder, report, facts.now),
+            usage,
+        } => {
+            let told = Told { report, usage };
+            finish(state, step, *attempt, *holder, told, facts.now)
+        }
         _ if head.status.ended() => Err(Rejected::Ended(head.status.name())),
         Command::OpenGates => open_gates(state, facts),
         Command::Start { step, holder } => start(state, head, step, *holder, facts),
@@ -101,7 +109,12 @@ fn create(state: &Orchestration, created: &Created) -> Result<Vec<Event>, Reject
         }
         if let Some(cause) = skipped_from_the_start(&empty, index) {
             let step = empty.graph.rules(index).id.clone();
-            ending.end(index, EndedAs::Skipped, Event::StepSkipped { step, cause });
+            let event = Event::StepSkipped {
+                step,
+                cause,
+                charge: None,
+            };
+            ending.end(index, EndedAs::Skipped, event);
         } else if empty.steps[index].waiting_on == 0 {
             ending.unblock(index);
         }
@@ -232,28 +245,54 @@ fn start(
         .ok_or(Rejected::MissingFacts("the input hash"))?;
     let rules = state.graph.rules(index);
     let number = step.number.unwrap_or(head.last_number + 1);
-    if let Some((data, from)) = known.reusable.filter(|_| head.reuse && rules.reusable) {
+    let reusable = known.reusable.filter(|_| head.reuse && rules.reusable);
+    if reusable.is_none() {
+        for (key, limit) in counters(state, index, known.input) {
+            let held = known.held.get(&key).copied().unwrap_or(0);
+            if held >= limit {
+                return Err(Rejected::NotStartable {
+                    step: id.clone(),
+                    wait: Wait::Counter { key, held, limit },
+                });
+            }
+        }
+    }
+    let needed = match reusable {
+        Some(_) => spending::taken_over(state, index).map_or(Credits::ZERO, |c| c.total()),
+        None => charge::ceiling(rules),
+    };
+    let (hold, over_budget) = match spending::room(state, head, index, needed, known.short.as_ref())
+    {
+        // What is taken over for nothing is no matter of budgets.
+        _ if reusable.is_some() && needed == Credits::ZERO => (needed, false),
+        Room::Fits(hold) => (hold, false),
+        Room::Over(hold) => (hold, true),
+        Room::Stops(shortage) => {
+            let cause = FailCause::Budget(shortage);
+            return Ok(fail(Ending::of(state), index, EndedAs::Failed, cause));
+        }
+        Room::Pauses(shortage) => {
+            return Ok(vec![Event::StepParked {
+                step: id.clone(),
+                parked_for: ParkedFor::Budget,
+                gate: None,
+                short: Some(Box::new(shortage)),
+            }]);
+        }
+    };
+    if let Some((data, from)) = reusable {
         let enrichment = Enrichment {
             status: EnrichmentStatus::Completed,
             input: known.input,
             data,
             reason: None,
-            cost: crate::values::credits::Credits::ZERO,
+            cost: Credits::ZERO,
             reused_from: Some(from),
             tokens_used: None,
         };
         let mut ending = Ending::of(state);
-        ending.enrich(index, number, None, enrichment);
+        ending.take_over(index, number, enrichment);
         return Ok(ending.settle());
-    }
-    for (key, limit) in counters(state, index, known.input) {
-        let held = known.held.get(&key).copied().unwrap_or(0);
-        if held >= limit {
-            return Err(Rejected::NotStartable {
-                step: id.clone(),
-                wait: Wait::Counter { key, held, limit },
-            });
-        }
     }
     let Holder { id: holder, epoch } = holder;
     Ok(vec![Event::AttemptStarted {
@@ -263,31 +302,27 @@ fn start(
         holder,
         epoch,
         input: known.input,
+        hold,
+        over_budget,
     }])
 }
 
 /// The step ends with no enrichment of its own; the whole too when it aborts, and nothing that was kept stands.
 pub(super) fn fail(
-    state: &Orchestration,
+    mut ending: Ending<'_>,
     index: StepIndex,
     ended: EndedAs,
     cause: FailCause,
 ) -> Vec<Event> {
-    let rules = state.graph.rules(index);
-    let mut ending = Ending::of(state);
     let stands = ending.fail(index, ended, cause);
-    if rules.aborts && !stands {
-        ending.abort(format!(
-            "`{}` failed, and its definition says that this ends the orchestration",
-            rules.id
-        ));
+    if !stands {
+        ending.abort_if_ruled(index);
     }
     ending.settle()
 }
 
 /// The step is stopped, as asked.
-pub(super) fn cancelled(state: &Orchestration, index: StepIndex, reason: &str) -> Vec<Event> {
-    let mut ending = Ending::of(state);
+pub(super) fn cancelled(mut ending: Ending<'_>, index: StepIndex, reason: &str) -> Vec<Event> {
     ending.cancel_step(index, reason);
     ending.settle()
 }

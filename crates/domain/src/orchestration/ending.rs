@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use crate::agent::retry::ErrorClass;
 use crate::artifact::{Enrichment, EnrichmentStatus};
+use crate::money::charge::{Charge, Outcome};
+use crate::money::usage::Usage;
 use crate::orchestration::event::{Completion, EndedAs, Event, FailCause, ParkedFor, SkipCause};
 use crate::orchestration::graph::{Dependent, StepIndex};
-use crate::orchestration::state::Orchestration;
+use crate::orchestration::spending;
+use crate::orchestration::state::{Orchestration, StepState};
 use crate::values::credits::Credits;
+use crate::values::hash::ContentHash;
 use crate::values::ids::StepId;
 
 /// The ends decided so far, laid over a state that stays as it is. Costs the out-degree of what ends, never a scan.
@@ -24,6 +29,10 @@ pub struct Ending<'a> {
     cancelled: Option<String>,
     aborted: Option<String>,
     cost: Credits,
+    /// What steps were charged by this decision.
+    charged: BTreeMap<StepIndex, Credits>,
+    /// What the attempt told that this decision is about.
+    told: Option<(StepIndex, Usage)>,
     /// The plan artifact's, with the enrichments of this decision.
     version: u64,
 }
@@ -52,8 +61,17 @@ impl<'a> Ending<'a> {
                 .map(|cancelling| cancelling.reason.clone()),
             aborted: None,
             cost: head.map_or(Credits::ZERO, |head| head.cost),
+            charged: BTreeMap::new(),
+            told: None,
             version: head.map_or(0, |head| head.version),
         }
+    }
+
+    /// This decision is about what the attempt in flight at `index` told that it used.
+    #[must_use]
+    pub fn told(self, index: StepIndex, usage: &Usage) -> Self {
+        let told = Some((index, usage.clone()));
+        Self { told, ..self }
     }
 
     /// Adds an event that ends nothing.
@@ -75,10 +93,11 @@ impl<'a> Ending<'a> {
         index: StepIndex,
         number: u32,
         attempt: Option<u32>,
-        enrichment: Enrichment,
+        mut enrichment: Enrichment,
+        charge: Option<Charge>,
     ) {
         self.version += 1;
-        self.cost = self.cost.checked_add(enrichment.cost).unwrap_or(self.cost);
+        enrichment.cost = self.book(index, charge.as_ref());
         let (ended, step, version) = (enrichment.status.into(), self.id(index), self.version);
         let event = Event::StepCompleted {
             step,
@@ -86,16 +105,125 @@ impl<'a> Ending<'a> {
             number,
             enrichment,
             version,
+            charge: charge.map(Box::new),
         };
         self.end(index, ended, event);
+    }
+
+    /// The step at `index` ends with an equal one's enrichment.
+    pub fn take_over(&mut self, index: StepIndex, number: u32, enrichment: Enrichment) {
+        let charge = spending::taken_over(self.orchestration, index);
+        self.enrich(index, number, None, enrichment, charge);
+    }
+
+    /// The step at `index` is charged this too; answers with all that it was charged.
+    pub fn book(&mut self, index: StepIndex, charge: Option<&Charge>) -> Credits {
+        let total = charge.map_or(Credits::ZERO, Charge::total);
+        self.cost = self.cost.saturating_add(total);
+        let now = self.charged.entry(index).or_default();
+        *now = now.saturating_add(total);
+        self.orchestration.steps[index].charged.saturating_add(*now)
+    }
+
+    /// What the attempt in flight at `index` is charged that this decision ends; nothing where its charge is told already.
+    fn charge(&mut self, index: StepIndex, outcome: Outcome) -> Option<Charge> {
+        if self.charged.contains_key(&index) {
+            return None;
+        }
+        let nothing = Usage::default();
+        let usage = match &self.told {
+            Some((told, usage)) if *told == index => usage,
+            _ => &nothing,
+        };
+        let charge = spending::at_end(self.orchestration, index, outcome, usage);
+        charge.inspect(|_| {
+            self.charged.entry(index).or_default();
+        })
+    }
+
+    /// Says what is kept, if anything new is.
+    pub fn keep(&mut self, kept: Option<Event>) {
+        self.events.extend(kept);
+    }
+
+    /// The attempt in flight at `index` has failed with what was `said`, and is charged; what follows is said next.
+    pub fn attempt_failed(&mut self, index: StepIndex, said: (ErrorClass, &str), outcome: Outcome) {
+        let charge = self.charge(index, outcome);
+        self.book(index, charge.as_ref());
+        self.events.push(Event::AttemptFailed {
+            step: self.id(index),
+            attempt: self.orchestration.steps[index].attempt,
+            class: said.0,
+            message: said.1.to_owned(),
+            charge: charge.map(Box::new),
+        });
+    }
+
+    /// The holder of the attempt in flight at `index` has lapsed, and the attempt is charged; what follows is said next.
+    pub fn attempt_expired(&mut self, index: StepIndex, lapses: u32, outcome: Outcome) {
+        let charge = self.charge(index, outcome);
+        self.book(index, charge.as_ref());
+        self.events.push(Event::AttemptExpired {
+            step: self.id(index),
+            attempt: self.orchestration.steps[index].attempt,
+            lapses,
+            charge: charge.map(Box::new),
+        });
+    }
+
+    /// The step at `index` ends with what its attempt in flight gave.
+    pub fn give(
+        &mut self,
+        index: StepIndex,
+        data: ContentHash,
+        status: EnrichmentStatus,
+        reason: Option<String>,
+    ) {
+        let outcome = match status {
+            EnrichmentStatus::Completed => Outcome::Completed,
+            EnrichmentStatus::Partial => Outcome::Partial,
+        };
+        let charge = self.charge(index, outcome);
+        let told = self.told.as_ref().filter(|(told, _)| *told == index);
+        let step = &self.orchestration.steps[index];
+        let enrichment = Enrichment {
+            status,
+            input: step.input.unwrap_or_default(),
+            data,
+            reason,
+            cost: Credits::ZERO,
+            reused_from: None,
+            tokens_used: told.and_then(|(_, usage)| usage.tokens()),
+        };
+        let (number, attempt) = (step.number.unwrap_or(0), Some(step.attempt));
+        self.enrich(index, number, attempt, enrichment, charge);
+    }
+
+    /// The attempt in flight at `index` found nothing to work on.
+    pub fn lacks(&mut self, index: StepIndex, cause: SkipCause) {
+        let charge = self.charge(index, Outcome::Lacking);
+        self.book(index, charge.as_ref());
+        let event = Event::StepSkipped {
+            step: self.id(index),
+            cause,
+            charge: charge.map(Box::new),
+        };
+        self.end(index, EndedAs::Skipped, event);
     }
 
     /// The step at `index` has failed or is too late. Whether what an attempt of it left stands, as partial.
     pub fn fail(&mut self, index: StepIndex, ended: EndedAs, cause: FailCause) -> bool {
         let stands = self.enrich_with_kept(index, &cause.to_string());
         if !stands {
-            let step = self.id(index);
-            self.end(index, ended, Event::StepFailed { step, ended, cause });
+            let (step, charge) = (self.id(index), self.charge(index, Outcome::Failed));
+            self.book(index, charge.as_ref());
+            let event = Event::StepFailed {
+                step,
+                ended,
+                cause,
+                charge: charge.map(Box::new),
+            };
+            self.end(index, ended, event);
         }
         stands
     }
@@ -103,9 +231,12 @@ impl<'a> Ending<'a> {
     /// The step at `index` is stopped. What an attempt of it left stands, as partial.
     pub fn cancel_step(&mut self, index: StepIndex, reason: &str) {
         if !self.enrich_with_kept(index, reason) {
+            let charge = self.charge(index, Outcome::Cancelled);
+            self.book(index, charge.as_ref());
             let event = Event::StepCancelled {
                 step: self.id(index),
                 reason: reason.to_owned(),
+                charge: charge.map(Box::new),
             };
             self.end(index, EndedAs::Cancelled, event);
         }
@@ -120,15 +251,21 @@ impl<'a> Ending<'a> {
             input: step.input.unwrap_or_default(),
             data: kept.data,
             reason: Some(reason.to_owned()),
-            cost: self.orchestration.graph.rules(index).cost,
+            cost: Credits::ZERO,
             reused_from: None,
             tokens_used: kept.tokens_used,
+        };
+        let charge = if step.state == StepState::Running {
+            self.charge(index, Outcome::Partial)
+        } else {
+            spending::left_standing(self.orchestration, index, kept.attempt)
         };
         self.enrich(
             index,
             step.number.unwrap_or(0),
             Some(kept.attempt),
             enrichment,
+            charge,
         );
         true
     }
@@ -152,6 +289,17 @@ impl<'a> Ending<'a> {
             }
         }
         self.aborted = Some(reason);
+    }
+
+    /// The whole ends as failed, if that is what the failure of the step at `index` means.
+    pub fn abort_if_ruled(&mut self, index: StepIndex) {
+        let rules = self.orchestration.graph.rules(index);
+        if rules.aborts {
+            self.abort(format!(
+                "`{}` failed, and its definition says that this ends the orchestration",
+                rules.id
+            ));
+        }
     }
 
     /// Tells every end to the dependents, and theirs to theirs; then says how the whole ended, if it has.
@@ -190,12 +338,14 @@ impl<'a> Ending<'a> {
                     step,
                     parked_for: ParkedFor::Approval,
                     gate,
+                    short: None,
                 }
             } else {
                 Event::StepReady {
                     step,
                     gate,
                     approved_by: None,
+                    raised: None,
                 }
             });
     }
@@ -238,6 +388,7 @@ impl<'a> Ending<'a> {
                     Event::StepSkipped {
                         step: self.id(edge.step),
                         cause,
+                        charge: None,
                     },
                 );
             }

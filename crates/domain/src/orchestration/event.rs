@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::agent::gate::Verdict;
 use crate::agent::retry::ErrorClass;
 use crate::artifact::{Enrichment, EnrichmentStatus};
+use crate::money::budget::{AtLimit, Budget, Scope, Shortage};
+use crate::money::charge::{Charge, is_zero};
+use crate::money::usage::Usage;
 use crate::orchestration::graph::StepRules;
 use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
@@ -47,6 +50,9 @@ pub struct Request {
     /// The most that the orchestration may cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Credits>,
+    /// What happens at that limit, where it was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_limit: Option<AtLimit>,
 }
 
 impl Request {
@@ -96,6 +102,9 @@ pub struct Created {
     /// The plan artifact's version at the start, with all priors: 1 is the bare plan.
     #[serde(default = "bare", skip_serializing_if = "is_bare")]
     pub version: u64,
+    /// The most that it may be charged and hold: as asked, else the default where it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
 }
 
 /// Why a step was skipped.
@@ -170,6 +179,8 @@ pub enum FailCause {
     },
     /// It took longer than its `totalTimeout`.
     TotalTimeout,
+    /// Its next attempt did not fit a limit that says `stop`.
+    Budget(Shortage),
 }
 
 impl fmt::Display for FailCause {
@@ -184,6 +195,7 @@ impl fmt::Display for FailCause {
                     .map_or(Ok(()), |why| write!(f, ": {why}"))
             }
             Self::TotalTimeout => f.write_str("it took longer than its totalTimeout"),
+            Self::Budget(shortage) => shortage.fmt(f),
         }
     }
 }
@@ -194,6 +206,18 @@ impl fmt::Display for FailCause {
 pub enum ParkedFor {
     /// A person's yes.
     Approval,
+    /// A person's yes to going beyond a limit that says `pause`.
+    Budget,
+}
+
+/// A budget that an approval has raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Raised {
+    /// The step's or the orchestration's.
+    pub scope: Scope,
+    /// The most from now on.
+    pub max: Credits,
 }
 
 /// How a finished orchestration stands.
@@ -228,6 +252,8 @@ pub enum Event {
         gate: Option<Verdict>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         approved_by: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        raised: Option<Raised>,
     },
     /// Not wanted for this plan: by its own gate (`gate`) or because `dependency` was gated off.
     StepGatedOff {
@@ -238,7 +264,12 @@ pub enum Event {
         dependency: Option<StepId>,
     },
     /// Cannot start; nothing else is touched but what needs it.
-    StepSkipped { step: StepId, cause: SkipCause },
+    StepSkipped {
+        step: StepId,
+        cause: SkipCause,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        charge: Option<Box<Charge>>,
+    },
     /// Waits for something that only a command brings.
     StepParked {
         step: StepId,
@@ -246,6 +277,8 @@ pub enum Event {
         parked_for: ParkedFor,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gate: Option<Verdict>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        short: Option<Box<Shortage>>,
     },
     /// Claimed: `attempt` is the fence, `number` the order of starting.
     AttemptStarted {
@@ -255,6 +288,10 @@ pub enum Event {
         holder: HolderId,
         epoch: u64,
         input: ContentHash,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        hold: Credits,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        over_budget: bool,
     },
     /// What the attempt has so far is kept: it stands if the step ends without more.
     PartialKept {
@@ -263,6 +300,8 @@ pub enum Event {
         data: ContentHash,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tokens_used: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<Box<Usage>>,
     },
     /// The attempt reported a failure.
     AttemptFailed {
@@ -270,12 +309,16 @@ pub enum Event {
         attempt: u32,
         class: ErrorClass,
         message: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        charge: Option<Box<Charge>>,
     },
     /// The attempt's holder lapsed.
     AttemptExpired {
         step: StepId,
         attempt: u32,
         lapses: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        charge: Option<Box<Charge>>,
     },
     /// The step is in the queue again, from `due_at` on.
     RetryScheduled {
@@ -291,15 +334,24 @@ pub enum Event {
         number: u32,
         enrichment: Enrichment,
         version: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        charge: Option<Box<Charge>>,
     },
     /// Ended without an enrichment, as `failed` or `timeout`.
     StepFailed {
         step: StepId,
         ended: EndedAs,
         cause: FailCause,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        charge: Option<Box<Charge>>,
     },
     /// Stopped by a command or an abort.
-    StepCancelled { step: StepId, reason: String },
+    StepCancelled {
+        step: StepId,
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        charge: Option<Box<Charge>>,
+    },
     /// No attempt starts until `resumed`: of one step, or of all.
     Paused {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -348,6 +400,20 @@ impl Event {
             Self::OrchestrationCompleted { .. } => "orchestration_completed",
             Self::OrchestrationFailed { .. } => "orchestration_failed",
             Self::OrchestrationCancelled { .. } => "orchestration_cancelled",
+        }
+    }
+
+    /// What it says that an attempt, or a result without one, is charged. Of all events that end an attempt the first one
+    /// says it.
+    pub fn charge(&self) -> Option<&Charge> {
+        match self {
+            Self::AttemptFailed { charge, .. }
+            | Self::AttemptExpired { charge, .. }
+            | Self::StepCompleted { charge, .. }
+            | Self::StepFailed { charge, .. }
+            | Self::StepCancelled { charge, .. }
+            | Self::StepSkipped { charge, .. } => charge.as_deref(),
+            _ => None,
         }
     }
 

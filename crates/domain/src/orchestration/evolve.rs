@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::money::budget::{Scope, Shortage};
 use crate::orchestration::command::Holder;
-use crate::orchestration::event::{Completion, Created, EndedAs, Event, Recorded};
+use crate::orchestration::event::{Completion, Created, EndedAs, Event, Raised, Recorded};
 use crate::orchestration::graph::{Edge, Graph, StepIndex, StepRules};
 use crate::orchestration::state::{
     Cancelling, Cause, Head, KeptPartial, Orchestration, Status, Step, StepState, Tally,
@@ -48,6 +49,7 @@ fn create(created: &Created, at: Timestamp) -> Orchestration {
         excluded,
         request,
         version,
+        budget,
     } = created.clone();
     let graph = Arc::new(Graph::build(steps).unwrap_or_default());
     let is_prior = |edge: &&Edge| {
@@ -89,6 +91,8 @@ fn create(created: &Created, at: Timestamp) -> Orchestration {
         cursor: 0,
         last_number: 0,
         cost: Credits::ZERO,
+        held: Credits::ZERO,
+        budget,
         created_at: at,
         ended_at: None,
     };
@@ -103,19 +107,26 @@ fn create(created: &Created, at: Timestamp) -> Orchestration {
 }
 
 fn evolve_step(state: &mut Orchestration, index: StepIndex, at: Timestamp, event: &Event) {
+    if let Some(charge) = event.charge() {
+        state.book(index, charge.total());
+    }
     match event {
-        Event::StepReady { .. } => state.enqueue(index, at, at),
-        Event::StepParked { .. } => {
-            state.tally.gates_due.remove(&index);
-            state.steps[index].state = StepState::Parked;
+        Event::StepReady { raised, .. } => {
+            if let Some(raised) = raised {
+                state.raise(index, *raised);
+            }
+            state.enqueue(index, at, at);
         }
+        Event::StepParked { short, .. } => state.park(index, at, short.clone()),
         Event::AttemptStarted { .. } => evolve_start(state, index, at, event),
         Event::PartialKept {
             attempt,
             data,
             tokens_used,
+            usage,
             ..
         } => {
+            state.steps[index].used.clone_from(usage);
             state.steps[index].kept = Some(KeptPartial {
                 data: *data,
                 attempt: *attempt,
@@ -161,6 +172,7 @@ fn evolve_start(state: &mut Orchestration, index: StepIndex, at: Timestamp, even
         holder,
         epoch,
         input,
+        hold,
         ..
     } = event
     else {
@@ -179,6 +191,10 @@ fn evolve_start(state: &mut Orchestration, index: StepIndex, at: Timestamp, even
     });
     step.input = Some(*input);
     step.started_at = Some(at);
+    step.hold = *hold;
+    if let Some(head) = &mut state.head {
+        head.held = head.held.saturating_add(*hold);
+    }
     state.started(*number);
 }
 
@@ -195,10 +211,12 @@ fn evolve_end(state: &mut Orchestration, index: StepIndex, at: Timestamp, event:
             step.number = Some(*number);
             step.enrichment = Some(enrichment.clone());
             step.version = Some(*version);
+            // What events without charges say: a log older than those has the whole price in the enrichment.
+            let unbooked = enrichment.cost.saturating_sub(step.charged);
             state.started(*number);
+            state.book(index, unbooked);
             if let Some(head) = &mut state.head {
                 head.version = *version;
-                head.cost = head.cost.checked_add(enrichment.cost).unwrap_or(head.cost);
             }
         }
         Event::StepGatedOff {
@@ -296,8 +314,46 @@ impl Orchestration {
         let step = &mut self.steps[index];
         step.state = StepState::Ready;
         step.ready_at = Some(at);
+        step.short = None;
+        if let Some(since) = step.short_since.take() {
+            step.first_ready_at = step.first_ready_at.map(|first| first + (at - since));
+        }
         step.first_ready_at = step.first_ready_at.or(Some(at));
         step.due_at = Some(due_at);
+    }
+
+    /// Waits for a person; for one that was in the queue its clocks stand still meanwhile.
+    fn park(&mut self, index: StepIndex, at: Timestamp, short: Option<Box<Shortage>>) {
+        self.tally.gates_due.remove(&index);
+        if short.is_some() {
+            self.leave_queue(index);
+            self.steps[index].short_since = Some(at);
+        }
+        self.steps[index].short = short;
+        self.steps[index].state = StepState::Parked;
+    }
+
+    /// What the step, and with it the whole, is charged.
+    fn book(&mut self, index: StepIndex, credits: Credits) {
+        let step = &mut self.steps[index];
+        step.charged = step.charged.saturating_add(credits);
+        if let Some(head) = &mut self.head {
+            head.cost = head.cost.saturating_add(credits);
+        }
+    }
+
+    fn raise(&mut self, index: StepIndex, raised: Raised) {
+        match (raised.scope, &mut self.head) {
+            (Scope::Step, _) => self.steps[index].raised = Some(raised.max),
+            (
+                _,
+                Some(Head {
+                    budget: Some(budget),
+                    ..
+                }),
+            ) => budget.max = raised.max,
+            _ => {}
+        }
     }
 
     fn leave_queue(&mut self, index: StepIndex) {
@@ -312,8 +368,14 @@ impl Orchestration {
         if self.steps[index].state == StepState::Running {
             self.tally.running = self.tally.running.saturating_sub(1);
             self.tally.exclusive_running = false;
-            self.steps[index].holder = None;
-            self.steps[index].state = StepState::Waiting;
+            let step = &mut self.steps[index];
+            step.holder = None;
+            step.state = StepState::Waiting;
+            step.used = None;
+            let hold = std::mem::take(&mut step.hold);
+            if let Some(head) = &mut self.head {
+                head.held = head.held.saturating_sub(hold);
+            }
         }
     }
 
@@ -336,6 +398,8 @@ impl Orchestration {
         step.paused_at = None;
         step.cancelling = None;
         step.kept = None;
+        step.short = None;
+        step.short_since = None;
         for position in 0..self.graph.dependents(index).len() {
             let dependent = self.graph.dependents(index)[position].step;
             let step = &mut self.steps[dependent];

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::definition::{AfterGate, AgentDefinition, Approval, Concurrency, OnFailure};
 use crate::canonical::CanonicalError;
+use crate::money::price::Price;
+use crate::money::prices::Prices;
 use crate::orchestration::prior::Prior;
 use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
@@ -76,6 +78,9 @@ pub struct StepRules {
     /// Flat price.
     #[serde(default)]
     pub cost: Credits,
+    /// What is charged beyond a plain flat price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Box<Price>>,
     /// Required inputs that this plan lacks: the step will be skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
@@ -88,11 +93,15 @@ pub struct StepRules {
 }
 
 impl StepRules {
-    /// The rules that `definition` states, with all its dependencies as edges.
+    /// The rules that `definition` states at these `prices`, with all its dependencies as edges.
     ///
     /// # Errors
     /// When the definition cannot be hashed.
-    pub fn of(definition: &AgentDefinition, missing: Vec<String>) -> Result<Self, CanonicalError> {
+    pub fn of(
+        definition: &AgentDefinition,
+        missing: Vec<String>,
+        prices: &Prices,
+    ) -> Result<Self, CanonicalError> {
         let edges = definition.dependencies.iter().map(|dependency| Edge {
             step: StepId::from(&dependency.agent),
             accepts_partial: dependency.accepts_partial,
@@ -116,6 +125,7 @@ impl StepRules {
             max_retries: definition.max_retries,
             concurrency: definition.concurrency.clone(),
             cost: definition.cost_per_run,
+            price: Price::of(definition, prices),
             missing,
             absent: Vec::new(),
             prior: None,

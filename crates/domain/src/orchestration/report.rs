@@ -1,7 +1,9 @@
 //! How an attempt's end is taken: whole, in part, failed, stopped, or with a holder that lapsed.
 
 use crate::agent::retry::{self, ErrorClass};
-use crate::artifact::{Enrichment, EnrichmentStatus};
+use crate::artifact::EnrichmentStatus;
+use crate::money::charge::Outcome;
+use crate::money::usage::Usage;
 use crate::orchestration::command::{Holder, Output, Rejected, Report};
 use crate::orchestration::decide::{LAPSES_MAX, cancelled, fail};
 use crate::orchestration::ending::Ending;
@@ -10,6 +12,13 @@ use crate::orchestration::graph::StepIndex;
 use crate::orchestration::state::{KeptPartial, Orchestration, StepState};
 use crate::values::ids::StepId;
 use crate::values::time::{Millis, Timestamp};
+
+/// What an attempt tells at its end.
+#[derive(Clone, Copy)]
+pub(super) struct Told<'a> {
+    pub(super) report: &'a Report,
+    pub(super) usage: &'a Usage,
+}
 
 /// The step at `id`, if `attempt` is the one in flight.
 fn current(state: &Orchestration, id: &StepId, attempt: u32) -> Result<StepIndex, Rejected> {
@@ -51,25 +60,38 @@ pub(super) fn keep(
     attempt: u32,
     holder: Holder,
     output: &Output,
+    usage: &Usage,
 ) -> Result<Vec<Event>, Rejected> {
     let index = held(state, id, attempt, holder)?;
-    Ok(kept_event(state, index, output).into_iter().collect())
+    Ok(kept_event(state, index, output, usage)
+        .into_iter()
+        .collect())
 }
 
 /// Says what is kept from now on; nothing where just this is kept already.
-fn kept_event(state: &Orchestration, index: StepIndex, output: &Output) -> Option<Event> {
+fn kept_event(
+    state: &Orchestration,
+    index: StepIndex,
+    output: &Output,
+    usage: &Usage,
+) -> Option<Event> {
     let (rules, step) = (state.graph.rules(index), &state.steps[index]);
-    let Output { data, tokens_used } = *output;
     let kept = KeptPartial {
-        data,
+        data: output.data,
         attempt: step.attempt,
-        tokens_used,
+        tokens_used: usage.tokens(),
     };
-    (step.kept != Some(kept)).then(|| Event::PartialKept {
+    if step.kept == Some(kept) {
+        return None;
+    }
+    let mut used = step.used.as_deref().cloned().unwrap_or_default();
+    used.merge(usage);
+    Some(Event::PartialKept {
         step: rules.id.clone(),
         attempt: step.attempt,
-        data,
-        tokens_used,
+        data: kept.data,
+        tokens_used: kept.tokens_used,
+        usage: (!used.is_empty()).then(|| Box::new(used)),
     })
 }
 
@@ -79,100 +101,112 @@ pub(super) fn finish(
     id: &StepId,
     attempt: u32,
     holder: Holder,
-    report: &Report,
+    told: Told<'_>,
     now: Timestamp,
 ) -> Result<Vec<Event>, Rejected> {
     let index = held(state, id, attempt, holder)?;
+    let ending = || Ending::of(state).told(index, told.usage);
     let in_part = |output, reason: &str| {
         let status = EnrichmentStatus::Partial;
-        enriched(state, index, output, status, Some(reason.to_owned()))
+        enriched(ending(), index, output, status, Some(reason.to_owned()))
     };
-    // What this attempt has outlives it: the next one may leave nothing.
-    let again = |kept: &Option<Output>, failed, retry| {
-        let kept = kept.as_ref();
-        let kept = kept.and_then(|output| kept_event(state, index, output));
-        kept.into_iter().chain([failed, retry]).collect()
-    };
-    Ok(match report {
+    Ok(match told.report {
         Report::Completed(output) => {
-            enriched(state, index, output, EnrichmentStatus::Completed, None)
+            enriched(ending(), index, output, EnrichmentStatus::Completed, None)
         }
         Report::Partial { output, reason } => in_part(output, reason),
-        Report::MissingInput { names } => skipped(state, index, names),
+        Report::MissingInput { names } => skipped(ending(), index, names),
         Report::Cancelled { kept } => match (cancel_reason(state, index), kept) {
             (Some(reason), Some(output)) => in_part(output, &reason),
-            (Some(reason), None) => cancelled(state, index, &reason),
-            (None, _) => {
-                let failed = failed_event(id, attempt, ErrorClass::Transient, "its holder stopped");
-                again(kept, failed, again_at(state, index, now))
+            (Some(reason), None) => cancelled(ending(), index, &reason),
+            (None, kept) => {
+                let mut ending = ending();
+                ending.keep(kept_by(state, index, kept.as_ref(), told.usage));
+                let said = (ErrorClass::Transient, "its holder stopped");
+                ending.attempt_failed(index, said, Outcome::Cancelled);
+                ending.note(again_at(state, index, now));
+                ending.settle()
             }
         },
-        Report::Failed {
-            class,
-            message,
-            retry_after,
-            kept,
-        } => {
-            let failed = failed_event(id, attempt, *class, message);
-            let retry = retry_event(state, index, attempt, *class, *retry_after, now);
-            let in_time = retry
-                .as_ref()
-                .is_some_and(|retry| is_in_time(state, index, retry));
-            let end = match (cancel_reason(state, index), retry, kept) {
-                (None, Some(retry), _) if in_time => return Ok(again(kept, failed, retry)),
-                (Some(reason), _, None) => cancelled(state, index, &reason),
-                (_, _, Some(output)) => in_part(output, message),
-                (None, Some(_), None) => {
-                    fail(state, index, EndedAs::Timeout, FailCause::TotalTimeout)
-                }
-                (None, None, None) => failed_for_good(state, index, *class, message),
-            };
-            [failed].into_iter().chain(end).collect()
-        }
+        Report::Failed { .. } => failed(state, index, told, now),
     })
+}
+
+fn kept_by(
+    state: &Orchestration,
+    index: StepIndex,
+    kept: Option<&Output>,
+    usage: &Usage,
+) -> Option<Event> {
+    kept.and_then(|output| kept_event(state, index, output, usage))
+}
+
+/// A failed attempt: another one follows, or the step ends.
+fn failed(state: &Orchestration, index: StepIndex, told: Told<'_>, now: Timestamp) -> Vec<Event> {
+    let Report::Failed {
+        class,
+        message,
+        retry_after,
+        kept,
+    } = told.report
+    else {
+        return Vec::new();
+    };
+    let step = &state.steps[index];
+    let retry = retry_event(state, index, step.attempt, *class, *retry_after, now);
+    let in_time = retry
+        .as_ref()
+        .is_some_and(|retry| is_in_time(state, index, retry));
+    let reason = cancel_reason(state, index);
+    let mut ending = Ending::of(state).told(index, told.usage);
+    let said = (*class, message.as_str());
+    if let (None, Some(retry), true) = (&reason, &retry, in_time) {
+        // What this attempt has outlives it: the next one may leave nothing.
+        ending.keep(kept_by(state, index, kept.as_ref(), told.usage));
+        ending.attempt_failed(index, said, Outcome::Failed);
+        ending.note(retry.clone());
+        return ending.settle();
+    }
+    let outcome = match (&reason, kept.is_some() || step.kept.is_some()) {
+        (_, true) => Outcome::Partial,
+        (Some(_), false) => Outcome::Cancelled,
+        (None, false) => Outcome::Failed,
+    };
+    ending.attempt_failed(index, said, outcome);
+    match (reason, retry, kept) {
+        (Some(reason), _, None) => cancelled(ending, index, &reason),
+        (_, _, Some(output)) => {
+            let status = EnrichmentStatus::Partial;
+            enriched(ending, index, output, status, Some(message.clone()))
+        }
+        (None, Some(_), None) => fail(ending, index, EndedAs::Timeout, FailCause::TotalTimeout),
+        (None, None, None) => failed_for_good(ending, index, *class, message),
+    }
 }
 
 /// The step ends with what the attempt gave.
 fn enriched(
-    state: &Orchestration,
+    mut ending: Ending<'_>,
     index: StepIndex,
     output: &Output,
     status: EnrichmentStatus,
     reason: Option<String>,
 ) -> Vec<Event> {
-    let step = &state.steps[index];
-    let enrichment = Enrichment {
-        status,
-        input: step.input.unwrap_or_default(),
-        data: output.data,
-        reason,
-        cost: state.graph.rules(index).cost,
-        reused_from: None,
-        tokens_used: output.tokens_used,
-    };
-    let mut ending = Ending::of(state);
-    ending.enrich(
-        index,
-        step.number.unwrap_or(0),
-        Some(step.attempt),
-        enrichment,
-    );
+    ending.give(index, output.data, status, reason);
     ending.settle()
 }
 
 /// The attempt found that it cannot start: no failure of the agent, and nothing that a retry would mend.
-fn skipped(state: &Orchestration, index: StepIndex, names: &[String]) -> Vec<Event> {
+fn skipped(mut ending: Ending<'_>, index: StepIndex, names: &[String]) -> Vec<Event> {
     let cause = SkipCause::MissingInput {
         names: names.to_vec(),
     };
-    let step = state.graph.rules(index).id.clone();
-    let mut ending = Ending::of(state);
-    ending.end(index, EndedAs::Skipped, Event::StepSkipped { step, cause });
+    ending.lacks(index, cause);
     ending.settle()
 }
 
 fn failed_for_good(
-    state: &Orchestration,
+    ending: Ending<'_>,
     index: StepIndex,
     class: ErrorClass,
     message: &str,
@@ -183,7 +217,7 @@ fn failed_for_good(
         EndedAs::Failed
     };
     let message = message.to_owned();
-    fail(state, index, ended, FailCause::Attempt { class, message })
+    fail(ending, index, ended, FailCause::Attempt { class, message })
 }
 
 /// Back into the queue, with no retry used.
@@ -204,28 +238,27 @@ pub(super) fn expire(
 ) -> Result<Vec<Event>, Rejected> {
     let index = current(state, id, attempt)?;
     let lapses = state.steps[index].lapses + 1;
-    let mut events = vec![Event::AttemptExpired {
-        step: id.clone(),
-        attempt,
+    let reason = cancel_reason(state, index);
+    let ends = reason.is_some() || lapses >= LAPSES_MAX;
+    let stands = ends && state.steps[index].kept.is_some();
+    let mut ending = Ending::of(state);
+    ending.attempt_expired(
+        index,
         lapses,
-    }];
-    events.extend(if let Some(reason) = cancel_reason(state, index) {
-        cancelled(state, index, &reason)
-    } else if lapses >= LAPSES_MAX {
-        fail(state, index, EndedAs::Failed, FailCause::Lapsed)
+        if stands {
+            Outcome::Partial
+        } else {
+            Outcome::Lapsed
+        },
+    );
+    Ok(if let Some(reason) = reason {
+        cancelled(ending, index, &reason)
+    } else if ends {
+        fail(ending, index, EndedAs::Failed, FailCause::Lapsed)
     } else {
-        vec![again_at(state, index, now)]
-    });
-    Ok(events)
-}
-
-fn failed_event(id: &StepId, attempt: u32, class: ErrorClass, message: &str) -> Event {
-    Event::AttemptFailed {
-        step: id.clone(),
-        attempt,
-        class,
-        message: message.to_owned(),
-    }
+        ending.note(again_at(state, index, now));
+        ending.settle()
+    })
 }
 
 /// Why the step was asked to stop, if it was.

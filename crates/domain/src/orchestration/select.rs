@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::agent::definition::AgentDefinition;
 use crate::agent::input::InputRef;
+use crate::money::prices::Prices;
 use crate::orchestration::event::Excluded;
 use crate::orchestration::graph::{Graph, GraphError, StepRules};
 use crate::orchestration::prior::{Given, Prior};
@@ -71,7 +72,8 @@ pub enum Refused {
 }
 
 /// Selects the steps. An agent with a prior is done: it needs no input and no dependency, it joins whether asked for or
-/// not, and it does not count among the most steps. One that is not registered is left out. `lacks` says why a required input cannot be read from the plan, if it cannot.
+/// not, and it does not count among the most steps. One that is not registered is left out. `lacks` says why a required
+/// input cannot be read from the plan, if it cannot. Steps are charged at `prices`.
 ///
 /// # Errors
 /// With the names at fault; see [`Refused`].
@@ -81,6 +83,7 @@ pub fn select(
     max_steps: Option<usize>,
     given: &Given,
     lacks: &dyn Fn(&InputRef) -> Option<String>,
+    prices: &Prices,
 ) -> Result<Selection, Refused> {
     let (asked, named) = match wanted {
         Wanted::Named(agents) => (agents, true),
@@ -93,7 +96,7 @@ pub fn select(
         .iter()
         .map(|&definition| (definition, Lacking::default()))
         .collect();
-    rules_among(&whole, &priors)?;
+    rules_among(&whole, &priors, prices)?;
     let mut excluded: Vec<Excluded> = strangers(registered, given).collect();
     let mut gone = BTreeSet::new();
     let mut kept = Vec::new();
@@ -126,7 +129,7 @@ pub fn select(
         return Err(Refused::NoStepLeft(excluded));
     }
     let max = max_steps.unwrap_or_else(|| MAX_STEPS.max(registered.len()));
-    let steps = rules_among(&kept, &priors)?;
+    let steps = rules_among(&kept, &priors, prices)?;
     let unended = steps.iter().filter(|step| step.prior.is_none()).count();
     if unended > max {
         return Err(Refused::TooManySteps {
@@ -149,6 +152,7 @@ pub fn select(
 fn rules_among(
     kept: &[(&AgentDefinition, Lacking)],
     priors: &BTreeMap<AgentId, Prior>,
+    prices: &Prices,
 ) -> Result<Vec<StepRules>, Refused> {
     let present: BTreeSet<&str> = kept
         .iter()
@@ -162,11 +166,12 @@ fn rules_among(
             .filter(|edge| !edge.optional && !present.contains(edge.agent.as_str()))
             .map(|edge| format!("its dependency `{}` is left out", edge.agent));
         let missing = lacking.required.iter().cloned().chain(lost).collect();
-        let mut rules =
-            StepRules::of(definition, missing).map_err(|error| Refused::InvalidDefinition {
+        let mut rules = StepRules::of(definition, missing, prices).map_err(|error| {
+            Refused::InvalidDefinition {
                 agent: definition.id.clone(),
                 reason: error.to_string(),
-            })?;
+            }
+        })?;
         rules.prior = priors.get(&definition.id).cloned().map(Box::new);
         if rules.prior.is_some() {
             rules.dependencies.clear();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::money::budget::Shortage;
 use crate::orchestration::command::Holder;
 use crate::orchestration::event::EndedAs;
 use crate::orchestration::graph::StepIndex;
@@ -19,6 +20,8 @@ pub enum Wait {
     Gate,
     /// A person's yes.
     Approval,
+    /// A person's yes to going beyond a limit.
+    Budget(Shortage),
     /// The end of a pause: of the step, or of the orchestration.
     Resume,
     /// The orchestration is being cancelled.
@@ -51,6 +54,7 @@ impl fmt::Display for Wait {
             }
             Self::Gate => f.write_str("its gate has no verdict yet"),
             Self::Approval => f.write_str("it waits for approval"),
+            Self::Budget(shortage) => write!(f, "it waits for approval: {shortage}"),
             Self::Resume => f.write_str("it is paused"),
             Self::Cancelling => f.write_str("the orchestration is being cancelled"),
             Self::Due(due) => write!(f, "its next attempt is due at {due}"),
@@ -96,7 +100,10 @@ impl Orchestration {
             StepState::Running => step
                 .holder
                 .map_or(Standing::Waits(Wait::Gate), Standing::Held),
-            StepState::Parked => Standing::Waits(Wait::Approval),
+            StepState::Parked => Standing::Waits(match &step.short {
+                Some(short) => Wait::Budget((**short).clone()),
+                None => Wait::Approval,
+            }),
             StepState::Waiting if step.waiting_on == 0 => Standing::Waits(Wait::Gate),
             StepState::Waiting => {
                 let unended = self

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::gate::Verdict;
 use crate::artifact::Enrichment;
+use crate::money::budget::{Budget, Shortage};
+use crate::money::charge::is_zero;
+use crate::money::usage::Usage;
 use crate::orchestration::command::Holder;
 use crate::orchestration::event::{Created, EndedAs, Excluded, FailCause, Request, SkipCause};
 use crate::orchestration::graph::{Graph, StepIndex};
@@ -211,6 +214,24 @@ pub struct Step {
     /// What the last failed attempt said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// What the attempt in flight holds.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub hold: Credits,
+    /// What it was charged so far, all attempts together.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub charged: Credits,
+    /// What the attempt in flight told that it used so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<Box<Usage>>,
+    /// The limit that it is parked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub short: Option<Box<Shortage>>,
+    /// Since when it is parked for a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub short_since: Option<Timestamp>,
+    /// Its budget, where an approval has raised it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raised: Option<Credits>,
 }
 
 /// A cancel in progress.
@@ -257,8 +278,14 @@ pub struct Head {
     pub cursor: u64,
     /// The number of the last step started.
     pub last_number: u32,
-    /// What its enrichments cost so far.
+    /// What it was charged so far.
     pub cost: Credits,
+    /// What its attempts in flight hold.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held: Credits,
+    /// The most that it may be charged and hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it ended.

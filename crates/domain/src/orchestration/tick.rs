@@ -4,6 +4,7 @@ use crate::agent::retry::ErrorClass;
 use crate::orchestration::command::{Command, Facts};
 use crate::orchestration::command::{Rejected, Report};
 use crate::orchestration::decide::{decide, fail};
+use crate::orchestration::ending::Ending;
 use crate::orchestration::event::{EndedAs, Event, FailCause, Recorded};
 use crate::orchestration::evolve::evolve;
 use crate::orchestration::graph::StepIndex;
@@ -126,6 +127,7 @@ fn lapsed(state: &Orchestration, index: StepIndex, lapse: Lapse, facts: &Facts) 
             attempt: step.attempt,
             holder,
             report,
+            usage: step.used.as_deref().cloned().unwrap_or_default(),
         };
         decide(
             state,
@@ -148,11 +150,16 @@ fn lapsed(state: &Orchestration, index: StepIndex, lapse: Lapse, facts: &Facts) 
             })
             .unwrap_or_default()
         }
-        Lapse::Total => fail(state, index, EndedAs::Timeout, FailCause::TotalTimeout),
+        Lapse::Total => fail(
+            Ending::of(state),
+            index,
+            EndedAs::Timeout,
+            FailCause::TotalTimeout,
+        ),
         Lapse::Queue => {
             let waited_for = waited_for(state, index, facts);
             let cause = FailCause::QueueTimeout { waited_for };
-            fail(state, index, EndedAs::Timeout, cause)
+            fail(Ending::of(state), index, EndedAs::Timeout, cause)
         }
     }
 }

@@ -39,6 +39,16 @@ impl Credits {
             None => None,
         }
     }
+
+    /// The sum, at most what can be held.
+    pub const fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// The difference, at least what can be held.
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
 }
 
 impl fmt::Display for Credits {

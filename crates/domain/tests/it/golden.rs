@@ -82,6 +82,7 @@ fn created() -> Event {
             max: 4,
         }),
         cost: Credits::from_nano(350_000_000),
+        price: None,
         missing: vec!["risks.json: the plan has no such file".to_owned()],
         absent: vec!["team.md".to_owned()],
         prior: None,
@@ -102,8 +103,10 @@ fn created() -> Event {
             plan_id: Some("plan-123".to_owned()),
             user: Some("ann".to_owned()),
             budget: Some(Credits::from_nano(2_500_000_000)),
+            at_limit: None,
         },
         version: 4,
+        budget: None,
     }))
 }
 
@@ -133,6 +136,7 @@ fn of_steps() -> Vec<Event> {
             step: step(),
             gate: Some(Verdict::Open),
             approved_by: Some("ann".to_owned()),
+            raised: None,
         },
         Event::StepGatedOff {
             step: step(),
@@ -145,11 +149,13 @@ fn of_steps() -> Vec<Event> {
                 step: crate::world::step("plan-inventory"),
                 ended: EndedAs::Timeout,
             },
+            charge: None,
         },
         Event::StepParked {
             step: step(),
             parked_for: ParkedFor::Approval,
             gate: Some(Verdict::Open),
+            short: None,
         },
     ]
 }
@@ -164,23 +170,28 @@ fn of_attempts() -> Vec<Event> {
             holder: HolderId(Uuid::from_u128(0x0192_f000_0000_7000_8000_0000_0000_0002)),
             epoch: 3,
             input: hash("input"),
+            hold: Credits::ZERO,
+            over_budget: false,
         },
         Event::PartialKept {
             step: step(),
             attempt: 2,
             data: hash("so far"),
             tokens_used: Some(700),
+            usage: None,
         },
         Event::AttemptFailed {
             step: step(),
             attempt: 2,
             class: ErrorClass::RateLimited,
             message: "429: slow down".to_owned(),
+            charge: None,
         },
         Event::AttemptExpired {
             step: step(),
             attempt: 2,
             lapses: 1,
+            charge: None,
         },
         Event::RetryScheduled {
             step: step(),
@@ -193,6 +204,7 @@ fn of_attempts() -> Vec<Event> {
             number: 1,
             enrichment: enrichment(),
             version: 4,
+            charge: None,
         },
     ]
 }
@@ -207,10 +219,12 @@ fn of_ends_and_wishes() -> Vec<Event> {
                 class: ErrorClass::Timeout,
                 message: "no answer within 60000 ms".to_owned(),
             },
+            charge: None,
         },
         Event::StepCancelled {
             step: step(),
             reason: "not wanted".to_owned(),
+            charge: None,
         },
         Event::Paused { step: Some(step()) },
         Event::Resumed { step: Some(step()) },

@@ -1,5 +1,6 @@
 //! Nothing is stuck (what users of other engines complain of first: Conductor #208 #209 #245, DBOS #716 #804): whatever a step waits for, the command or the time that clears it is tried on a copy.
 
+use domain::money::usage::Usage;
 use domain::orchestration::command::{Command, Report};
 use domain::orchestration::standing::{Standing, Wait};
 use domain::orchestration::state::StepState;
@@ -64,7 +65,7 @@ impl World {
             Wait::Gate => {
                 copy.ask(&Command::OpenGates).unwrap();
             }
-            Wait::Approval => {
+            Wait::Approval | Wait::Budget(_) => {
                 let approve = Command::Approve {
                     step: self.id(index),
                     by: "ann".to_owned(),
@@ -112,6 +113,7 @@ impl World {
                     attempt,
                     holder,
                     report,
+                    usage: Usage::default(),
                 };
                 self.ask(&finish).unwrap();
             }

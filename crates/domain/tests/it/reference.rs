@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use domain::agent::gate::Verdict;
 use domain::agent::retry::ErrorClass;
+use domain::money::usage::Usage;
 use domain::orchestration::command::{Command, Report};
 use domain::orchestration::event::EndedAs;
 use domain::orchestration::graph::StepRules;
@@ -310,6 +311,7 @@ fn the_order_of_two_ends_decides_nothing() {
                 attempt: 1,
                 holder: holder(1),
                 report,
+                usage: Usage::default(),
             };
             world.ask(&finish).unwrap();
         };

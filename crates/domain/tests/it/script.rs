@@ -17,6 +17,7 @@ use domain::agent::definition::Concurrency;
 use domain::agent::gate::Verdict;
 use domain::agent::retry::ErrorClass;
 use domain::artifact::{Enrichment, EnrichmentStatus};
+use domain::money::usage::Usage;
 use domain::orchestration::command::{Command, Holder, Report};
 use domain::orchestration::event::{Completion, EndedAs, Event, FailCause, SkipCause};
 use domain::orchestration::graph::StepRules;
@@ -187,6 +188,7 @@ fn keep(world: &World, id: &str, how: &str) -> Command {
         attempt: number(how, "attempt", attempt(world, id)),
         holder: by(how),
         output: output(how.split_whitespace().next().unwrap_or("kept")),
+        usage: Usage::default(),
     }
 }
 
@@ -218,6 +220,7 @@ fn finish(world: &World, id: &str, how: &str) -> Command {
         attempt: number(how, "attempt", attempt(world, id)),
         holder: by(how),
         report,
+        usage: Usage::default(),
     }
 }
 
@@ -318,10 +321,12 @@ fn tell(event: &Event) -> Option<String> {
         Event::StepSkipped {
             step,
             cause: SkipCause::MissingInput { names },
+            ..
         } => write!(text, "skipped {step}: no {}", names.join("+")),
         Event::StepSkipped {
             step,
             cause: SkipCause::Dependency { step: on, ended },
+            ..
         } => write!(text, "skipped {step}: {on} {}", ended.name()),
         Event::StepParked { step, .. } => write!(text, "parked {step}"),
         Event::AttemptStarted {
@@ -344,7 +349,9 @@ fn tell(event: &Event) -> Option<String> {
             version,
             ..
         } => write!(text, "{} {step} version {version}", gave(enrichment)),
-        Event::StepFailed { step, ended, cause } => {
+        Event::StepFailed {
+            step, ended, cause, ..
+        } => {
             write!(text, "{} {step}: {}", ended.name(), because(cause))
         }
         Event::StepCancelled { step, .. } => write!(text, "cancelled {step}"),
@@ -375,6 +382,7 @@ fn because(cause: &FailCause) -> &'static str {
         FailCause::Lapsed => "lapsed",
         FailCause::QueueTimeout { .. } => "queue",
         FailCause::TotalTimeout => "total",
+        FailCause::Budget(shortage) => shortage.scope.name(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::agent::definition::{AgentDefinition, from_toml};
 use domain::agent::input::InputRef;
+use domain::money::prices::Prices;
 use domain::orchestration::command::Command;
 use domain::orchestration::event::{BARE, Created};
 use domain::orchestration::prior::Given;
@@ -41,6 +42,7 @@ fn named(agents: &[(AgentId, AgentDefinition)], asked: &[&str]) -> Result<Select
         None,
         &Given::default(),
         &lacks,
+        &Prices::built_in(),
     )
 }
 
@@ -53,6 +55,7 @@ fn by_default(agents: &[(AgentId, AgentDefinition)]) -> Result<Selection, Refuse
         None,
         &Given::default(),
         &lacks,
+        &Prices::built_in(),
     )
 }
 
@@ -226,7 +229,16 @@ fn more_steps_than_max_steps_are_refused() {
     let many: Vec<_> = (0..30).map(|at| agent(&format!("s{at}"), "")).collect();
     let registered: BTreeMap<_, _> = many.iter().cloned().collect();
     let all = Wanted::Default(registered.keys().cloned().collect());
-    let with = |max| select(&registered, &all, max, &Given::default(), &lacks);
+    let with = |max| {
+        select(
+            &registered,
+            &all,
+            max,
+            &Given::default(),
+            &lacks,
+            &Prices::built_in(),
+        )
+    };
     assert_eq!(
         with(None).unwrap().steps.len(),
         30,
@@ -266,7 +278,15 @@ fn a_prior_needs_nothing_joins_unasked_and_does_not_count() {
     let registered: BTreeMap<_, _> = agents.into_iter().collect();
     let wanted = Wanted::Named(ids(&["score"]));
     let given = given(7, &["other", "lint", "weather"]);
-    let selection = select(&registered, &wanted, Some(1), &given, &lacks).unwrap();
+    let selection = select(
+        &registered,
+        &wanted,
+        Some(1),
+        &given,
+        &lacks,
+        &Prices::built_in(),
+    )
+    .unwrap();
     assert_eq!(steps(&selection), ["lint", "other", "score"]);
     assert_eq!(selection.excluded[0].agent.as_str(), "weather");
     let lint = &selection.steps[0];
@@ -286,7 +306,15 @@ fn a_version_too_small_for_its_priors_is_raised() {
     let wanted = Wanted::Default(ids(&["a", "b"]));
     for (version, becomes) in [(0, 3), (1, 3), (2, 3), (3, 3), (9, 9)] {
         let given = given(version, &["b", "a"]);
-        let selection = select(&registered, &wanted, None, &given, &lacks).unwrap();
+        let selection = select(
+            &registered,
+            &wanted,
+            None,
+            &given,
+            &lacks,
+            &Prices::built_in(),
+        )
+        .unwrap();
         assert_eq!(selection.version, becomes);
         let Command::Create(mut create) = created(Vec::new()) else {
             panic!("a creation");
@@ -297,7 +325,15 @@ fn a_version_too_small_for_its_priors_is_raised() {
         world.ask(&Command::Create(create)).unwrap();
         assert_eq!(world.state.status(), Status::Complete);
     }
-    let bare = select(&registered, &wanted, None, &Given::default(), &lacks).unwrap();
+    let bare = select(
+        &registered,
+        &wanted,
+        None,
+        &Given::default(),
+        &lacks,
+        &Prices::built_in(),
+    )
+    .unwrap();
     assert_eq!(bare.version, BARE);
 }
 

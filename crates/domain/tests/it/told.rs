@@ -1,6 +1,7 @@
 //! What an attempt may tell, drawn by chance.
 
 use domain::agent::retry::ErrorClass;
+use domain::money::usage::Usage;
 use domain::orchestration::command::{Command, Holder, Report};
 use domain::values::ids::StepId;
 use domain::values::time::Millis;
@@ -56,6 +57,7 @@ impl Told {
                     attempt,
                     holder,
                     output: output(&format!("so far in attempt {attempt}")),
+                    usage: Usage::default(),
                 };
             }
             Self::Stopped(kept) => Report::Cancelled {
@@ -73,6 +75,7 @@ impl Told {
             attempt,
             holder,
             report,
+            usage: Usage::default(),
         }
     }
 

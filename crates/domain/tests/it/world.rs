@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::agent::gate::Verdict;
 use domain::artifact::{Enrichment, EnrichmentStatus};
-use domain::orchestration::command::{Command, Facts, Holder, Output, Rejected, StartFacts};
+use domain::orchestration::command::{Command, Facts, Holder, Output, Rejected, Short, StartFacts};
 use domain::orchestration::decide::decide;
 use domain::orchestration::event::{BARE, Created, Event, Recorded, Request};
 use domain::orchestration::evolve::{evolve, fold};
@@ -34,6 +34,8 @@ pub struct World {
     pub blocked: BTreeMap<AgentId, String>,
     /// Shared counters.
     pub held: BTreeMap<String, i64>,
+    /// Limits of the account's that a step did not fit.
+    pub short: BTreeMap<StepId, Short>,
     /// Whether each event is watched for what it touches, which costs a copy.
     pub watched: bool,
 }
@@ -81,6 +83,7 @@ impl World {
             input: input_of(&self.id(index)),
             reusable: self.reusable.get(&self.id(index)).copied(),
             held: self.held.clone(),
+            short: self.short.get(&self.id(index)).cloned(),
         });
         facts
     }
@@ -163,7 +166,6 @@ pub fn holder(number: u128) -> Holder {
 pub fn output(text: &str) -> Output {
     Output {
         data: ContentHash::of(text.as_bytes()),
-        tokens_used: None,
     }
 }
 
@@ -199,6 +201,7 @@ pub fn plain(id: &str) -> StepRules {
         max_retries: 2,
         concurrency: None,
         cost: Credits::ZERO,
+        price: None,
         missing: Vec::new(),
         absent: Vec::new(),
         prior: None,
@@ -242,5 +245,6 @@ pub fn created(mut steps: Vec<StepRules>) -> Command {
         excluded: Vec::new(),
         request: Request::default(),
         version,
+        budget: None,
     }))
 }

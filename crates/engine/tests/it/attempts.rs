@@ -263,6 +263,7 @@ async fn what_cannot_be_prepared_fails_after_its_retries_and_holds_nobody_up() {
                 None,
                 &domain::orchestration::prior::Given::default(),
                 &|_| None,
+                &domain::money::prices::Prices::built_in(),
             )
             .unwrap();
             let pinned = domain::orchestration::submission::Pinned {
@@ -281,6 +282,7 @@ async fn what_cannot_be_prepared_fails_after_its_retries_and_holds_nobody_up() {
                 excluded: Vec::new(),
                 request: domain::orchestration::event::Request::default(),
                 version: 1,
+                budget: None,
             };
             (created, blob)
         };
@@ -357,8 +359,8 @@ async fn a_report_that_is_handed_in_twice_counts_once() {
                 holder: holder.unwrap(),
                 report: Report::Completed(domain::orchestration::command::Output {
                     data: data.unwrap(),
-                    tokens_used: None,
                 }),
+                usage: domain::money::usage::Usage::default(),
             };
             let answer = ask(&house.engine, id, again).await;
             assert!(matches!(answer, Err(TransitionError::Rejected(_))));

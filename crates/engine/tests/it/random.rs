@@ -119,6 +119,7 @@ async fn one(engine: &Engine, clock: &ManualClock, chance: &mut Chance) -> Strin
                 attempt,
                 holder: holder(),
                 report: report(chance, &mut blobs),
+                usage: domain::money::usage::Usage::default(),
             },
         },
     };
@@ -159,10 +160,7 @@ async fn running(
 fn report(chance: &mut Chance, blobs: &mut Vec<NewBlob>) -> Report {
     let text = json!({"n": chance.below(4)}).to_string();
     let (data, blob) = engine::project::blob(text.into_bytes());
-    let output = Output {
-        data,
-        tokens_used: None,
-    };
+    let output = Output { data };
     let class = match chance.below(4) {
         0 => ErrorClass::Transient,
         1 => ErrorClass::RateLimited,

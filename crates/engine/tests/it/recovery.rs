@@ -184,6 +184,7 @@ async fn who_stalled_too_long_is_refused() {
             attempt: 1,
             holder: before,
             report: Report::Cancelled { kept: None },
+            usage: domain::money::usage::Usage::default(),
         };
         assert!(matches!(
             ask(&slow.engine, id, late).await,

@@ -76,6 +76,7 @@ async fn a_cancel_asks_first_and_forces_then() {
             attempt: 1,
             holder: stubborn.holder.unwrap(),
             report: Report::Cancelled { kept: None },
+            usage: domain::money::usage::Usage::default(),
         };
         assert!(matches!(
             ask(&house.engine, id, late).await,

@@ -279,6 +279,7 @@ pub fn of_plan(
         plan_id: None,
         user: request.user_id,
         budget: request.budget,
+        at_limit: None,
     };
     Ok(submission)
 }

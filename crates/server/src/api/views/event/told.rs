@@ -87,11 +87,13 @@ fn payloads(event: Event) -> Vec<Said> {
         }
         Event::StepSkipped { cause, .. } => one(Skipped, Payload::StepSkipped(skipped_data(cause))),
         Event::StepParked {
-            parked_for: ParkedFor::Approval,
-            gate,
-            ..
+            parked_for, gate, ..
         } => {
-            let (waits_for, gate) = ("approval", gate.map(gate_data));
+            let waits_for = match parked_for {
+                ParkedFor::Approval => "approval",
+                ParkedFor::Budget => "budget",
+            };
+            let gate = gate.map(gate_data);
             one(Pending, Payload::StepParked(ParkedData { waits_for, gate }))
         }
         Event::StepCancelled { reason, .. } => {
@@ -343,6 +345,7 @@ fn step_failed_data(cause: &FailCause) -> StepFailedData {
         FailCause::Lapsed => ("lapsed", None),
         FailCause::QueueTimeout { .. } => ("queue_timeout", None),
         FailCause::TotalTimeout => ("total_timeout", None),
+        FailCause::Budget(_) => ("budget", None),
     };
     StepFailedData {
         cause: name,

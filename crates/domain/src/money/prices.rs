@@ -1,0 +1,208 @@
+//! The price table: what a model's tokens cost, with its date and source.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::values::credits::Credits;
+
+/// The table that comes with the program.
+const BUILT_IN: &str = include_str!("../../prices.toml");
+
+/// The highest price of a million tokens, in US dollars: more is a typo in units.
+const USD_MAX: Credits = Credits::from_nano(1_000_000_000_000_000);
+
+/// What one token costs, by kind, in pico-credits (1e-12).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rates {
+    /// Read.
+    pub input: i64,
+    /// Read from a cache.
+    pub cached_input: i64,
+    /// Written.
+    pub output: i64,
+    /// Of reasoning.
+    pub reasoning: i64,
+}
+
+impl Rates {
+    /// The highest of them.
+    pub fn dearest(&self) -> i64 {
+        let Self {
+            input,
+            cached_input,
+            output,
+            reasoning,
+        } = *self;
+        input.max(cached_input).max(output).max(reasoning)
+    }
+}
+
+/// A price table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prices {
+    /// Its version, which orchestrations pin.
+    pub version: String,
+    /// Of which day its prices are.
+    pub date: String,
+    /// Where they come from.
+    pub source: String,
+    /// What a credit costs, in US dollars.
+    pub credit_usd: Credits,
+    /// Rates by model.
+    pub models: BTreeMap<String, Rates>,
+}
+
+/// A price table that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPrices {
+    /// No TOML, an unknown key, a wrong type, a missing field.
+    #[error("{0}")]
+    Text(String),
+    /// A price that is negative, absurd, or finer than can be held.
+    #[error("models.\"{model}\".{key}: {price} is {fault}")]
+    Price {
+        /// Whose.
+        model: String,
+        /// Which.
+        key: &'static str,
+        /// As written, in US dollars.
+        price: Credits,
+        /// What is wrong.
+        fault: &'static str,
+    },
+    /// A credit that costs nothing or less.
+    #[error("creditUsd: {0} is not above 0")]
+    Credit(Credits),
+    /// No version.
+    #[error("version: must not be empty")]
+    Version,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Table {
+    version: String,
+    date: String,
+    source: String,
+    #[serde(default)]
+    credit_usd: Option<Credits>,
+    #[serde(default)]
+    models: BTreeMap<String, Written>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Written {
+    input: Credits,
+    cached_input: Option<Credits>,
+    output: Credits,
+    reasoning: Option<Credits>,
+}
+
+impl Prices {
+    /// The table that comes with the program.
+    pub fn built_in() -> Self {
+        Self::from_toml(BUILT_IN).unwrap_or_default()
+    }
+
+    /// A table from TOML text: US dollars a million tokens.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn from_toml(text: &str) -> Result<Self, InvalidPrices> {
+        let table: Table =
+            toml::from_str(text).map_err(|error| InvalidPrices::Text(error.to_string()))?;
+        if table.version.trim().is_empty() {
+            return Err(InvalidPrices::Version);
+        }
+        let credit_usd = table
+            .credit_usd
+            .unwrap_or(Credits::from_nano(1_000_000_000));
+        if credit_usd <= Credits::ZERO {
+            return Err(InvalidPrices::Credit(credit_usd));
+        }
+        let mut models = BTreeMap::new();
+        for (model, written) in table.models {
+            let rate = |key, price: Credits| {
+                pico_a_token(price, credit_usd).map_err(|fault| InvalidPrices::Price {
+                    model: model.clone(),
+                    key,
+                    price,
+                    fault,
+                })
+            };
+            let rates = Rates {
+                input: rate("input", written.input)?,
+                cached_input: rate("cachedInput", written.cached_input.unwrap_or(written.input))?,
+                output: rate("output", written.output)?,
+                reasoning: rate("reasoning", written.reasoning.unwrap_or(written.output))?,
+            };
+            models.insert(model, rates);
+        }
+        Ok(Self {
+            version: table.version,
+            date: table.date,
+            source: table.source,
+            credit_usd,
+            models,
+        })
+    }
+
+    /// This table with `over` laid over it, model by model: version, date, source and credit are those of `over`.
+    pub fn overlaid(mut self, over: Self) -> Self {
+        self.models.extend(over.models);
+        Self {
+            models: self.models,
+            ..over
+        }
+    }
+
+    /// The rates of a model: under its own name, without its provider (`openai/gpt-4`), or without the day or tag of a
+    /// release (`gpt-4o-2024-08-06`, `claude-3-5-haiku-latest`).
+    pub fn of_model(&self, model: &str) -> Option<&Rates> {
+        let bare = model.rsplit('/').next().unwrap_or(model);
+        let unreleased = without_release(bare);
+        [model, bare, unreleased]
+            .into_iter()
+            .find_map(|name| self.models.get(name))
+    }
+}
+
+/// The model's name without `-latest` or the day of its release.
+fn without_release(model: &str) -> &str {
+    if let Some(name) = model.strip_suffix("-latest") {
+        return name;
+    }
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = model.rsplitn(4, '-');
+    let last: Vec<&str> = parts.by_ref().take(3).collect();
+    match last[..] {
+        [day, ..] if day.len() == 8 && digits(day) => &model[..model.len() - 9],
+        [day, month, year]
+            if (day.len(), month.len(), year.len()) == (2, 2, 4)
+                && [day, month, year].into_iter().all(digits) =>
+        {
+            model[..model.len() - 10].trim_end_matches('-')
+        }
+        _ => model,
+    }
+}
+
+/// Pico-credits a token of a price in US dollars a million tokens.
+fn pico_a_token(price: Credits, credit_usd: Credits) -> Result<i64, &'static str> {
+    if price < Credits::ZERO {
+        return Err("negative");
+    }
+    if price > USD_MAX {
+        return Err("more than a million dollars for a million tokens");
+    }
+    // (nano-dollars / 1e9) dollars / 1e6 tokens / (credit / 1e9) dollars a credit * 1e12 pico-credits
+    let numerator = i128::from(price.nano()) * 1_000_000;
+    let credit = i128::from(credit_usd.nano());
+    if numerator % credit != 0 && credit_usd == Credits::from_nano(1_000_000_000) {
+        return Err("finer than a pico-credit a token");
+    }
+    i64::try_from((numerator + credit / 2) / credit).map_err(|_| "too much for what a credit costs")
+}

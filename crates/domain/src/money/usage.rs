@@ -1,0 +1,112 @@
+//! What an attempt used: tokens by kind, and calls of tools.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The most tokens of one kind, or calls of one tool, that a report is believed: a count beyond it is a fault of who counts.
+pub const COUNT_MAX: u64 = 10_000_000_000;
+
+/// What an attempt used so far, as its agent tells it. It only ever rises.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Usage {
+    /// All tokens together, where the agent tells their number. What the kinds below do not account for counts as input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// Tokens read that no cache held.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub input: u64,
+    /// Tokens read from a cache.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cached_input: u64,
+    /// Tokens written, without those of reasoning.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub output: u64,
+    /// Tokens of reasoning.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub reasoning: u64,
+    /// Calls by tool.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, u64>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Usage {
+    /// What an agent tells that knows one number of tokens.
+    pub fn of_tokens(total: u64) -> Self {
+        Self {
+            total: Some(total),
+            ..Self::default()
+        }
+    }
+
+    /// Whether nothing was told.
+    pub fn is_empty(&self) -> bool {
+        self.tokens().is_none() && self.tools.is_empty()
+    }
+
+    /// All tokens; nothing where their number was not told.
+    pub fn tokens(&self) -> Option<u64> {
+        let split = self.split();
+        match self.total {
+            Some(total) => Some(total.max(split)),
+            None => (split > 0).then_some(split),
+        }
+    }
+
+    /// Tokens to be charged as input: those told as such, and those whose kind was not told.
+    pub fn charged_input(&self) -> u64 {
+        let rest = self.total.unwrap_or(0).saturating_sub(self.split());
+        self.input.saturating_add(rest)
+    }
+
+    /// The tokens whose kind was told.
+    fn split(&self) -> u64 {
+        [self.cached_input, self.output, self.reasoning]
+            .into_iter()
+            .fold(self.input, u64::saturating_add)
+    }
+
+    /// Takes in what the same attempt told later. Usage does not go backwards: of two numbers the higher stands.
+    pub fn merge(&mut self, later: &Self) {
+        self.total = self.total.max(later.total);
+        self.input = self.input.max(later.input);
+        self.cached_input = self.cached_input.max(later.cached_input);
+        self.output = self.output.max(later.output);
+        self.reasoning = self.reasoning.max(later.reasoning);
+        for (tool, &calls) in &later.tools {
+            match self.tools.get_mut(tool) {
+                Some(known) => *known = calls.max(*known),
+                None => drop(self.tools.insert(tool.clone(), calls)),
+            }
+        }
+    }
+
+    /// What can be believed of it: a number of tokens or calls beyond [`COUNT_MAX`] counts as not told.
+    pub fn believed(&self) -> (Self, bool) {
+        let kinds = [
+            self.total.unwrap_or(0),
+            self.input,
+            self.cached_input,
+            self.output,
+            self.reasoning,
+        ];
+        let tokens = kinds.into_iter().all(|count| count <= COUNT_MAX);
+        let calls = self.tools.values().all(|&calls| calls <= COUNT_MAX);
+        let mut believed = if tokens {
+            self.clone()
+        } else {
+            Self {
+                tools: self.tools.clone(),
+                ..Self::default()
+            }
+        };
+        believed.tools.retain(|_, calls| *calls <= COUNT_MAX);
+        (believed, tokens && calls)
+    }
+}
