@@ -9,6 +9,7 @@ use crate::money::usage::Usage;
 use crate::orchestration::event::Created;
 use crate::orchestration::graph::GraphError;
 use crate::orchestration::standing::Wait;
+use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
 use crate::values::ids::{AgentId, HolderId, OrchestrationId, StepId};
 use crate::values::time::{Millis, Timestamp};
@@ -161,6 +162,8 @@ pub struct Short {
     pub shortage: Shortage,
     /// What happens.
     pub at_limit: AtLimit,
+    /// What others hold of it: where it may fit once they have ended, the step waits.
+    pub held: Credits,
 }
 
 /// All that a decision may know of the world.

@@ -267,6 +267,12 @@ fn start(
         _ if reusable.is_some() && needed == Credits::ZERO => (needed, false),
         Room::Fits(hold) => (hold, false),
         Room::Over(hold) => (hold, true),
+        Room::Waits(shortage) => {
+            return Err(Rejected::NotStartable {
+                step: id.clone(),
+                wait: Wait::Credits(shortage),
+            });
+        }
         Room::Stops(shortage) => {
             let cause = FailCause::Budget(shortage);
             return Ok(fail(Ending::of(state), index, EndedAs::Failed, cause));

@@ -1,8 +1,8 @@
 //! What a step may still spend, what its attempt holds, and what its end is charged.
 
-use crate::money::budget::{AtLimit, Scope, Shortage};
+use crate::money::budget::{AtLimit, Budget, Scope, Shortage};
 use crate::money::charge::{self, Charge, Outcome};
-use crate::money::price::Share;
+use crate::money::price::{CostMode, Share};
 use crate::money::usage::Usage;
 use crate::orchestration::command::Short;
 use crate::orchestration::event::Raised;
@@ -21,23 +21,68 @@ pub(super) enum Room {
     Stops(Shortage),
     /// The step is parked.
     Pauses(Shortage),
+    /// It may fit when attempts in flight have ended.
+    Waits(Shortage),
 }
 
-/// What the step's own budget is and what is left of it, if it has one.
-fn left_of_step(rules: &StepRules, step: &Step) -> Option<(Credits, AtLimit)> {
+/// A limit as it stands.
+#[derive(Clone, Debug)]
+struct Limit {
+    shortage: Shortage,
+    at_limit: AtLimit,
+    /// What attempts in flight hold of it.
+    held: Credits,
+}
+
+impl Limit {
+    fn of(scope: Scope, budget: Budget, needed: Credits, spent: Credits, held: Credits) -> Self {
+        Self {
+            shortage: Shortage {
+                scope,
+                needed,
+                left: budget.left(spent, held),
+                what: String::new(),
+            },
+            at_limit: budget.at_limit,
+            held,
+        }
+    }
+
+    /// Whether so much fits. What is used up is closed to all that is charged at all, however little is needed.
+    fn holds(&self, left: Credits) -> bool {
+        self.shortage.needed <= left && left > Credits::ZERO
+    }
+
+    fn fits(&self) -> bool {
+        self.holds(self.shortage.left)
+    }
+
+    /// Whether it may fit once the attempts in flight have given back what they hold: a ceiling is more than most use.
+    fn may_fit(&self) -> bool {
+        self.holds(self.shortage.left.saturating_add(self.held))
+    }
+}
+
+/// The step's own budget, if it has one.
+fn of_step(rules: &StepRules, step: &Step, needed: Credits) -> Option<Limit> {
     let mut budget = rules.price.as_ref()?.budget?;
     budget.max = step.raised.unwrap_or(budget.max);
-    Some((budget.left(step.charged, step.hold), budget.at_limit))
+    Some(Limit::of(
+        Scope::Step,
+        budget,
+        needed,
+        step.charged,
+        step.hold,
+    ))
 }
 
-/// What is left of the orchestration's budget, if it has one.
-fn left_of_whole(head: &Head) -> Option<(Credits, AtLimit)> {
-    let budget = head.budget?;
-    Some((budget.left(head.cost, head.held), budget.at_limit))
+/// The orchestration's budget, if it has one.
+fn of_whole(head: &Head, needed: Credits) -> Option<Limit> {
+    let scope = Scope::Orchestration;
+    Some(Limit::of(scope, head.budget?, needed, head.cost, head.held))
 }
 
-/// Whether the next attempt at a step may hold `needed`. What is used up closes a limit for all that is charged at all,
-/// however little is needed.
+/// Whether the next attempt at a step may hold `needed`.
 pub(super) fn room(
     state: &Orchestration,
     head: &Head,
@@ -49,35 +94,27 @@ pub(super) fn room(
     if !charge::billable(rules) && short.is_none() {
         return Room::Fits(Credits::ZERO);
     }
-    let limits = [
-        (Scope::Step, left_of_step(rules, step)),
-        (Scope::Orchestration, left_of_whole(head)),
-    ];
-    let exceeded = limits.into_iter().filter_map(|(scope, limit)| {
-        let (left, at_limit) = limit?;
-        let fits = needed <= left && left > Credits::ZERO;
-        let shortage = Shortage {
-            scope,
-            needed,
-            left,
-            what: String::new(),
-        };
-        (!fits).then_some((shortage, at_limit))
+    let beyond = short.map(|short| Limit {
+        shortage: short.shortage.clone(),
+        at_limit: short.at_limit,
+        held: short.held,
     });
-    let known = short.map(|short| (short.shortage.clone(), short.at_limit));
-    let exceeded: Vec<_> = exceeded.chain(known).collect();
-    let of = |policy| {
-        let mut of = exceeded.iter().filter(|(_, at_limit)| *at_limit == policy);
-        of.next().map(|(shortage, _)| shortage.clone())
+    let limits = [of_step(rules, step, needed), of_whole(head, needed), beyond];
+    let exceeded = || limits.iter().flatten().filter(|limit| !limit.fits());
+    let first = |at_limit, may_fit| {
+        let mut found =
+            exceeded().filter(|limit| limit.at_limit == at_limit && limit.may_fit() == may_fit);
+        found.next().map(|limit| limit.shortage.clone())
     };
-    if let Some(shortage) = of(AtLimit::Stop) {
-        Room::Stops(shortage)
-    } else if let Some(shortage) = of(AtLimit::Pause) {
-        Room::Pauses(shortage)
-    } else if exceeded.is_empty() {
+    let waits = || first(AtLimit::Stop, true).or_else(|| first(AtLimit::Pause, true));
+    if exceeded().next().is_none() {
         Room::Fits(needed)
+    } else if let Some(shortage) = first(AtLimit::Stop, false) {
+        Room::Stops(shortage)
+    } else if let Some(shortage) = first(AtLimit::Pause, false) {
+        Room::Pauses(shortage)
     } else {
-        Room::Over(needed)
+        waits().map_or(Room::Over(needed), Room::Waits)
     }
 }
 
@@ -139,15 +176,15 @@ pub(super) fn left_standing(
     let (rules, step) = (state.graph.rules(index), &state.steps[index]);
     let price = rules.price.as_ref();
     let share = price.map_or(Share::Full, |price| price.billing.partial);
-    let by_run = price.is_none_or(|price| price.mode != crate::money::price::CostMode::TokenBased);
+    let by_run = price.is_none_or(|price| price.mode != CostMode::TokenBased);
     if share != Share::Full || !by_run || rules.cost <= Credits::ZERO {
         return None;
     }
     let head = state.head.as_ref()?;
-    let fits = |limit: Option<(Credits, AtLimit)>| {
-        limit.is_none_or(|(left, at_limit)| at_limit == AtLimit::Warn || rules.cost <= left)
+    let fits = |limit: Option<Limit>| {
+        limit.is_none_or(|limit| limit.at_limit == AtLimit::Warn || limit.fits())
     };
-    if !fits(left_of_step(rules, step)) || !fits(left_of_whole(head)) {
+    if !fits(of_step(rules, step, rules.cost)) || !fits(of_whole(head, rules.cost)) {
         return None;
     }
     Some(Charge {

@@ -24,6 +24,8 @@ pub enum Wait {
     Budget(Shortage),
     /// The end of a pause: of the step, or of the orchestration.
     Resume,
+    /// What attempts in flight hold of a limit that it does not fit beside them.
+    Credits(Shortage),
     /// The orchestration is being cancelled.
     Cancelling,
     /// The time of its next attempt.
@@ -55,6 +57,9 @@ impl fmt::Display for Wait {
             Self::Gate => f.write_str("its gate has no verdict yet"),
             Self::Approval => f.write_str("it waits for approval"),
             Self::Budget(shortage) => write!(f, "it waits for approval: {shortage}"),
+            Self::Credits(shortage) => {
+                write!(f, "it waits for what attempts in flight hold: {shortage}")
+            }
             Self::Resume => f.write_str("it is paused"),
             Self::Cancelling => f.write_str("the orchestration is being cancelled"),
             Self::Due(due) => write!(f, "its next attempt is due at {due}"),

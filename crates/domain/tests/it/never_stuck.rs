@@ -1,9 +1,10 @@
 //! Nothing is stuck (what users of other engines complain of first: Conductor #208 #209 #245, DBOS #716 #804): whatever a step waits for, the command or the time that clears it is tried on a copy.
 
 use domain::money::usage::Usage;
-use domain::orchestration::command::{Command, Report};
+use domain::orchestration::command::{Command, Rejected, Report};
 use domain::orchestration::standing::{Standing, Wait};
 use domain::orchestration::state::StepState;
+use domain::values::credits::Credits;
 use domain::values::time::{Millis, Timestamp};
 
 use crate::world::{World, holder, output};
@@ -28,7 +29,18 @@ impl World {
                         step: self.id(index),
                         holder: holder(9),
                     };
-                    assert!(!copy.ask(&start).unwrap().is_empty());
+                    let started = match copy.ask(&start) {
+                        Err(Rejected::NotStartable {
+                            wait: Wait::Credits(_),
+                            ..
+                        }) => {
+                            assert!(copy.state.head.as_ref().unwrap().held > Credits::ZERO);
+                            copy.end_all_attempts();
+                            copy.ask(&start)
+                        }
+                        other => other,
+                    };
+                    assert!(!started.unwrap().is_empty());
                 }
                 Standing::Held(_) => {
                     let attempt = self.state.steps[index].attempt;
@@ -95,6 +107,7 @@ impl World {
                     other => panic!("it lets one go first that is {other:?}"),
                 }
             }
+            Wait::Credits(_) => panic!("only a start knows of holds"),
             Wait::Cancelling => panic!("a step in the queue of a cancelled orchestration"),
             Wait::Counter { .. } => panic!("counters are not this orchestration's alone"),
         }
