@@ -114,11 +114,6 @@ pub async fn serve(
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    if app.open && !any_key {
-        tracing::warn!(
-            "There are no keys: whoever reaches {bound} on this machine is admin of the account `system`"
-        );
-    }
     let reception = Reception {
         router: router::router(app.clone()),
         tls,

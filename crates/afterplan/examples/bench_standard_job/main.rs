@@ -1,8 +1,8 @@
 //! The standard job: orchestrations with a 20 KB plan each over HTTP agents that answer at once, beside floors that do only the
 //! calls (`raw`), the calls and one synced file (`raw-log`), the calls and PostgreSQL (`raw-pg`).
 //!
-//! `cargo run --release -p afterplan --example bench_standard_job [SECONDS [ROUNDS]]` after `cargo build --release`. Stub, driver
-//! and the program under measurement share the machine. Every submission has another plan, every answer is another one, databases
+//! `cargo run --release -p afterplan --example bench_standard_job [SECONDS [ROUNDS [PART]]]` after `cargo build --release`; a part is
+//! one shape, `unfinished` or `idle`. Stub, driver and the program under measurement share the machine. Every submission has another plan, every answer is another one, databases
 //! are fresh, everything is as durable as in production. Shares come from the same round.
 #![allow(
     clippy::unwrap_used,
@@ -132,8 +132,13 @@ async fn measure(time: Duration, rounds: u64, only: Option<String>) {
         }
     }
     report(&results, server.is_some());
-    memory(folder.path(), stub, &plans).await;
-    idle(folder.path(), stub, server).await;
+    let wanted = |part| only.as_ref().is_none_or(|only| only == part);
+    if wanted("unfinished") {
+        memory(folder.path(), stub, &plans).await;
+    }
+    if wanted("idle") {
+        idle(folder.path(), stub, server).await;
+    }
 }
 
 async fn one_program(

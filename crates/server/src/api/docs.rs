@@ -1,6 +1,7 @@
 //! The API's description (OpenAPI 3.1), and a page that shows it without asking anybody else for anything.
 
-use axum::Router;
+use axum::routing::get;
+use axum::{Json, Router};
 use domain::agent::definition::json_schema;
 use serde_json::Value;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -59,13 +60,14 @@ pub fn description() -> OpenApi {
     Description::openapi()
 }
 
-/// The description and the page that shows it.
-pub fn routes(description: OpenApi) -> Router<App> {
-    let page = SwaggerUi::new("/api/docs")
-        .external_url_unchecked("/api/openapi.json", whole(description))
-        // Without this the page asks a validator on the internet about the description.
-        .config(Config::default().validator_url("none"));
-    Router::from(page)
+/// Where the description is.
+const AT: &str = "/api/openapi.json";
+
+/// The description, made by `describe` for each who asks (a large tree that hardly anybody wants), and the page that shows it.
+pub fn routes(describe: fn() -> OpenApi) -> Router<App> {
+    // Without this the page asks a validator on the internet about the description.
+    let page = SwaggerUi::new("/api/docs").config(Config::new([AT]).validator_url("none"));
+    Router::from(page).route(AT, get(async move || Json(whole(describe()))))
 }
 
 /// The description with the schema of agent definitions, which comes from their own types.

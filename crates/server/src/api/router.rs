@@ -20,8 +20,8 @@ use crate::api::{
 };
 use crate::app::App;
 
-/// All routes of a server.
-pub fn router(app: App) -> Router {
+/// All routes with what they say of themselves.
+fn described() -> OpenApiRouter<App> {
     let api = OpenApiRouter::new()
         .merge(orchestrate::routes())
         .merge(orchestrations::routes())
@@ -35,12 +35,15 @@ pub fn router(app: App) -> Router {
         .merge(accounts::routes())
         .merge(keys::routes())
         .merge(replicas::routes());
-    let (routes, description) = OpenApiRouter::with_openapi(docs::description())
+    OpenApiRouter::with_openapi(docs::description())
         .merge(health::routes())
         .nest("/api", api)
-        .split_for_parts();
-    let router = routes
-        .merge(docs::routes(description))
+}
+
+/// All routes of a server.
+pub fn router(app: App) -> Router {
+    let router = Router::from(described())
+        .merge(docs::routes(|| described().into_openapi()))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(app.clone(), guard))
