@@ -74,6 +74,7 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
         released,
         plan,
         counters: counter_changes(state, before),
+        money: Vec::new(),
     };
     for Recorded { seq, at, event } in events {
         rows.events.push(NewEvent {

@@ -218,7 +218,11 @@ async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
             }
             Err(CommitError::Store(error)) => return refuse_all(asked, &error.into()),
             // Loaded anew: what was stored shows whether it was this commit.
-            Err(CommitError::Overtaken | CommitError::BlobMissing { .. }) => {}
+            Err(
+                CommitError::Overtaken
+                | CommitError::BlobMissing { .. }
+                | CommitError::Short { .. },
+            ) => {}
             Err(CommitError::Unknown(_)) => {
                 match Box::pin(is_stored(engine, lane.id, &draft)).await {
                     Ok(true) => return Box::pin(answer_all(engine, lane, asked, draft)).await,

@@ -228,6 +228,7 @@ impl Going {
             released: Vec::new(),
             plan: None,
             counters: Vec::new(),
+            money: Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::chain::{START, content_hash, link};
+use crate::check_money::money;
 use crate::db::{Database, Store};
 use crate::errand::{Tx, at_once};
 use crate::error::StoreError;
@@ -29,7 +30,7 @@ impl fmt::Display for Problem {
 }
 
 /// Rows read at once: bounds memory, not the answer.
-const PAGE: i64 = 500;
+pub(crate) const PAGE: i64 = 500;
 
 /// Blobs read at once: they may be megabytes each.
 const BLOB_PAGE: i64 = 16;
@@ -57,6 +58,7 @@ async fn check(tx: &impl Tx) -> Result<Vec<Problem>, StoreError> {
     agents(tx, &mut problems).await?;
     references(tx, &mut problems).await?;
     contents(tx, &mut problems).await?;
+    money(tx, &mut problems).await?;
     Ok(problems)
 }
 

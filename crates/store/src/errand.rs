@@ -7,11 +7,12 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use crate::errand_money::MoneyErrand;
 use crate::error::StoreError;
 use crate::prepare::PackedPlan;
 use crate::record::{Record, Value};
 use crate::rows::{AgentRow, Hash, HolderRow, Id, KeyRow};
-use crate::{errand_callers, errand_plan, errand_retention};
+use crate::{errand_callers, errand_money, errand_plan, errand_retention};
 
 /// An open transaction, or a connection on which each statement is its own.
 pub(crate) trait Tx {
@@ -66,6 +67,8 @@ pub(crate) enum Errand {
     DropWrite(String, String),
     /// How many there were.
     DeleteExpiredWrites(i64),
+    /// What each says.
+    Money(MoneyErrand),
 }
 
 /// What an errand answers: its meaning stands with the errand.
@@ -90,6 +93,7 @@ pub(crate) async fn perform(tx: &impl Tx, errand: &Errand) -> Result<Numbers, St
         Errand::DeleteEnded(time, limit) => {
             return errand_retention::delete_ended(tx, *time, *limit).await;
         }
+        Errand::Money(errand) => return errand_money::perform(tx, errand).await,
         other => errand_callers::perform(tx, other).await?,
     };
     Ok([one, 0, 0])

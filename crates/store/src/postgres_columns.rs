@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::types::ToSql;
 
+use crate::postgres_money::Transfers;
 use crate::prepare::{PackedBlob, PackedPlan, Prepared};
 use crate::rows::Hash;
 
@@ -42,6 +43,8 @@ macro_rules! columns {
         }
     };
 }
+
+pub(crate) use columns;
 
 columns! {
     /// `INSERT_ORCHESTRATION`.
@@ -135,6 +138,7 @@ pub(crate) struct Columns<'s> {
     pub(crate) plans: Plans<'s>,
     pub(crate) touched: Touched<'s>,
     pub(crate) revisions: Revisions<'s>,
+    pub(crate) money: Transfers<'s>,
     planned: BTreeMap<(&'s str, &'s Hash), Planned<'s>>,
     new: BTreeMap<&'s Hash, (&'s crate::prepare::PackedBlob, i64)>,
     gained: BTreeMap<&'s Hash, i64>,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
 
 use crate::postgres_columns::Columns;
+use crate::postgres_money;
 use crate::postgres_write::Answers;
 use crate::prepare::{PackedPlan, Prepared};
 use crate::rows::{Hash, Id};
@@ -29,6 +30,7 @@ pub(crate) struct Known {
 pub(crate) struct Found {
     pub(crate) feeds: Vec<Row>,
     pub(crate) held: Vec<Row>,
+    pub(crate) ledgers: Vec<Row>,
     pub(crate) otherwise: Vec<Row>,
     pub(crate) open: Vec<Row>,
     pub(crate) blobs: Vec<Row>,
@@ -53,6 +55,7 @@ impl Known {
             let counter = (r.try_get(1)?, false);
             known.shared.counters.insert(r.try_get(0)?, counter);
         }
+        postgres_money::read(&found.ledgers, &mut known.shared)?;
         for r in &found.otherwise {
             known.otherwise.insert(fixed(r.try_get(0)?), r.try_get(1)?);
         }
@@ -85,6 +88,7 @@ impl Known {
                 }
                 self.refer(set);
                 columns.put(set, before);
+                columns.money.put(set, &self.shared.moved);
                 Committed {
                     version,
                     cursor: set.rows.orchestration.cursor,

@@ -7,10 +7,12 @@ use std::sync::atomic::Ordering;
 use tokio_postgres::{Client, NoTls, Statement};
 
 use crate::error::StoreError;
+use crate::money_statements::{MONEY, READ_LEDGER};
 use crate::postgres::{Never, Shared as Connected};
 use crate::postgres_columns::Columns;
 use crate::postgres_error::failed;
 use crate::postgres_known::{Batch, Found, Known};
+use crate::postgres_money::Ledgers;
 use crate::prepare::Prepared;
 use crate::queue::{Batch as Waiters, Next, Queue, Waiting};
 use crate::statements::{
@@ -121,6 +123,8 @@ struct Line {
     last_revision: Statement,
     revision: Statement,
     open_submission: Statement,
+    read_ledger: Statement,
+    money: Statement,
 }
 
 impl Line {
@@ -156,6 +160,8 @@ impl Line {
                 last_revision: client.prepare(LAST_REVISION.postgres).await?,
                 revision: client.prepare(ADD_REVISION.postgres).await?,
                 open_submission: client.prepare(OPEN_SUBMISSION.postgres).await?,
+                read_ledger: client.prepare(READ_LEDGER.postgres).await?,
+                money: client.prepare(MONEY).await?,
                 client,
             })
         };
@@ -222,6 +228,7 @@ impl Line {
     /// orchestrations too.
     async fn lock(&self, sets: &[&Prepared]) -> Result<Known, tokio_postgres::Error> {
         let mut accounts: BTreeSet<&str> = BTreeSet::new();
+        let mut payers: BTreeSet<&str> = BTreeSet::new();
         let mut counters: BTreeSet<&str> = BTreeSet::new();
         let mut ids: Vec<&[u8]> = Vec::with_capacity(sets.len());
         let mut versions: Vec<Option<i64>> = Vec::with_capacity(sets.len());
@@ -235,6 +242,9 @@ impl Line {
             let o = &set.rows.orchestration;
             accounts.insert(&o.account);
             counters.extend(set.rows.counters.iter().map(|c| c.key.as_str()));
+            if !set.rows.money.is_empty() {
+                payers.insert(&o.account);
+            }
             let expected = set.rows.expected_version;
             ids.push(&o.id);
             versions.push(expected);
@@ -256,14 +266,16 @@ impl Line {
             }
         }
         let accounts: Vec<&str> = accounts.into_iter().collect();
+        let payers: Vec<&str> = payers.into_iter().collect();
         let counters: Vec<&str> = counters.into_iter().collect();
         let blobs: Vec<&[u8]> = blobs.into_iter().collect();
         let c = &self.client;
         let none = || Ok(Vec::new());
         // Sent in this order, one after another, without waiting for the answers in between.
-        let (begun, feeds, plans, revisions, held, otherwise, open, blobs) = tokio::join! { biased;
+        let (begun, feeds, ledgers, plans, revisions, held, otherwise, open, blobs) = tokio::join! { biased;
             c.batch_execute("begin"),
             async { c.query(&self.lock_account, &[&accounts]).await },
+            async { if payers.is_empty() { none() } else { c.query(&self.read_ledger, &[&payers]).await } },
             async { if plans.is_empty() { none() } else { c.query(&self.lock_plan, &[&planners, &plans]).await } },
             async { if revised.is_empty() { none() } else { c.query(&self.last_revision, &[&revisers, &revised]).await } },
             async { if counters.is_empty() { none() } else { c.query(&self.lock_counter, &[&counters]).await } },
@@ -275,6 +287,7 @@ impl Line {
         Known::read(&Found {
             feeds: feeds?,
             held: held?,
+            ledgers: ledgers?,
             otherwise: otherwise?,
             open: open?,
             blobs: blobs?,
@@ -301,6 +314,7 @@ impl Line {
             plans,
             touched,
             revisions,
+            money,
             ..
         } = &batch.columns;
         let (c, shared) = (&self.client, &batch.shared);
@@ -324,6 +338,7 @@ impl Line {
             &connected.channel,
             &hint,
         ]);
+        let ledgers = Ledgers::of(shared);
         // Sent in this order without waiting in between; most batches are the first and the last only. Ended orchestrations come before
         // new ones, so that a submission may follow its equal.
         let written = tokio::join! { biased;
@@ -337,11 +352,12 @@ impl Line {
             one(c, &self.refer, !referred.is_empty(), referred.parameters()),
             one(c, &self.drop_blob, !released.is_empty(), vec![released]),
             one(c, &self.set_counter, !keys.is_empty(), vec![&keys, &held]),
+            one(c, &self.money, !money.is_empty(), ledgers.and(money)),
             one(c, &self.drop_counter, !free.is_empty(), vec![&free]),
             async { c.batch_execute("commit").await.map(|()| 0) },
         };
-        let (p, np, tp, nr, i, e, b, r, db, sc, dc, done) = written;
-        for answer in [p, np, tp, nr, i, e, b, r, db, sc, dc, done] {
+        let (p, np, tp, nr, i, e, b, r, db, sc, m, dc, done) = written;
+        for answer in [p, np, tp, nr, i, e, b, r, db, sc, m, dc, done] {
             answer?;
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::chain::link;
 use crate::error::StoreError;
+use crate::ledger::check_amounts;
 use crate::pack::pack;
 use crate::rows::{Hash, PlanRow};
 use crate::text::pack_text;
@@ -207,6 +208,7 @@ pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, St
     if rows.steps.windows(2).any(|w| w[0].step == w[1].step) {
         return Err(StoreError::Refused("a step is written twice".to_owned()));
     }
+    check_amounts(&rows.money)?;
     let texts = Texts::take(&mut rows);
     bytes += texts.bytes();
     Ok(Prepared {

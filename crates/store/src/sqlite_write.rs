@@ -7,6 +7,7 @@ use crate::prepare::{PackedBlob, Prepared};
 use crate::queue::{Batch, Next, Queue, Waiting};
 use crate::shared::Shared;
 use crate::sqlite::failed;
+use crate::sqlite_money;
 use crate::sqlite_plan::{is_stored, put_plan};
 use crate::statements::{
     ADD_ENRICHMENT, DROP_BLOB, DROP_COUNTER, INSERT_ORCHESTRATION, LOCK_ACCOUNT, LOCK_BLOB,
@@ -85,6 +86,7 @@ fn write(connection: &Connection, sets: &[&Prepared]) -> rusqlite::Result<Answer
                     put_plan(&mut statements, plan)?;
                 }
                 statements.put(set, before)?;
+                sqlite_money::put(connection, set, &shared.moved)?;
                 Ok(Committed {
                     version,
                     cursor: set.rows.orchestration.cursor,
@@ -102,6 +104,7 @@ fn write(connection: &Connection, sets: &[&Prepared]) -> rusqlite::Result<Answer
             (true, held) => drop(one(connection, SET_COUNTER.sqlite)?.execute(params![key, held])?),
         }
     }
+    sqlite_money::end(connection, &shared)?;
     for (account, feed) in &shared.feeds {
         one(connection, PROGRESS.set_feed)?.execute(params![account, feed])?;
     }
@@ -184,6 +187,7 @@ fn load(connection: &Connection, shared: &mut Shared, set: &Prepared) -> rusqlit
         let feed = one(connection, LOCK_ACCOUNT.sqlite)?.query_row([&o.account], |r| r.get(0))?;
         shared.feeds.insert(o.account.clone(), feed);
     }
+    sqlite_money::load(connection, shared, set)?;
     for change in &set.rows.counters {
         if !shared.counters.contains_key(&change.key) {
             let held: Option<i64> = one(connection, LOCK_COUNTER.sqlite)?

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::StoreError;
+use crate::money::MoneyChange;
 use crate::rows::{EnrichmentRow, Hash, Id, OrchestrationRow, PlanRow, StepRow};
 
 /// All that one orchestration's decided commands change: committed whole or not at all.
@@ -31,6 +32,8 @@ pub struct RowSet {
     pub plan: Option<NewPlan>,
     /// Changes of shared counters; each key at most once.
     pub counters: Vec<CounterChange>,
+    /// What it does to its account's money, in order.
+    pub money: Vec<MoneyChange>,
 }
 
 /// An event that is to be stored; its feed number and hash are given by the store.
@@ -109,6 +112,20 @@ pub enum CommitError {
         key: String,
         /// What it holds now.
         held: i64,
+    },
+    /// The account has not as much available as a hold needs that must fit: decide again with this fact.
+    #[error("account {account} has {available} nano-credits available, {needed} are needed")]
+    Short {
+        /// The account.
+        account: String,
+        /// What the first hold needs that does not fit, in nano-credits.
+        needed: i64,
+        /// What the account had available before this row set, in nano-credits.
+        available: i64,
+        /// What it had held, in nano-credits.
+        held: i64,
+        /// What happens to what does not fit, in the words of the domain; none: as the program is configured.
+        at_limit: Option<String>,
     },
     /// An unended orchestration of the account has this submission key.
     #[error("the same submission is already under way")]

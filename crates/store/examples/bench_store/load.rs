@@ -114,6 +114,7 @@ fn start(n: usize) -> RowSet {
         released: Vec::new(),
         plan: None,
         counters: Vec::new(),
+        money: Vec::new(),
     }
 }
 
@@ -139,6 +140,7 @@ fn follow(first: &RowSet, commands: usize) -> Vec<RowSet> {
                 released: Vec::new(),
                 plan: None,
                 counters: Vec::new(),
+                money: Vec::new(),
             };
             set.orchestration.chain = chain;
             set.orchestration.updated_at += n;

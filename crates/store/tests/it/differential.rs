@@ -4,10 +4,12 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use store::accounts::EnrichmentFilter;
 use store::db::Store;
+use store::money::{MoneyChange, NewAdjustment, NewGrant};
 use store::rows::{EnrichmentRow, HolderRow, StepRow};
 use store::write::{CounterChange, RowSet};
 
 use crate::harness::{Place, blob, event, hash, id, new, plan, step};
+use crate::money::{grant, hold, settle};
 
 /// One move of a history, in small numbers that collide often.
 #[derive(Debug, Clone)]
@@ -41,6 +43,22 @@ enum Move {
         n: u64,
         until: i64,
     },
+    /// Money of orchestration `n`: kept back, taken, given back.
+    Pay {
+        n: u64,
+        hold: i64,
+        must_fit: bool,
+        charge: Option<i64>,
+    },
+    /// Credits given or taken under one of few keys.
+    Give {
+        key: u8,
+        amount: i64,
+        priority: i32,
+        expires: Option<i64>,
+    },
+    /// What is past its time goes.
+    Expire,
     Beat {
         n: u64,
         epoch: i64,
@@ -56,6 +74,11 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => (0..3_u8, 0..300_i64).prop_map(|(n, at)| Move::Plan { n, at }),
         1 => (1..4_i64).prop_map(|limit| Move::Retain { limit }),
         1 => (90..93_u64, 0..300_i64).prop_map(|(n, until)| Move::Hold { n, until }),
+        3 => (1..8_u64, 0..40_i64, any::<bool>(), prop::option::of(0..60_i64))
+            .prop_map(|(n, hold, must_fit, charge)| Move::Pay { n, hold, must_fit, charge }),
+        2 => (0..6_u8, -20..90_i64, 0..3_i32, prop::option::of(90..160_i64))
+            .prop_map(|(key, amount, priority, expires)| Move::Give { key, amount, priority, expires }),
+        1 => Just(Move::Expire),
         1 => (90..93_u64, 1..3_i64).prop_map(|(n, epoch)| Move::Beat { n, epoch }),
     ];
     prop::collection::vec(one, 1..50)
@@ -144,6 +167,72 @@ async fn change(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
     Some(set)
 }
 
+async fn pay(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
+    let Move::Pay {
+        n,
+        hold: held,
+        must_fit: fits,
+        charge,
+    } = of
+    else {
+        return None;
+    };
+    let row = store.orchestration(id(*n)).await.unwrap()?;
+    let mut keep = hold("a", *held);
+    if let MoneyChange::Hold {
+        must_fit,
+        at,
+        attempt,
+        ..
+    } = &mut keep
+    {
+        (*must_fit, *at, *attempt) = (*fits, now, now);
+    }
+    let mut set = RowSet {
+        expected_version: Some(row.version),
+        events: vec![event(row.cursor + 1, "step_ready")],
+        blobs: Vec::new(),
+        orchestration: row,
+        money: vec![keep],
+        ..new(*n)
+    };
+    if let Some(charge) = charge {
+        let mut end = settle("a", *held, 3 + charge);
+        if let MoneyChange::Settle { at, attempt, .. } = &mut end {
+            (*at, *attempt) = (now, now);
+        }
+        set.money.push(end);
+    }
+    Some(set)
+}
+
+/// By an odd key a grant, by an even one an adjustment.
+async fn give(
+    store: &Store,
+    at: i64,
+    (key, amount, priority, expires_at): (u8, i64, i32, Option<i64>),
+) -> String {
+    let given = if key % 2 == 1 {
+        let grant = NewGrant {
+            priority,
+            expires_at,
+            at,
+            ..grant(&key.to_string(), amount)
+        };
+        store.grant(grant).await
+    } else {
+        let adjustment = NewAdjustment {
+            account: "ann".to_owned(),
+            key: key.to_string(),
+            amount,
+            note: String::new(),
+            at,
+        };
+        store.adjust(adjustment).await
+    };
+    format!("{given:?}")
+}
+
 /// Plays a history; answers what the store answered, a line a move, and at the end all that it holds.
 async fn play(store: &Store, history: &[Move]) -> Vec<String> {
     let mut lines = Vec::new();
@@ -186,6 +275,17 @@ async fn play(store: &Store, history: &[Move]) -> Vec<String> {
                 };
                 format!("{:?}", store.open_holder(row).await)
             }
+            Move::Pay { .. } => match pay(store, now, one).await {
+                Some(set) => format!("{:?}", store.commit(set).await),
+                None => "absent".to_owned(),
+            },
+            Move::Give {
+                key,
+                amount,
+                priority,
+                expires,
+            } => give(store, now, (*key, *amount, *priority, *expires)).await,
+            Move::Expire => format!("{:?}", store.expire_grants(now, 10).await),
             Move::Beat { n, epoch } => format!("{:?}", store.heartbeat(id(*n), *epoch, now).await),
         });
     }
@@ -218,6 +318,9 @@ async fn dump(store: &Store) -> Vec<String> {
     let enrichments = store.enrichments_of("ann", &all, None, 1_000).await;
     lines.push(format!("{:?}", enrichments.unwrap()));
     lines.push(format!("{:?}", store.accounts().await.unwrap()));
+    lines.push(format!("{:?}", store.balance("ann").await.unwrap()));
+    let transfers = store.transfers_after("ann", 0, 10_000).await;
+    lines.push(format!("{:?}", transfers.unwrap()));
     lines.push(format!("{:?}", store.idle_look(150).await.unwrap()));
     let hashes: Vec<_> = (0..4).map(|n| hash(&format!("data {n}"))).collect();
     lines.push(format!("{:?}", store.blobs(&hashes).await.unwrap()));

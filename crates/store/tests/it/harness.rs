@@ -186,6 +186,7 @@ pub fn new(n: u64) -> RowSet {
         released: Vec::new(),
         plan: None,
         counters: Vec::new(),
+        money: Vec::new(),
     }
 }
 
@@ -206,6 +207,7 @@ pub fn next(of: &RowSet, committed: &Committed) -> RowSet {
         released: Vec::new(),
         plan: None,
         counters: Vec::new(),
+        money: Vec::new(),
     }
 }
 

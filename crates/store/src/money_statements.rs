@@ -1,0 +1,68 @@
+//! The statements of money. Parameters stand in the order of their numbers, so that one text does for both databases where no arrays are
+//! needed.
+
+use crate::statements::Write;
+
+macro_rules! read_ledger {
+    ($which:literal) => {
+        concat!(
+            "
+        select l.account, l.seq, l.balance, l.held, l.granted, l.charged, l.expired, l.adjusted, l.at_limit,
+               g.key, g.amount, g.remaining, g.priority, g.expires_at, g.created_at
+        from ledger l
+        left join credit_grant g on g.account = l.account and g.spent = 0
+        where ",
+            $which,
+            "
+        order by l.account, g.priority, coalesce(g.expires_at, 9223372036854775807), g.created_at, g.key"
+        )
+    };
+}
+/// How accounts stand, with the grants of each that have something left; each account's row is locked.
+pub(crate) const READ_LEDGER: Write = Write {
+    sqlite: read_ledger!("l.account = $1"),
+    postgres: read_ledger!("l.account = any($1)"),
+};
+
+/// How an account stands after the batch.
+pub(crate) const PUT_LEDGER: &str = "
+    insert into ledger (account, seq, balance, held, granted, charged, expired, adjusted, at_limit)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    on conflict (account) do update
+    set seq = excluded.seq, balance = excluded.balance, held = excluded.held, granted = excluded.granted, charged = excluded.charged,
+        expired = excluded.expired, adjusted = excluded.adjusted, at_limit = excluded.at_limit";
+
+/// What is left of a grant.
+pub(crate) const USE_GRANT: &str =
+    "update credit_grant set remaining = $1, spent = $2 where account = $3 and key = $4";
+
+/// A new grant.
+pub(crate) const ADD_GRANT: &str = "
+    insert into credit_grant (account, key, amount, remaining, priority, expires_at, created_at, spent)
+    values ($1, $2, $3, $4, $5, $6, $7, $8)";
+
+/// A transfer.
+pub(crate) const ADD_TRANSFER: &str = "
+    insert into transfer (account, seq, at, kind, amount, hold, balance, held, orchestration, step, agent, attempt, ordinal, number,
+                          tokens, tools, base, used, estimated, key, note)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+
+/// `PUT_LEDGER`, `USE_GRANT` and `ADD_TRANSFER` of a whole batch, for PostgreSQL. A batch makes no grant and tells no note.
+pub(crate) const MONEY: &str = "
+    with put as (
+      insert into ledger (account, seq, balance, held, granted, charged, expired, adjusted, at_limit)
+      select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+                           $9::text[])
+      on conflict (account) do update
+      set seq = excluded.seq, balance = excluded.balance, held = excluded.held, granted = excluded.granted,
+          charged = excluded.charged, expired = excluded.expired, adjusted = excluded.adjusted, at_limit = excluded.at_limit),
+    used as (
+      update credit_grant g
+      set remaining = t.remaining, spent = t.spent
+      from unnest($10::text[], $11::text[], $12::bigint[], $13::bigint[]) as t(account, key, remaining, spent)
+      where g.account = t.account and g.key = t.key)
+    insert into transfer (account, seq, at, kind, amount, hold, balance, held, orchestration, step, agent, attempt, ordinal, number,
+                          tokens, tools, base, used, estimated)
+    select * from unnest($14::text[], $15::bigint[], $16::bigint[], $17::text[], $18::bigint[], $19::bigint[], $20::bigint[],
+                         $21::bigint[], $22::bytea[], $23::text[], $24::text[], $25::bigint[], $26::bigint[], $27::bigint[],
+                         $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[])";
