@@ -78,7 +78,8 @@ impl Started {
         let prepared = engine.registry.prepared(rules.definition, agent);
         let (around, read, built_on) = if engine.performer.sends(agent) {
             let (plan, prepared, deadline) = (plan.clone(), prepared.clone(), now + timeout);
-            let around = Around::of(&hot.state, head, index, plan, prepared, deadline);
+            let mut around = Around::of(&hot.state, head, index, plan, prepared, deadline);
+            around.revised &= !hot.first_revision;
             (Some(Arc::new(around)), Plan::default(), Vec::new())
         } else {
             let inputs = prepared.inputs.iter();

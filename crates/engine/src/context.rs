@@ -32,8 +32,8 @@ pub struct Around {
     pub account: AccountId,
     /// The plan's id in its sender's words; its hash where it has none.
     pub plan_id: String,
-    /// Whether the sender named the plan: only such a plan has earlier revisions.
-    pub named: bool,
+    /// Whether the plan may have earlier revisions: its sender named it, and it is not known to be the first of that name.
+    pub revised: bool,
     /// The plan artifact's version at the start.
     pub plan_version: u64,
     /// On whose behalf.
@@ -85,7 +85,7 @@ impl Around {
         Self {
             agent,
             account: head.account.clone(),
-            named: head.request.plan_id.is_some(),
+            revised: head.request.plan_id.is_some(),
             plan_id: head
                 .request
                 .plan_id

@@ -35,6 +35,7 @@ pub struct Asked {
 }
 
 /// The state in memory, trusted only through the version fence.
+#[derive(Default)]
 pub struct Hot {
     /// The state.
     pub state: Orchestration,
@@ -44,6 +45,8 @@ pub struct Hot {
     pub chain: [u8; 32],
     /// The pinned definitions, once they were needed.
     pub pinned: Option<Arc<Pinned>>,
+    /// Known of a plan that was stored from here: it is the first that its sender calls so.
+    pub first_revision: bool,
 }
 
 /// An attempt that this replica performs.
@@ -124,6 +127,11 @@ impl Lane {
         queue.driven = !queue.waiting.is_empty();
         queue.gone = !queue.driven && (queue.spent || short()) && self.in_flight().is_empty();
         std::mem::take(&mut queue.waiting)
+    }
+
+    /// How many commands wait.
+    pub fn waiting(&self) -> usize {
+        self.queue().waiting.len()
     }
 
     /// Whether it was let go of.

@@ -21,13 +21,13 @@ const COMPARED_MAX: usize = 256 * 1024;
 /// Lines of context around a change.
 const CONTEXT: usize = 3;
 
-/// The snapshot's JSON text, made once a plan and revision before it. Only a plan that its sender named has revisions.
+/// The snapshot's JSON text, made once a plan and revision before it. Only a plan that may have revisions is asked about.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn of(engine: &Engine, around: &Around) -> Result<Arc<str>, StoreError> {
     let plan = &around.plan;
-    if !around.named {
+    if !around.revised {
         return Ok(plan.pieces.snapshot("", || text(plan, &[], "")));
     }
     // Another account's plan of the same content has other revisions before it.

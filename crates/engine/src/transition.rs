@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::orchestration::command::Command;
 use domain::orchestration::event::{Created, Event, Recorded};
 use domain::orchestration::graph::StepIndex;
-use domain::orchestration::state::{Orchestration, Step, StepState};
+use domain::orchestration::state::{Step, StepState};
 use domain::values::hash::ContentHash;
 use domain::values::ids::OrchestrationId;
 use store::error::StoreError;
@@ -21,6 +21,9 @@ use crate::gather;
 use crate::handle::Engine;
 use crate::lane::{Asked, Hot, Lane, Outcome, Pushed};
 use crate::project::{self, Change, row_set};
+
+/// How often, before a commit, a look round brings more commands for it. Each but the last brought at least one.
+const LOOKS_MAX: usize = 64;
 
 /// How often one batch is decided anew because others were faster or a counter was full.
 const ROUNDS_MAX: usize = 32;
@@ -142,6 +145,7 @@ async fn drive(engine: Engine, lane: Arc<Lane>) {
         done: false,
     };
     loop {
+        wait_for_others(&lane).await;
         let asked = lane.take(|| engine.is_crowded());
         if asked.is_empty() {
             break;
@@ -151,6 +155,23 @@ async fn drive(engine: Engine, lane: Arc<Lane>) {
     driving.done = true;
     if lane.is_gone() {
         engine.forget(&lane);
+    }
+}
+
+/// While other attempts of the orchestration are in flight, lets them go on for as long as that brings reports: those that
+/// come at the same moment share a commit, and its sync. No time is waited: who is not about to report is not waited for.
+async fn wait_for_others(lane: &Lane) {
+    for _ in 0..LOOKS_MAX {
+        let waiting = lane.waiting();
+        if waiting == 0 || lane.in_flight().is_empty() {
+            return;
+        }
+        // The first lets all go on that can, and looks at the sockets; the second, those that were woken by that.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        if lane.waiting() == waiting {
+            return;
+        }
     }
 }
 
@@ -172,11 +193,12 @@ impl Drop for Driving<'_> {
 async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
     let mut slot = lane.hot.lock().await;
     let mut full = BTreeMap::new();
-    for _ in 0..ROUNDS_MAX {
-        let mut hot = match current(engine, lane, &mut slot, &asked).await {
+    for round in 0..ROUNDS_MAX {
+        let mut hot = match current(engine, lane, &mut slot, &asked, round == 0).await {
             Ok(hot) => hot,
             Err(error) => return refuse_all(asked, &error),
         };
+        let unseen = round == 0 && hot.version.is_none();
         let mut draft = Draft {
             head_before: hot.state.head.clone(),
             ..Draft::default()
@@ -209,6 +231,8 @@ async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
                     *slot = Some(hot);
                 }
             }
+            // The orchestration itself was there before its equal, and nobody has looked.
+            Err(CommitError::Duplicate { .. }) if unseen => {}
             Err(CommitError::Duplicate { existing }) => {
                 lane.set_spent(true);
                 return refuse_all(
@@ -235,22 +259,25 @@ async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
     refuse_all(asked, &TransitionError::Overtaken(lane.id));
 }
 
-/// The state to decide on: from memory unless others have changed it, else from the rows. Only a creation begins with none.
+/// The state to decide on: from memory unless others have changed it, else from the rows. Only a creation begins with none:
+/// `first` it is not even looked for, since the commit is overtaken where it is there.
 async fn current(
     engine: &Engine,
     lane: &Lane,
     slot: &mut Option<Hot>,
     asked: &[Asked],
+    first: bool,
 ) -> Result<Hot, TransitionError> {
     if lane.take_stale() {
         *slot = None;
     }
+    let creates = |asked: &Asked| matches!(asked.command, Command::Create(_));
     let hot = match slot.take() {
         Some(hot) => hot,
+        None if first && asked.iter().any(creates) => Hot::default(),
         // Rare and large: boxed, so that the future of every command stays small.
         None => Box::pin(load(engine, lane.id)).await?,
     };
-    let creates = |asked: &Asked| matches!(asked.command, Command::Create(_));
     if hot.version.is_none() && !asked.iter().any(creates) {
         // It may have been there, and others have ended and deleted it.
         lane.drop_attempts();
@@ -267,12 +294,7 @@ async fn current(
 pub async fn load(engine: &Engine, id: OrchestrationId) -> Result<Hot, TransitionError> {
     let key = *id.0.as_bytes();
     let Some(row) = engine.store.orchestration(key).await? else {
-        return Ok(Hot {
-            state: Orchestration::default(),
-            version: None,
-            chain: [0; 32],
-            pinned: None,
-        });
+        return Ok(Hot::default());
     };
     let steps = engine.store.steps(key).await?;
     let first = engine.store.events(key, 0, 1).await?.pop();
@@ -285,7 +307,7 @@ pub async fn load(engine: &Engine, id: OrchestrationId) -> Result<Hot, Transitio
         state,
         version: Some(row.version),
         chain: row.chain,
-        pinned: None,
+        ..Hot::default()
     })
 }
 
@@ -352,6 +374,7 @@ async fn commit(
         engine.pins.set_stored(hash, true);
     }
     hot.version = Some(committed.version);
+    hot.first_revision |= committed.first_revision;
     hot.chain = committed.chain;
     Ok(())
 }

@@ -83,9 +83,10 @@ impl Known {
         for set in sets {
             answers.push(self.admit_one(set).map(|version| {
                 let before = self.shared.take(set);
-                if let Some(plan) = &set.plan {
-                    self.take_plan(plan, &mut columns);
-                }
+                let first_revision = match &set.plan {
+                    Some(plan) => self.take_plan(plan, &mut columns),
+                    None => false,
+                };
                 self.refer(set);
                 columns.put(set, before);
                 columns.money.put(set, &self.shared.moved);
@@ -95,6 +96,7 @@ impl Known {
                     feed: before + set.hashes.len() as i64,
                     chain: set.rows.orchestration.chain,
                     batch: sets.len(),
+                    first_revision,
                 }
             }));
         }
@@ -151,8 +153,8 @@ impl Known {
         Ok(version)
     }
 
-    /// A plan is stored once, then touched; a revision is one only where the last one is another plan.
-    fn take_plan<'s>(&mut self, plan: &'s PackedPlan, columns: &mut Columns<'s>) {
+    /// A plan is stored once, then touched; a revision is one only where the last one is another plan. Whether it is the first.
+    fn take_plan<'s>(&mut self, plan: &'s PackedPlan, columns: &mut Columns<'s>) -> bool {
         let row = &plan.row;
         let new = self.plans.insert((row.account.clone(), row.hash));
         if new {
@@ -161,14 +163,17 @@ impl Known {
             }
         }
         columns.put_plan(plan, new);
-        if let Some(plan_id) = &plan.plan_id {
-            let key = (row.account.clone(), plan_id.clone());
-            let last = self.revisions.entry(key).or_default();
-            if last.0 == 0 || last.1 != row.hash {
-                *last = (last.0 + 1, row.hash);
-                columns.put_revision(plan, plan_id, last.0);
-            }
+        let Some(plan_id) = &plan.plan_id else {
+            return false;
+        };
+        let key = (row.account.clone(), plan_id.clone());
+        let last = self.revisions.entry(key).or_default();
+        let first = last.0 == 0;
+        if first || last.1 != row.hash {
+            *last = (last.0 + 1, row.hash);
+            columns.put_revision(plan, plan_id, last.0);
         }
+        first
     }
 
     /// What an admitted row set does to the references of blobs.

@@ -12,8 +12,11 @@ pub(crate) fn is_stored(connection: &Connection, plan: &PackedPlan) -> rusqlite:
     one(connection, LOCK_PLAN.sqlite)?.exists(params![plan.row.account, &plan.row.hash[..]])
 }
 
-/// The plan, its blobs and its revision.
-pub(crate) fn put_plan(statements: &mut Statements<'_>, plan: &PackedPlan) -> rusqlite::Result<()> {
+/// The plan, its blobs and its revision; whether that is the first.
+pub(crate) fn put_plan(
+    statements: &mut Statements<'_>,
+    plan: &PackedPlan,
+) -> rusqlite::Result<bool> {
     let (row, connection) = (&plan.row, statements.connection);
     let touched = one(connection, TOUCH_PLAN.sqlite)?.execute(params![
         row.account,
@@ -36,12 +39,12 @@ pub(crate) fn put_plan(statements: &mut Statements<'_>, plan: &PackedPlan) -> ru
     }
     match &plan.plan_id {
         Some(plan_id) => revise(connection, plan, plan_id),
-        None => Ok(()),
+        None => Ok(false),
     }
 }
 
-/// The next revision of what the account calls by this id, where the last one is another plan.
-fn revise(connection: &Connection, plan: &PackedPlan, plan_id: &str) -> rusqlite::Result<()> {
+/// The next revision of what the account calls by this id, where the last one is another plan; whether it is the first.
+fn revise(connection: &Connection, plan: &PackedPlan, plan_id: &str) -> rusqlite::Result<bool> {
     let row = &plan.row;
     let last: Option<(i64, Hash)> = one(connection, LAST_REVISION.sqlite)?
         .query_row(params![row.account, plan_id], |r| {
@@ -58,5 +61,5 @@ fn revise(connection: &Connection, plan: &PackedPlan, plan_id: &str) -> rusqlite
             row.created_at,
         ])?;
     }
-    Ok(())
+    Ok(revision == 0)
 }

@@ -82,9 +82,10 @@ fn write(connection: &Connection, sets: &[&Prepared]) -> rusqlite::Result<Answer
             Err(refused) => Err(refused),
             Ok(version) => {
                 let before = shared.take(set);
-                if let Some(plan) = &set.plan {
-                    put_plan(&mut statements, plan)?;
-                }
+                let first_revision = match &set.plan {
+                    Some(plan) => put_plan(&mut statements, plan)?,
+                    None => false,
+                };
                 statements.put(set, before)?;
                 sqlite_money::put(connection, set, &shared.moved)?;
                 Ok(Committed {
@@ -93,6 +94,7 @@ fn write(connection: &Connection, sets: &[&Prepared]) -> rusqlite::Result<Answer
                     feed: before + set.hashes.len() as i64,
                     chain: set.rows.orchestration.chain,
                     batch: sets.len(),
+                    first_revision,
                 })
             }
         });

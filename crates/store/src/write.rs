@@ -97,6 +97,8 @@ pub struct Committed {
     pub chain: Hash,
     /// How many row sets shared the transaction.
     pub batch: usize,
+    /// It brought a plan, and the account had called none by that plan's id before.
+    pub first_revision: bool,
 }
 
 /// Why a row set was not committed. Nothing of it is stored, except that after `Unknown` all of it may be.

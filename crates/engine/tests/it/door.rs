@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use domain::orchestration::command::{Command, Rejected};
 use domain::orchestration::state::Status;
 use domain::values::ids::OrchestrationId;
-use engine::error::TransitionError;
+use engine::error::{SubmitError, TransitionError};
 use engine::handle::Scope;
 use engine::perform::Performed;
+use engine::submit::{Submitted, submit};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -344,6 +345,70 @@ async fn a_caller_who_goes_away_takes_nothing_back() {
         let answer = ask(&house.engine, id, approve("a")).await;
         assert!(matches!(answer, Ok(_) | Err(TransitionError::Rejected(_))));
         until_step(&house.engine, id, "a", "completed").await;
+        house.close().await;
+    })
+    .await;
+}
+
+/// Eight results that come at the same moment are one commit: the second, after the creation.
+#[tokio::test]
+async fn reports_that_come_together_are_committed_together() {
+    on_both(async |place| {
+        let agents = (0..8).map(|n| agent(&format!("s{n}"), "")).collect();
+        let all = Arc::new(tokio::sync::Barrier::new(8));
+        let performing = performer(move |_| {
+            let all = all.clone();
+            async move {
+                all.wait().await;
+                done()
+            }
+        });
+        let mut setup = Setup::new(&clock(), agents, performing);
+        setup.slots = 8;
+        let house = setup.open(&place).await;
+        let id = begin(&house.engine, 1).await;
+        assert_status(&ended(&house.engine, id).await, Status::Complete);
+        let row = house.engine.store.orchestration(*id.0.as_bytes()).await;
+        assert_eq!(row.unwrap().unwrap().version, 2);
+        house.close().await;
+    })
+    .await;
+}
+
+/// A creation does not look whether it is there; what was there is found all the same, also behind an equal that came after.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_ended_is_not_created_again() {
+    on_both(async |place| {
+        let waits = agent("a", "approval = \"required\"");
+        let house = House::open(
+            &place,
+            &clock(),
+            vec![waits],
+            performer(|_| async { done() }),
+        )
+        .await;
+        let again = |n: u128| {
+            let mut submission = house::submission(&house.engine);
+            submission.fresh = false;
+            submit(&house.engine, house::id(n), submission)
+        };
+        let first = again(1).await.unwrap();
+        ask(&house.engine, first.id, approve("a")).await.unwrap();
+        ended(&house.engine, first.id).await;
+        let exists = |answer: Result<Submitted, SubmitError>| {
+            matches!(
+                answer,
+                Err(SubmitError::Transition(TransitionError::Rejected(
+                    Rejected::Exists
+                )))
+            )
+        };
+        assert!(exists(again(1).await));
+        // The equal waits for its approval.
+        assert!(!again(2).await.unwrap().continued);
+        assert!(exists(again(1).await) && exists(again(2).await));
+        let other = again(3).await.unwrap();
+        assert_eq!((other.id, other.continued), (house::id(2), true));
         house.close().await;
     })
     .await;

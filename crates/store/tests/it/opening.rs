@@ -230,6 +230,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date_with_all_it_holds
                 feed: 1,
                 chain: row.chain,
                 batch: 1,
+                first_revision: false,
             },
         );
         end.orchestration = row;

@@ -116,10 +116,8 @@ async fn a_plan_of_another_orchestration_is_refused() {
 async fn the_same_id_with_other_content_is_a_new_revision() {
     on_both(async |store| {
         for (n, content) in [(1, "A"), (2, "A"), (3, "B"), (4, "A")] {
-            store
-                .commit(with_plan(n, called("ours", content)))
-                .await
-                .unwrap();
+            let set = with_plan(n, called("ours", content));
+            assert_eq!(store.commit(set).await.unwrap().first_revision, n == 1);
         }
         store.put_plan(called("ours", "C")).await.unwrap();
         store
