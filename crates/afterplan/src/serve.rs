@@ -5,6 +5,7 @@ pub mod settings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use domain::values::ids::HolderId;
 use domain::values::time::Millis;
@@ -31,6 +32,12 @@ use crate::{choices, environment, house, signals};
 
 /// Attempts at one time, where the settings leave it open: they wait for others far more than they reckon.
 const SLOTS: usize = 64;
+
+/// Between two of the pieces that make the allocator hand back what was given up before.
+const GIVE_BACK_EVERY: Duration = Duration::from_secs(3);
+
+/// Bytes of such a piece: never written to, so that it takes no memory.
+const PIECE: usize = 1 << 20;
 
 /// Serves until a signal comes.
 pub async fn serve(given: Option<&str>, request: ServeRequest) -> Result<u8, Failure> {
@@ -80,6 +87,7 @@ async fn on(
     };
     let stop = shutdown.clone();
     let serving = serve_at(engine.clone(), settings, shutdown, ready);
+    tokio::spawn(give_back());
     let greeted = async {
         if let Ok(address) = bound.await {
             greeting.say(address);
@@ -98,6 +106,15 @@ async fn on(
     served.map_err(refused)?;
     stopped?;
     Ok(COMPLETE)
+}
+
+/// The allocator hands what was given up back to the system a second later at the soonest, and only when more is given up: on
+/// a server that has nothing to do nothing would be. So a large piece is, now and then.
+async fn give_back() {
+    loop {
+        tokio::time::sleep(GIVE_BACK_EVERY).await;
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(PIECE)));
+    }
 }
 
 /// Says it to people, or to the log where that is for programs.
