@@ -68,6 +68,9 @@ pub struct Arguments {
         hide_env_values = true
     )]
     pub key: Option<String>,
+    /// Trust that server by the certificates in this file (PEM), beside those that the system trusts.
+    #[arg(long, global = true, value_name = "FILE", env = "AFTERPLAN_CA")]
+    pub ca: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,

@@ -74,6 +74,7 @@ async fn perform(arguments: Arguments) -> Result<u8, Failure> {
         database: given,
         server,
         key,
+        ca,
         verb,
     } = arguments;
     let verb = match verb {
@@ -81,7 +82,7 @@ async fn perform(arguments: Arguments) -> Result<u8, Failure> {
         Verb::Serve(request) => return serve::serve(given.as_deref(), request).await,
         verb => match server.as_deref().filter(|url| !url.is_empty()) {
             None => verb,
-            Some(url) => match remote::perform(url, key.as_deref(), verb).await? {
+            Some(url) => match remote::perform(url, key.as_deref(), ca.as_deref(), verb).await? {
                 Ok(exit) => return Ok(exit),
                 Err(verb) => verb,
             },

@@ -5,6 +5,8 @@ pub mod enrich;
 pub mod following;
 pub mod orchestrations;
 
+use std::path::Path;
+
 use providers::remote::{Remote, RemoteError};
 use uuid::Uuid;
 
@@ -19,10 +21,12 @@ use crate::screen::plain;
 pub async fn perform(
     url: &str,
     key: Option<&str>,
+    authority: Option<&Path>,
     verb: Verb,
 ) -> Result<Result<u8, Verb>, Failure> {
     let key = key.filter(|key| !key.is_empty());
-    let remote = Remote::new(url, key)?;
+    let authority = authority.filter(|file| !file.as_os_str().is_empty());
+    let remote = Remote::new(url, key, authority)?;
     let exit = match verb {
         Verb::Enrich(request) => enrich::enrich(&remote, request).await?,
         Verb::Agents(verb) => agents::perform(&remote, verb).await?,
@@ -54,6 +58,9 @@ impl From<RemoteError> for Failure {
             RemoteError::Unreachable { .. } => Self::failed(format!(
                 "{sentence}; see that it serves there, or give another --server"
             )),
+            RemoteError::Authority { .. } => {
+                Self::refused(format!("{sentence}; --ca or AFTERPLAN_CA names it"))
+            }
             RemoteError::Strange { .. } | RemoteError::File { .. } => Self::failed(sentence),
         }
     }

@@ -41,6 +41,14 @@ pub enum RemoteError {
     /// It holds characters that no header may hold.
     #[error("the key holds characters that no key has")]
     Key,
+    /// It holds no certificates.
+    #[error("{path} holds no certificates to trust: {reason}")]
+    Authority {
+        /// Which file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// It cannot be reached, or the connection was lost.
     #[error("the server {url} cannot be reached: {reason}")]
     Unreachable {
@@ -96,12 +104,31 @@ pub struct Remote {
     key: Option<String>,
 }
 
+/// The certificates in a PEM file.
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, RemoteError> {
+    let unusable = |reason: String| RemoteError::Authority {
+        path: path.display().to_string(),
+        reason,
+    };
+    let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    let found = reqwest::Certificate::from_pem_bundle(&pem);
+    match found {
+        Ok(found) if found.is_empty() => Err(unusable("there is none in it".to_owned())),
+        found => found.map_err(|error| unusable(words(&error))),
+    }
+}
+
 impl Remote {
-    /// The server at `url`, asked with `key` if there is one. Nothing is connected yet.
+    /// The server at `url`, asked with `key` if there is one, and trusted also by the certificates in the PEM file `authority`.
+    /// Nothing is connected yet.
     ///
     /// # Errors
     /// When one of them cannot be used.
-    pub fn new(url: &str, key: Option<&str>) -> Result<Self, RemoteError> {
+    pub fn new(
+        url: &str,
+        key: Option<&str>,
+        authority: Option<&Path>,
+    ) -> Result<Self, RemoteError> {
         crate::outgoing::install_tls();
         let address = || RemoteError::Address {
             url: without_secrets(url),
@@ -123,6 +150,7 @@ impl Remote {
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .user_agent(concat!("afterplan/", env!("CARGO_PKG_VERSION")))
+            .tls_certs_merge(authority.map_or_else(|| Ok(Vec::new()), certificates)?)
             .build();
         let client = client.map_err(|error| RemoteError::Unreachable {
             url: base.to_string(),

@@ -76,6 +76,8 @@ pub struct Limits {
     pub body_timeout: u64,
     /// Longest time for an answer, but for streams and for who waits for an orchestration.
     pub request_timeout: u64,
+    /// Longest time in which a client takes nothing of what it is sent, streams included; then its connection is cut.
+    pub take_pause: u64,
     /// How long a server that is stopped waits for requests under way.
     pub drain: u64,
 }
@@ -168,6 +170,7 @@ impl Default for Limits {
             body_pause: 15_000,
             body_timeout: 600_000,
             request_timeout: 60_000,
+            take_pause: 30_000,
             drain: 10_000,
         }
     }

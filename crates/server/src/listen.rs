@@ -114,6 +114,7 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let router = reception.router;
+    let stream = Stalling::within(stream, Duration::from_millis(reception.limits.take_pause));
     let answer = service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request.map(axum::body::Body::new))
@@ -123,7 +124,7 @@ where
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_millis(reception.limits.header_timeout))
             .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(Stalling::new(stream)), answer)
+            .serve_connection(TokioIo::new(stream), answer)
             .with_upgrades()
     );
     let ended = tokio::select! {

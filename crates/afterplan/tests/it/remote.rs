@@ -136,6 +136,78 @@ fn orchestrations_at_a_server_are_looked_at_and_steered_alike() {
     );
 }
 
+/// Why a ready step waits is said here as there: what holds it back is another orchestration's.
+#[test]
+fn a_step_behind_a_full_counter_says_so_in_every_shell() {
+    let (shell, stub) = (Shell::new(), Stub::answering_after(Duration::from_secs(50)));
+    let server = served(&shell, &stub, &[]);
+    let url = server.url();
+    let mut ids = Vec::new();
+    for agent in ["first", "second"] {
+        let agent = json!({
+            "id": agent,
+            "displayName": agent,
+            "concurrency": {"key": "maps", "max": 1},
+            "inputSchema": {"fields": ["plan"], "context": ["team.md"]},
+        });
+        server.ask(201, "POST", "/api/agents", Some(&json!({ "agent": agent })));
+        let request = json!({
+            "planArtifact": {"id": "plan-1", "plan": {"title": agent["id"]}},
+            "enrichmentRequest": {"agents": [agent["id"]]},
+        });
+        let begun = server.ask(202, "POST", "/api/orchestrate?wait=0", Some(&request));
+        ids.push(begun["orchestrationId"].as_str().unwrap().to_owned());
+        stub.wait_until_asked(1);
+    }
+    let show = ["orchestrations", "show", &ids[1]];
+    for arguments in [&show[..], &[&show[..], &["--server", &url]].concat()] {
+        let shown = shell.call(arguments);
+        assert!(
+            shown
+                .out
+                .contains("1 of at most 1 are in flight for `key/maps`"),
+            "{shown}"
+        );
+        assert!(shown.out.contains("second goes without team.md"), "{shown}");
+        let shown = shell.json(&[arguments, &["--json"]].concat());
+        assert_eq!(
+            shown["steps"][0]["inputs"],
+            json!({"missing": ["team.md"]}),
+            "{shown}"
+        );
+    }
+}
+
+/// A server with a certificate of an authority that only its owner knows.
+#[test]
+fn an_authority_of_ones_own_is_trusted_where_it_is_named() {
+    let certificate = |name: &str| {
+        let here = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../providers/tests/it/certificates"
+        );
+        format!("{here}/{name}")
+    };
+    let shell = Shell::new();
+    let (cert, key, ca) = (
+        certificate("agent.pem"),
+        certificate("agent.key"),
+        certificate("ca.pem"),
+    );
+    let server = Served::start(&shell, &["--tls-cert", &cert, "--tls-key", &key]);
+    let url = format!("https://{}", server.address);
+    let list = ["orchestrations", "list", "--json", "--server", &url];
+    shell.fails(1, &list, &["cannot be reached", "certificate"]);
+    assert_eq!(shell.json(&[&list[..], &["--ca", &ca]].concat()), json!([]));
+    let mut by_environment = shell.command(&list);
+    let answer = Answer::of(by_environment.env("AFTERPLAN_CA", &ca).output().unwrap());
+    assert_eq!(answer.exit, 0, "{answer}");
+    let none = [&list[..], &["--ca", &key]].concat();
+    shell.fails(2, &none, &["agent.key", "--ca"]);
+    let nowhere = [&list[..], &["--ca", "nowhere.pem"]].concat();
+    shell.fails(2, &nowhere, &["nowhere.pem", "--ca"]);
+}
+
 /// A connection that breaks is come back to, and nothing is told twice.
 #[test]
 fn a_server_that_dies_and_comes_back_is_come_back_to() {

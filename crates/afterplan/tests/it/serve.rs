@@ -1,5 +1,6 @@
 //! `afterplan serve`: who may come in, how it is set up, how it stops, and the seed's session.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -242,6 +243,46 @@ fn the_seeds_environment_is_heard() {
         "{}",
         server.greeting
     );
+}
+
+/// In production the log is for programs; and agents come from files at the start.
+#[test]
+fn in_production_each_line_of_the_log_is_json() {
+    let shell = Shell::new();
+    std::fs::write(
+        shell.at("weather.toml"),
+        "id = 'weather'\ndisplayName = 'Weather'\n",
+    )
+    .unwrap();
+    let mut command = shell.command(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--agents",
+        "weather.toml",
+    ]);
+    let mut child = command.env("NODE_ENV", "production").spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut greeting = String::new();
+    while !greeting.contains("reference") {
+        assert!(out.read_line(&mut greeting).unwrap() > 0, "{greeting}");
+    }
+    let sent = Command::new("kill")
+        .args(["-s", "TERM", &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+    let answer = Answer::of(child.wait_with_output().unwrap());
+    assert_eq!(answer.exit, 0, "{answer}");
+    assert!(answer.err.lines().count() > 0, "{answer}");
+    for line in answer.err.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(
+            line["message"].is_string() && line["level"].is_string(),
+            "{line}"
+        );
+    }
+    let shown = shell.call(&["agents", "show", "weather"]);
+    assert!(shown.exit == 0 && shown.out.contains("Weather"), "{shown}");
 }
 
 #[test]

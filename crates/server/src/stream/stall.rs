@@ -1,4 +1,4 @@
-//! A connection whose writes must make progress: one that takes nothing for half a minute fails, whatever is on its way.
+//! A connection whose writes must make progress: one that takes nothing for so long fails, whatever is on its way.
 
 use std::io;
 use std::pin::Pin;
@@ -7,9 +7,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
-
-/// How long a write may make no progress.
-pub const STALL: Duration = Duration::from_secs(30);
 
 /// The connection beneath, watched.
 #[derive(Debug)]
@@ -21,12 +18,7 @@ pub struct Stalling<T> {
 }
 
 impl<T> Stalling<T> {
-    /// Watches `beneath`.
-    pub const fn new(beneath: T) -> Self {
-        Self::within(beneath, STALL)
-    }
-
-    /// The same with another patience.
+    /// Watches `beneath`: a write may make no progress for `longest`.
     pub const fn within(beneath: T, longest: Duration) -> Self {
         Self {
             beneath,

@@ -16,8 +16,8 @@ use crate::stream::reader::{News, Reader};
 /// The subprotocol that is selected when it is offered.
 pub const PROTOCOL: &str = "afterplan.v1";
 
-/// A send that makes no progress for so long ends the connection.
-const STALL: Duration = Duration::from_secs(30);
+/// Longest wait for a client's own close.
+const CLOSING: Duration = Duration::from_secs(30);
 
 /// Heartbeats that may stay unanswered.
 const UNANSWERED_MAX: u32 = 2;
@@ -78,14 +78,11 @@ async fn tell(mut socket: WebSocket, reader: Reader, filter: Filter, heartbeat: 
         code,
         reason: Utf8Bytes::from_static(reason),
     };
-    if in_time(socket.send(Message::Close(Some(close))))
-        .await
-        .is_err()
-    {
+    if socket.send(Message::Close(Some(close))).await.is_err() {
         return;
     }
     // The client's own close, so that it does not meet a reset with messages still on their way.
-    let _ = timeout(STALL, async {
+    let _ = timeout(CLOSING, async {
         while let Some(Ok(_)) = socket.recv().await {}
     })
     .await;
@@ -131,7 +128,7 @@ async fn tell_all(
                     return End::Lost;
                 }
                 unanswered += 1;
-                in_time(socket.send(Message::Ping(Bytes::new()))).await
+                socket.send(Message::Ping(Bytes::new())).await
             }
         };
         if told.is_err() {
@@ -140,23 +137,13 @@ async fn tell_all(
     }
 }
 
-/// All of them, and then one flush.
+/// All of them, and then one flush. One who takes nothing fails it: the connection beneath is watched.
 async fn tell_each<'a>(
     socket: &mut WebSocket,
     texts: impl Iterator<Item = &'a Utf8Bytes>,
-) -> Result<(), Stalled> {
+) -> Result<(), axum::Error> {
     for text in texts {
-        in_time(socket.feed(Message::Text(text.clone()))).await?;
+        socket.feed(Message::Text(text.clone())).await?;
     }
-    in_time(socket.flush()).await
-}
-
-/// The client does not take what it is sent, or is gone.
-struct Stalled;
-
-async fn in_time(sending: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Stalled> {
-    match timeout(STALL, sending).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(Stalled),
-    }
+    socket.flush().await
 }

@@ -181,3 +181,72 @@ async fn the_account_and_the_replica_are_there_from_the_start() {
     assert_eq!(replicas["replicas"][0]["alive"], json!(true));
     stage.close().await;
 }
+
+/// A breaker that is open is shown with its agent, and with each step that it holds back.
+#[tokio::test]
+async fn an_agent_that_is_not_asked_for_a_while_says_so() {
+    let stage = Stage::open().await;
+    stage
+        .register("failing-one", json!({"maxRetries": 0}))
+        .await;
+    let (_, shown) = stage.get("/api/agents/failing-one").await;
+    assert_eq!(shown["breaker"], Value::Null);
+    for _ in 0..engine::breaker::FAILURES {
+        let (status, body) = stage
+            .post("/api/orchestrate", request_for(&["failing-one"]))
+            .await;
+        assert_eq!((status, &body["status"]), (200, &json!("failed")), "{body}");
+    }
+    let (_, shown) = stage.get("/api/agents/failing-one").await;
+    let breaker = &shown["breaker"];
+    assert_eq!(breaker["state"], "open", "{shown}");
+    assert!(
+        breaker["reason"].as_str().unwrap().contains("500"),
+        "{shown}"
+    );
+    assert!(breaker["retryAt"].as_i64() > breaker["openedAt"].as_i64());
+    let (_, begun) = stage
+        .post("/api/orchestrate?wait=0", request_for(&["failing-one"]))
+        .await;
+    let id = begun["orchestrationId"].as_str().unwrap();
+    let (_, shown) = stage.get(&format!("/api/orchestrations/{id}")).await;
+    let held_back = step(&shown, "failing-one");
+    assert_eq!(
+        (&held_back["status"], &held_back["attempt"]),
+        (&json!("ready"), &json!(0))
+    );
+    let why = held_back["waitsFor"].as_str().unwrap();
+    assert!(why.contains("500"), "{why}");
+    stage.close().await;
+}
+
+/// The time that is left goes by what the agents took before; without a before it is null.
+#[tokio::test]
+async fn the_time_that_is_left_goes_by_history() {
+    let stage = Stage::open().await;
+    stage.register("slow-one", json!({})).await;
+    stage.register("slow-new", json!({})).await;
+    let begin = async |agent: &str| {
+        let request = request_for(&[agent]);
+        let (_, begun) = stage.post("/api/orchestrate?wait=0", request).await;
+        begun["orchestrationId"].as_str().unwrap().to_owned()
+    };
+    let left = async |id: &str| {
+        let (_, shown) = stage.get(&format!("/api/orchestrate/{id}")).await;
+        shown["estimatedTimeRemaining"].clone()
+    };
+    let first = begin("slow-one").await;
+    loop {
+        stage.stub.released.notify_waiters();
+        let (_, shown) = stage.get(&format!("/api/orchestrations/{first}")).await;
+        if shown["status"] == "complete" {
+            break;
+        }
+    }
+    assert_eq!(left(&first).await, json!(0));
+    let second = begin("slow-one").await;
+    assert!(left(&second).await.is_u64());
+    let unknown = begin("slow-new").await;
+    assert_eq!(left(&unknown).await, Value::Null);
+    stage.close().await;
+}

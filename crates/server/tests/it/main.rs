@@ -17,6 +17,7 @@ mod live;
 mod live_cut;
 mod live_house;
 mod live_log;
+mod live_silent;
 mod seed;
 mod stage;
 mod tls;

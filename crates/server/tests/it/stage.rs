@@ -54,6 +54,9 @@ async fn invoke(
     if id.starts_with("broken") {
         return (http::StatusCode::BAD_REQUEST, "no").into_response();
     }
+    if id.starts_with("failing") {
+        return (http::StatusCode::INTERNAL_SERVER_ERROR, "out of order").into_response();
+    }
     assert!(context["orchestrationId"].is_string(), "{context}");
     let findings = match id.as_str() {
         "security-review" => {

@@ -81,6 +81,29 @@ async fn a_zip_is_a_plan_as_body_and_in_a_form() {
     stage.close().await;
 }
 
+/// An upload is a write like any other: what is sent again under its key begins nothing, and another one is refused.
+#[tokio::test]
+async fn an_upload_that_is_repeated_is_made_once() {
+    let stage = Stage::open().await;
+    let zip = zipped(&example());
+    let upload = async |bytes: Vec<u8>| {
+        let request = stage
+            .ask(Method::POST, "/api/orchestrations?name=ferry")
+            .header("content-type", "application/zip")
+            .header("idempotency-key", "upload-1");
+        answer(request.body(bytes)).await
+    };
+    let first = upload(zip.clone()).await;
+    assert_eq!(first.0, 202, "{}", first.1);
+    assert_eq!(upload(zip.clone()).await, first);
+    let mut other = zip;
+    other.push(0);
+    assert_problem(&upload(other).await, 422, "idempotency-key-reused");
+    let (_, list) = stage.get("/api/orchestrations").await;
+    assert_eq!(list["orchestrations"].as_array().unwrap().len(), 1);
+    stage.close().await;
+}
+
 #[tokio::test]
 async fn what_is_no_plan_is_refused() {
     let stage = Stage::with(|settings| settings.limits.upload_bytes = 200_000).await;
