@@ -26,9 +26,9 @@ create table credit_grant (
   primary key (account, key)
 ) strict, without rowid;
 
--- used in the writer's look at an account's grants
+-- used in ledgers::balance and by the writer's look at the accounts of a batch
 create index credit_grant_left on credit_grant (account) where spent = 0;
--- used in ledgers::grants_due
+-- used in errand_money::expire: what is past its time
 create index credit_grant_due on credit_grant (expires_at, account) where spent = 0 and expires_at is not null;
 
 -- Each change of an account's balance or of what it holds. Rows never change and are never deleted.
