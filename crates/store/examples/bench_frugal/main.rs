@@ -1,8 +1,10 @@
 //! What an orchestration of outside agents costs a store: bytes written, bytes kept, CPU; the rows are those of the standard job.
 //!
-//! `cargo run --release -p store --example bench_frugal [ORCHESTRATIONS [IN_FLIGHT [STEPS [URL]]]]`. Each orchestration has a plan of 20 KB and
-//! STEPS results of 1 KB, one after another, a commit each. Its logical bytes are those of the plan and the results.
+//! `cargo run --release -p store --example bench_frugal [ORCHESTRATIONS [IN_FLIGHT [STEPS [URL [priced]]]]]`. Each orchestration has a plan of 20 KB and
+//! STEPS results of 1 KB, one after another, a commit each; `priced` holds credits for each and settles them. Its logical bytes are those of the plan and the results.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss)]
+
+mod words;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -11,12 +13,13 @@ use std::time::Instant;
 
 use store::chain::{START, content_hash};
 use store::db::Store;
+use store::money::{ChargeColumns, MoneyChange, NewGrant};
 use store::rows::{EnrichmentRow, Hash, Id, OrchestrationRow, PlanRow, StepRow};
 use store::url::DatabaseUrl;
 use store::write::{NewBlob, NewEvent, NewPlan, RowSet};
 
-const PLAN: usize = 20_000;
-const RESULT: usize = 1_078;
+use crate::words::{PLAN, RESULT, Words, findings};
+
 const T0: i64 = 1_795_407_843_813_306;
 
 fn main() {
@@ -27,11 +30,13 @@ fn main() {
         .get(2)
         .map_or(vec![2, 10], |s| vec![s.parse().unwrap()]);
     for steps in shapes {
-        round(count, in_flight, steps, arguments.get(3));
+        let url = arguments.get(3).filter(|url| *url != "-");
+        let priced = arguments.get(4).is_some_and(|word| word == "priced");
+        round(count, in_flight, steps, (url, priced));
     }
 }
 
-fn round(count: u64, in_flight: usize, steps: usize, url: Option<&String>) {
+fn round(count: u64, in_flight: usize, steps: usize, (url, priced): (Option<&String>, bool)) {
     let folder = tempfile::tempdir_in(".").unwrap();
     let file = folder.path().join("frugal.db");
     let url = url
@@ -49,6 +54,7 @@ fn round(count: u64, in_flight: usize, steps: usize, url: Option<&String>) {
         let store = Store::open(&DatabaseUrl::parse(&url).unwrap())
             .await
             .unwrap();
+        store.grant(grant()).await.unwrap();
         let next = Arc::new(AtomicU64::new(0));
         let mut callers = Vec::new();
         for _ in 0..in_flight {
@@ -61,7 +67,7 @@ fn round(count: u64, in_flight: usize, steps: usize, url: Option<&String>) {
                     }
                     let text =
                         plans[n as usize % plans.len()].replace("0000000000", &format!("{n:010}"));
-                    orchestrate(&store, n, steps, &text).await;
+                    orchestrate(&store, n, (steps, priced), &text).await;
                 }
             }));
         }
@@ -130,9 +136,21 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+fn grant() -> NewGrant {
+    NewGrant {
+        account: "system".to_owned(),
+        key: "initial".to_owned(),
+        amount: 100_000_000_000_000_000,
+        priority: 50,
+        expires_at: None,
+        note: String::new(),
+        at: T0,
+    }
+}
+
 /// One orchestration from its plan to its end: a commit for its start, one a step.
-async fn orchestrate(store: &Store, n: u64, steps: usize, text: &str) {
-    let mut o = Going::new(n, steps, text);
+async fn orchestrate(store: &Store, n: u64, (steps, priced): (usize, bool), text: &str) {
+    let mut o = Going::new(n, (steps, priced), text);
     let mut set = o.first(text);
     loop {
         let done = store.commit(set.clone()).await.unwrap();
@@ -147,6 +165,7 @@ async fn orchestrate(store: &Store, n: u64, steps: usize, text: &str) {
 
 struct Going {
     n: u64,
+    priced: bool,
     id: Id,
     steps: usize,
     plan: Hash,
@@ -160,9 +179,10 @@ struct Going {
 }
 
 impl Going {
-    fn new(n: u64, steps: usize, text: &str) -> Self {
+    fn new(n: u64, (steps, priced): (usize, bool), text: &str) -> Self {
         Self {
             n,
+            priced,
             id: id(n),
             steps,
             plan: content_hash(text.as_bytes()),
@@ -303,6 +323,16 @@ impl Going {
         );
         self.event(set, "attempt_started", Some(step), &rest);
         set.steps.push(self.step(step, "running", None));
+        if self.priced {
+            set.money.push(MoneyChange::Hold {
+                step: Self::name(step),
+                agent: Self::name(step),
+                attempt: 1,
+                amount: 50_000_000,
+                must_fit: true,
+                at: self.at,
+            });
+        }
     }
 
     fn first(&mut self, text: &str) -> RowSet {
@@ -368,6 +398,22 @@ impl Going {
         );
         self.completed += 1;
         let mut set = self.set();
+        if self.priced {
+            set.money.push(MoneyChange::Settle {
+                step: Self::name(step),
+                agent: Self::name(step),
+                attempt: 1,
+                ordinal: 0,
+                number: step as i64,
+                hold: 50_000_000,
+                charge: ChargeColumns {
+                    base: 50_000_000,
+                    used: 412,
+                    ..ChargeColumns::default()
+                },
+                at: self.at,
+            });
+        }
         let rest = format!(
             ",\"attempt\":1,\"number\":{step},\"enrichment\":{enrichment},\"version\":{}",
             step + 2
@@ -406,96 +452,5 @@ impl Going {
             bytes: result.into_bytes().into(),
         });
         set
-    }
-}
-
-/// Four findings of different words, by the number.
-fn findings(number: u64) -> String {
-    const WORDS: [&str; 16] = [
-        "schedule",
-        "budget",
-        "supplier",
-        "permit",
-        "harbour",
-        "crew",
-        "inspection",
-        "delay",
-        "contract",
-        "insurance",
-        "weather",
-        "training",
-        "storage",
-        "customs",
-        "interface",
-        "acceptance",
-    ];
-    let mut bits = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let mut pick = || {
-        bits = bits.rotate_left(7).wrapping_mul(0xD1B5_4A32_D192_ED03) ^ 0x5851;
-        WORDS[(bits >> 60) as usize]
-    };
-    let mut text = "{\"findings\":[".to_owned();
-    for finding in 0..4 {
-        let _ = write!(
-            text,
-            "{{\"id\":\"F-{number:08}-{finding}\",\"title\":\"{} against {}\",\"text\":\"The {} depends on the {} and the {}, and nothing says what happens to the {} when the {} comes late.\",\"severity\":{}}},",
-            pick(),
-            pick(),
-            pick(),
-            pick(),
-            pick(),
-            pick(),
-            pick(),
-            finding + 1
-        );
-    }
-    text.push_str("{}],\"note\":\"");
-    while text.len() < RESULT - 2 {
-        text.push(char::from(b'a' + (text.len() % 26) as u8));
-    }
-    text.push_str("\"}");
-    text
-}
-
-/// Words by a long-tailed frequency, so that plans pack as real ones do.
-struct Words(Vec<String>);
-
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
-}
-
-impl Words {
-    fn new() -> Self {
-        const SOUNDS: [&str; 20] = [
-            "re", "pro", "con", "sta", "ment", "tion", "al", "er", "in", "de", "plan", "cost",
-            "risk", "man", "ter", "ing", "ser", "qual", "mit", "port",
-        ];
-        let mut chance = Chance(7);
-        let word = |c: &mut Chance| {
-            (0..=c.next(4))
-                .map(|_| SOUNDS[c.next(20) as usize])
-                .collect()
-        };
-        Self((0..2_400).map(|_| word(&mut chance)).collect())
-    }
-
-    fn plan(&self, seed: u64) -> String {
-        let mut chance = Chance(seed);
-        let mut text = "{\"title\":\"0000000000\",\"text\":\"".to_owned();
-        while text.len() < PLAN - 40 {
-            let uniform = chance.next(1_000_000) as f64 / 1e6;
-            text.push_str(&self.0[(uniform.powi(3) * 2_400.0) as usize]);
-            text.push_str(if chance.next(12) == 0 { ". " } else { " " });
-        }
-        text.push_str("\"}");
-        text
     }
 }
