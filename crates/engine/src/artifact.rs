@@ -77,7 +77,7 @@ async fn collect(
     let mut given = BTreeMap::new();
     for (index, step) in state.steps.iter().enumerate() {
         if let Some(enrichment) = &step.enrichment {
-            given.insert(index, data(engine, enrichment.data).await?);
+            given.insert(index, data(engine, id, enrichment.data).await?);
         }
     }
     Ok(EnrichedPlan {

@@ -203,7 +203,7 @@ async fn attempt(engine: &Engine, lane: &Arc<Lane>, mut started: Started) {
     let (forced, permit) = (started.forced.clone(), started.permit.take());
     let kept = started.assignment.kept.clone();
     let checked = started.prepared.clone();
-    let performed = match fetch(engine, &mut started).await {
+    let performed = match fetch(engine, lane, &mut started).await {
         Some(failed) => Some(failed),
         None => performed(engine, lane, started, &forced).await,
     };
@@ -221,9 +221,9 @@ async fn attempt(engine: &Engine, lane: &Arc<Lane>, mut started: Started) {
 }
 
 /// What the dependencies gave, for an agent of this program; the failure if it cannot be read.
-async fn fetch(engine: &Engine, started: &mut Started) -> Option<Performed> {
+async fn fetch(engine: &Engine, lane: &Lane, started: &mut Started) -> Option<Performed> {
     for (id, hash) in std::mem::take(&mut started.built_on) {
-        match data(engine, hash).await {
+        match data(engine, lane.id, hash).await {
             Ok(value) => {
                 let dependencies = &mut started.assignment.dependencies;
                 dependencies.insert(id.as_str().to_owned(), value);

@@ -43,6 +43,7 @@ pub(crate) async fn decide_all(
 ) -> Result<(), StoreError> {
     let world = World {
         engine,
+        id,
         asked,
         full,
     };
@@ -61,6 +62,7 @@ pub(crate) async fn decide_all(
 /// What decisions are made with, beside the state.
 struct World<'a> {
     engine: &'a Engine,
+    id: OrchestrationId,
     asked: &'a [Asked],
     full: &'a BTreeMap<String, i64>,
 }
@@ -88,6 +90,7 @@ impl Draft {
             return Ok(self.decide(hot, command, &facts));
         }
         let pending = Pending {
+            id: world.id,
             before: &self.before,
             full: world.full,
             asked: world.asked,

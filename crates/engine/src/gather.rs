@@ -25,6 +25,8 @@ use crate::project::counter_changes;
 
 /// What the commit that is being prepared already changes, and what the last try learned.
 pub struct Pending<'a> {
+    /// Whose.
+    pub id: OrchestrationId,
     /// The touched steps as they stood before.
     pub before: &'a BTreeMap<StepIndex, Step>,
     /// Counters that the store found full.
@@ -107,7 +109,7 @@ async fn verdict(
         let data = match &step.enrichment {
             Some(enrichment) => match pending.bytes(enrichment.data) {
                 Some(bytes) => parsed(engine, enrichment.data, &bytes)?,
-                None => data(engine, enrichment.data).await?,
+                None => data(engine, pending.id, enrichment.data).await?,
             },
             None => Value::Null,
         };
@@ -213,7 +215,11 @@ pub async fn pinned(engine: &Engine, hot: &mut Hot) -> Result<Arc<Pinned>, Store
     let pinned = match engine.pins.get(hash) {
         Some(pinned) => pinned,
         None => {
-            let value = data(engine, hash).await?;
+            let bytes = match engine.outputs.get(hash) {
+                Some(bytes) => bytes,
+                None => found(engine, hash, engine.store.blob(*hash.as_bytes()).await?)?,
+            };
+            let value = parsed(engine, hash, &bytes)?;
             let read: Result<Pinned, _> =
                 serde_json::from_value(value).map_err(|error| StoreError::Corrupt {
                     database: engine.store.name(),
@@ -291,12 +297,16 @@ fn input_hash(
     canonical::hash(&declared).map_err(|error| error.to_string())
 }
 
-/// Stored JSON by its hash: from memory when it was just given, else from its blob.
+/// What the orchestration `id` has under `hash`: from memory when it was just given, else from its enrichment or a blob.
 ///
 /// # Errors
 /// When the database fails or lacks it.
-pub async fn data(engine: &Engine, hash: ContentHash) -> Result<Value, StoreError> {
-    let bytes = raw(engine, hash).await?;
+pub async fn data(
+    engine: &Engine,
+    id: OrchestrationId,
+    hash: ContentHash,
+) -> Result<Value, StoreError> {
+    let bytes = raw(engine, id, hash).await?;
     parsed(engine, hash, &bytes)
 }
 
@@ -304,22 +314,33 @@ pub async fn data(engine: &Engine, hash: ContentHash) -> Result<Value, StoreErro
 ///
 /// # Errors
 /// When the database fails or lacks it.
-pub async fn raw(engine: &Engine, hash: ContentHash) -> Result<Arc<[u8]>, StoreError> {
-    let lost = |detail: String| StoreError::Corrupt {
-        database: engine.store.name(),
-        detail,
-    };
+pub async fn raw(
+    engine: &Engine,
+    id: OrchestrationId,
+    hash: ContentHash,
+) -> Result<Arc<[u8]>, StoreError> {
     if let Some(bytes) = engine.outputs.get(hash) {
         return Ok(bytes);
     }
-    let stored = engine.store.blob(*hash.as_bytes()).await?;
-    let stored = stored.ok_or_else(|| lost(format!("the blob {hash} is not stored")))?;
+    let stored = engine.store.result(*id.0.as_bytes(), *hash.as_bytes());
+    found(engine, hash, stored.await?)
+}
+
+fn found(
+    engine: &Engine,
+    hash: ContentHash,
+    stored: Option<Vec<u8>>,
+) -> Result<Arc<[u8]>, StoreError> {
+    let stored = stored.ok_or_else(|| StoreError::Corrupt {
+        database: engine.store.name(),
+        detail: format!("the data {hash} is not stored"),
+    })?;
     Ok(stored.into())
 }
 
 fn parsed(engine: &Engine, hash: ContentHash, bytes: &[u8]) -> Result<Value, StoreError> {
     serde_json::from_slice(bytes).map_err(|error| StoreError::Corrupt {
         database: engine.store.name(),
-        detail: format!("the blob {hash} is not JSON: {error}"),
+        detail: format!("the data {hash} is not JSON: {error}"),
     })
 }

@@ -88,7 +88,7 @@ async fn body(
         step, enrichment, ..
     } in &around.built_on
     {
-        let bytes: Arc<[u8]> = gather::raw(engine, enrichment.data)
+        let bytes: Arc<[u8]> = gather::raw(engine, assignment.orchestration, enrichment.data)
             .await
             .map_err(|error| unprepared(&format!("what `{step}` gave cannot be read: {error}")))?;
         given.push(bytes);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::db::Store;
 use crate::error::StoreError;
 use crate::record::{Record, Value};
-use crate::rows::Hash;
+use crate::rows::{Hash, Id};
 
 impl Store {
     /// The plain bytes of one blob.
@@ -29,6 +29,30 @@ impl Store {
             )
             .await?;
         rows.into_iter().map(decode).collect()
+    }
+
+    /// The plain data of an enrichment of this orchestration, or of any blob: what is not in a row of the one is looked for in the
+    /// other.
+    ///
+    /// # Errors
+    /// `Decode` when the stored bytes do not unpack, else whatever the database said.
+    pub async fn result(
+        &self,
+        orchestration: Id,
+        hash: Hash,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        const TEXT: &str = "
+            select data_hash, size, encoding, stored
+            from enrichment
+            where orchestration = $1 and data_hash = $2 and stored is not null
+            union all
+            select hash, size, encoding, stored
+            from blob
+            where hash = $2
+            limit 1";
+        let parameters = vec![Value::from(&orchestration), Value::from(&hash)];
+        let found = self.query(TEXT, parameters).await?.pop();
+        Ok(found.map(decode).transpose()?.map(|(_, plain)| plain))
     }
 
     /// Which of these blobs are stored.

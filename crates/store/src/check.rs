@@ -58,6 +58,7 @@ async fn check(tx: &impl Tx) -> Result<Vec<Problem>, StoreError> {
     agents(tx, &mut problems).await?;
     references(tx, &mut problems).await?;
     contents(tx, &mut problems).await?;
+    own_contents(tx, &mut problems).await?;
     money(tx, &mut problems).await?;
     Ok(problems)
 }
@@ -268,7 +269,7 @@ macro_rules! named {
                select manifest_hash from plan
                union all select substr(p.artifacts, l.n * 32 + 1, 32) from plan p join place l on l.n * 32 < length(p.artifacts)
                union all select pinned_hash from orchestration
-               union all select data_hash from enrichment where data_hash is not null
+               union all select data_hash from enrichment where data_hash is not null and stored is null
                union all select kept_hash from step where kept_hash is not null) ",
             $query
         )
@@ -353,6 +354,40 @@ async fn contents(tx: &impl Tx, problems: &mut Vec<Problem>) -> Result<(), Store
             problems.push(Problem {
                 subject: format!("blob {}", hex(&hash)),
                 finding: finding.to_owned(),
+            });
+        }
+    }
+}
+
+/// Each enrichment's data that stands in its own row is what its hash names.
+async fn own_contents(tx: &impl Tx, problems: &mut Vec<Problem>) -> Result<(), StoreError> {
+    let text = "
+        select orchestration, version, data_hash, size, encoding, stored
+        from enrichment
+        where stored is not null and (orchestration > $1 or (orchestration = $1 and version > $2))
+        order by orchestration, version
+        limit $3";
+    let mut after: (Id, i64) = ([0; 16], 0);
+    loop {
+        let parameters = [Value::from(&after.0), after.1.into(), PAGE.into()];
+        let page = tx.query(text, &parameters).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        for mut record in page {
+            after = (
+                record.fixed("enrichment.orchestration")?,
+                record.int("enrichment.version")?,
+            );
+            let (hash, unpacked) = blobs::decode_loose(record)?;
+            let finding = match unpacked {
+                Ok(plain) if content_hash(&plain) == hash => continue,
+                Ok(_) => "holds other data than its hash names",
+                Err(_) => "has data that does not unpack",
+            };
+            problems.push(Problem {
+                subject: orchestration(&after.0),
+                finding: format!("enrichment {} {finding}", after.1),
             });
         }
     }

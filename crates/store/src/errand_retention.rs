@@ -69,7 +69,7 @@ async fn delete_parts(
 ) -> Result<(), StoreError> {
     let key = [Value::from(id)];
     for text in [
-        "select data_hash from enrichment where orchestration = $1 and data_hash is not null order by version",
+        "select data_hash from enrichment where orchestration = $1 and data_hash is not null and stored is null order by version",
         "select kept_hash from step where orchestration = $1 and kept_hash is not null order by step",
     ] {
         for mut r in tx.query(text, &key).await? {

@@ -24,10 +24,12 @@ macro_rules! migrations {
     };
 }
 
-pub(crate) const SQLITE: &[Migration] =
-    migrations!("sqlite": 1 "0001_start", 2 "0002_service", 3 "0003_packed", 5 "0005_money");
-pub(crate) const POSTGRES: &[Migration] =
-    migrations!("postgres": 1 "0001_start", 2 "0002_service", 3 "0003_packed", 5 "0005_money");
+pub(crate) const SQLITE: &[Migration] = migrations!(
+    "sqlite": 1 "0001_start", 2 "0002_service", 3 "0003_packed", 4 "0004_own_data", 5 "0005_money"
+);
+pub(crate) const POSTGRES: &[Migration] = migrations!(
+    "postgres": 1 "0001_start", 2 "0002_service", 3 "0003_packed", 4 "0004_own_data", 5 "0005_money"
+);
 
 /// The table that remembers, in words that both databases know.
 pub(crate) const TABLE_SQLITE: &str = "

@@ -85,6 +85,7 @@ columns! {
     Enrichments {
         orchestration: &'s [u8], version: i64, step: &'s str, agent: &'s str, agent_version: &'s str, account: &'s str,
         enrichment_type: &'s str, status: &'s str, input_hash: &'s [u8], data_hash: Option<&'s [u8]>, reusable: i64, at: i64, cost: i64, detail: &'s [u8],
+        size: Option<i64>, encoding: Option<i64>, stored: Option<&'s [u8]>,
     }
 }
 
@@ -204,7 +205,8 @@ impl<'s> Columns<'s> {
                 &o.id, e.seq, &o.account, feed, e.at, &e.kind, step, data, hash,
             );
         }
-        for (e, detail) in set.rows.enrichments.iter().zip(&set.texts.enrichments) {
+        let enrichments = set.rows.enrichments.iter().zip(&set.texts.enrichments);
+        for ((e, detail), own) in enrichments.zip(&set.own) {
             self.enrichments.push(
                 &e.orchestration,
                 e.version,
@@ -220,6 +222,9 @@ impl<'s> Columns<'s> {
                 e.at,
                 e.cost,
                 detail,
+                own.as_ref().map(|own| own.size),
+                own.as_ref().map(|own| own.encoding),
+                own.as_ref().map(|own| own.stored.as_slice()),
             );
         }
         self.bring(&set.blobs);

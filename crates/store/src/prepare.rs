@@ -24,6 +24,8 @@ pub(crate) struct Prepared {
     pub(crate) cursor_before: i64,
     /// Blobs with bytes, by hash.
     pub(crate) blobs: Vec<PackedBlob>,
+    /// For each enrichment, its data where that stands in its own row.
+    pub(crate) own: Vec<Option<PackedBlob>>,
     /// Blobs that must be stored already, and the references that they gain, by hash.
     pub(crate) referred: Vec<(Hash, i64)>,
     /// Blobs that lose references, and how many, by hash.
@@ -159,7 +161,7 @@ const ROW_BYTES: usize = 200;
 /// `Nul` for a text with a NUL character, `Refused` for rows that contradict each other.
 pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, StoreError> {
     refuse_nul(&rows)?;
-    let (blobs, referred) = references(&mut rows)?;
+    let named = references(&mut rows)?;
     let released = counted(std::mem::take(&mut rows.released));
     let plan = rows.plan.take();
     let plan = plan
@@ -195,8 +197,8 @@ pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, St
     }
     rows.orchestration.chain = chain;
     rows.orchestration.cursor = cursor;
-    bytes += blobs
-        .iter()
+    bytes += (named.blobs.iter())
+        .chain(named.own.iter().flatten())
         .chain(plan.iter().flat_map(|plan| &plan.blobs))
         .map(|b| ROW_BYTES + b.stored.len())
         .sum::<usize>();
@@ -217,8 +219,9 @@ pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, St
         hashes,
         chain_before,
         cursor_before,
-        blobs,
-        referred,
+        blobs: named.blobs,
+        own: named.own,
+        referred: named.referred,
         released,
         plan,
         bytes,
@@ -242,8 +245,16 @@ fn counted(mut hashes: Vec<Hash>) -> Vec<(Hash, i64)> {
     equal.map(|of| (of[0], of.len() as i64)).collect()
 }
 
-/// Blobs with bytes and blobs without, each with the references it gains from the rows.
-type References = (Vec<PackedBlob>, Vec<(Hash, i64)>);
+/// Up to this many plain bytes, data that nobody may take over stands in its enrichment's own row: a blob's row is found by an index
+/// over hashes, which fall anywhere, so that each costs a commit a page of its own. More bytes are worth storing once.
+const OWN_MAX: usize = 64 << 10;
+
+/// What the rows name: blobs with bytes, data for enrichments' own rows, blobs without bytes, with the references they gain.
+struct References {
+    blobs: Vec<PackedBlob>,
+    own: Vec<Option<PackedBlob>>,
+    referred: Vec<(Hash, i64)>,
+}
 
 fn references(rows: &mut RowSet) -> Result<References, StoreError> {
     let mut gained: BTreeMap<Hash, i64> = BTreeMap::new();
@@ -255,6 +266,7 @@ fn references(rows: &mut RowSet) -> Result<References, StoreError> {
         *gained.entry(hash).or_default() += 1;
     }
     let mut packed = Vec::with_capacity(rows.blobs.len());
+    let mut own: Vec<Option<PackedBlob>> = rows.enrichments.iter().map(|_| None).collect();
     let mut new = std::mem::take(&mut rows.blobs);
     new.sort_unstable_by_key(|b| b.hash);
     new.dedup_by_key(|b| b.hash);
@@ -264,9 +276,18 @@ fn references(rows: &mut RowSet) -> Result<References, StoreError> {
                 "a blob is given that no row of the row set names".to_owned(),
             ));
         };
-        packed.push(PackedBlob::new(blob, refs));
+        let mut enrichments = rows.enrichments.iter();
+        let only = enrichments.position(|e| e.data_hash == Some(blob.hash) && !e.reusable);
+        match only.filter(|_| refs == 1 && blob.bytes.len() <= OWN_MAX) {
+            Some(at) => own[at] = Some(PackedBlob::new(blob, 0)),
+            None => packed.push(PackedBlob::new(blob, refs)),
+        }
     }
-    Ok((packed, gained.into_iter().collect()))
+    Ok(References {
+        blobs: packed,
+        own,
+        referred: gained.into_iter().collect(),
+    })
 }
 
 /// PostgreSQL cannot hold a NUL in a text, and the chain parts its fields by it.

@@ -129,7 +129,8 @@ pub struct EnrichmentRow {
     pub status: String,
     /// Hash over the declared inputs.
     pub input_hash: Hash,
-    /// The blob with its data. Holds one reference to that blob.
+    /// Hash of its data: in this row where `RowSet` brought it, nobody may reuse it and it is short, else in the blob, which then has one
+    /// reference from here.
     pub data_hash: Option<Hash>,
     /// Whether equal work may take it instead of doing it again.
     pub reusable: bool,

@@ -317,7 +317,21 @@ impl<'c> Statements<'c> {
                 &hash[..],
             ])?;
         }
-        for (e, detail) in set.rows.enrichments.iter().zip(&set.texts.enrichments) {
+        self.enrichments(set)?;
+        self.blobs(&set.blobs)?;
+        for (hash, refs) in &set.referred {
+            self.refer.execute(params![&hash[..], refs])?;
+        }
+        for (hash, refs) in &set.released {
+            self.refer.execute(params![&hash[..], -refs])?;
+            one(self.connection, DROP_BLOB.sqlite)?.execute([&hash[..]])?;
+        }
+        Ok(())
+    }
+
+    fn enrichments(&mut self, set: &Prepared) -> rusqlite::Result<()> {
+        let rows = set.rows.enrichments.iter().zip(&set.texts.enrichments);
+        for ((e, detail), own) in rows.zip(&set.own) {
             self.enrichment.execute(params![
                 &e.orchestration[..],
                 e.version,
@@ -333,15 +347,10 @@ impl<'c> Statements<'c> {
                 e.at,
                 e.cost,
                 detail,
+                own.as_ref().map(|own| own.size),
+                own.as_ref().map(|own| own.encoding),
+                own.as_ref().map(|own| &own.stored),
             ])?;
-        }
-        self.blobs(&set.blobs)?;
-        for (hash, refs) in &set.referred {
-            self.refer.execute(params![&hash[..], refs])?;
-        }
-        for (hash, refs) in &set.released {
-            self.refer.execute(params![&hash[..], -refs])?;
-            one(self.connection, DROP_BLOB.sqlite)?.execute([&hash[..]])?;
         }
         Ok(())
     }

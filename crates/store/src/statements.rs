@@ -97,13 +97,13 @@ pub(crate) const PROGRESS: Progress = Progress {
 pub(crate) const ADD_ENRICHMENT: Write = Write {
     sqlite: "
         insert into enrichment (orchestration, version, step, agent, agent_version, account, enrichment_type, status, input_hash,
-                                data_hash, reusable, at, cost, detail)
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                                data_hash, reusable, at, cost, detail, size, encoding, stored)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     postgres: "
         insert into enrichment (orchestration, version, step, agent, agent_version, account, enrichment_type, status, input_hash,
-                                data_hash, reusable, at, cost, detail)
+                                data_hash, reusable, at, cost, detail, size, encoding, stored)
         select * from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                             $9::bytea[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bytea[])",
+                             $9::bytea[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bytea[], $15::bigint[], $16::bigint[], $17::bytea[])",
 };
 
 /// A blob with its bytes, or more references to one that is there. PostgreSQL: each hash once, in order (locks).

@@ -188,7 +188,7 @@ async fn a_timeout_keeps_what_there_is() {
         assert_eq!(enrichment.status, EnrichmentStatus::Partial);
         assert!(enrichment.reason.as_ref().unwrap().contains("30000 ms"));
         assert_eq!(
-            given(&house.engine, &state, "slow").await,
+            given(&house.engine, id, &state, "slow").await,
             json!({"pages": [1, 2, 3]})
         );
         assert_eq!(

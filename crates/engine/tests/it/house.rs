@@ -323,8 +323,15 @@ pub fn assert_status(state: &Orchestration, status: Status) {
 }
 
 /// What a step gave.
-pub async fn given(engine: &Engine, state: &Orchestration, name: &str) -> Value {
+pub async fn given(
+    engine: &Engine,
+    id: OrchestrationId,
+    state: &Orchestration,
+    name: &str,
+) -> Value {
     let (_, step) = state.step(&step(name)).unwrap();
     let enrichment = step.enrichment.as_ref().expect("it gave something");
-    engine::gather::data(engine, enrichment.data).await.unwrap()
+    engine::gather::data(engine, id, enrichment.data)
+        .await
+        .unwrap()
 }

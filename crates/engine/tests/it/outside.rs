@@ -142,7 +142,7 @@ async fn the_seeds_session_completes_with_its_two_agents() {
             Some(2100)
         );
         assert_eq!(
-            given(&house.engine, &state, "security-review").await,
+            given(&house.engine, id, &state, "security-review").await,
             json!({"issues": ["a"], "recommendations": []})
         );
         let asked = stub.asked().split_off(before);
@@ -315,7 +315,7 @@ async fn what_an_agent_had_when_its_time_was_over_is_kept() {
     let state = ended(&house.engine, id).await;
     assert_eq!(ended_as(&state, "a"), EndedAs::Partial);
     assert_eq!(
-        given(&house.engine, &state, "a").await,
+        given(&house.engine, id, &state, "a").await,
         json!({"found": 1, "more": [2]})
     );
     let (_, found) = state.step(&step("a")).unwrap();

@@ -129,7 +129,7 @@ async fn a_prior_is_read_and_not_performed() {
         let told = waiting.ended().await.unwrap();
         assert_status(&told.state, Status::Complete);
         assert_eq!((seen.of("a"), seen.of("b"), seen.of("c")), (0, 1, 1));
-        let read = given(&house.engine, &told.state, "b").await;
+        let read = given(&house.engine, told.id, &told.state, "b").await;
         assert_eq!(read["read"]["a"], json!({"from": "outside"}));
         let head = told.state.head.as_ref().unwrap();
         assert_eq!(
@@ -293,7 +293,7 @@ async fn what_is_kept_outlives_its_holder() {
             domain::orchestration::state::StepState::Ended(EndedAs::Partial)
         );
         assert_eq!(
-            given(&other.engine, &state, "a").await,
+            given(&other.engine, id, &state, "a").await,
             json!({"parts": 50})
         );
         assert_sound(&other.engine).await;
@@ -327,7 +327,7 @@ async fn given_so_far(
     let Some(kept) = state.steps[0].kept else {
         return serde_json::Value::Null;
     };
-    engine::gather::data(&house.engine, kept.data)
+    engine::gather::data(&house.engine, id, kept.data)
         .await
         .unwrap()
 }

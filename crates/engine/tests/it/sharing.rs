@@ -137,7 +137,7 @@ async fn commands_from_elsewhere_are_noticed() {
         ask(&shell, id, cancel).await.unwrap();
         let state = ended(&shell, id).await;
         assert_status(&state, Status::Cancelled);
-        assert_eq!(given(&shell, &state, "works").await["pages"], 3);
+        assert_eq!(given(&shell, id, &state, "works").await["pages"], 3);
         assert_eq!(
             step_state(&state, "never"),
             StepState::Ended(EndedAs::Cancelled)

@@ -69,7 +69,10 @@ async fn a_cancel_asks_first_and_forces_then() {
             step_state(&state, "never"),
             StepState::Ended(EndedAs::Cancelled)
         );
-        assert_eq!(given(&house.engine, &state, "polite").await["half"], true);
+        assert_eq!(
+            given(&house.engine, id, &state, "polite").await["half"],
+            true
+        );
         let (_, stubborn) = before.step(&step("stubborn")).unwrap();
         let late = Command::Finish {
             step: step("stubborn"),

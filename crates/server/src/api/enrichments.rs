@@ -146,7 +146,7 @@ async fn told(
     else {
         return Ok(None);
     };
-    let told = enrichment(&app.engine, &own.state, index).await?;
+    let told = enrichment(&app.engine, own.id, &own.state, index).await?;
     Ok(told.map(|told| AgentEnrichment {
         enrichment_type: Some(row.enrichment_type.clone()),
         ..told

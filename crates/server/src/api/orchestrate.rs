@@ -258,7 +258,7 @@ async fn show(
             .remaining(&app.engine, &orchestration, head)
             .await?
     };
-    let results = results(&app.engine, &orchestration).await?;
+    let results = results(&app.engine, id, &orchestration).await?;
     let budget = app.settings.default_budget;
     let shown = state(id, &orchestration, head, results, budget, estimate);
     Ok(json(serde_json::to_vec(&shown).map_err(Problem::internal)?))

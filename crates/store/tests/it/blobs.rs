@@ -28,6 +28,14 @@ fn enrichment(n: u64, version: i64, data: &str) -> EnrichmentRow {
     }
 }
 
+/// The same of an agent whose work nobody may take over.
+pub fn not_reusable(n: u64, version: i64, data: &str) -> EnrichmentRow {
+    EnrichmentRow {
+        reusable: false,
+        ..enrichment(n, version, data)
+    }
+}
+
 #[tokio::test]
 async fn a_plan_is_stored_once_however_often_it_is_put() {
     on_both(async |store| {
@@ -89,6 +97,41 @@ async fn an_enrichment_may_name_a_stored_blob_but_not_an_absent_one() {
         assert_eq!(latest.version, 3);
         assert_eq!(store.reusable("bob", hash("input")).await.unwrap(), None);
         assert_eq!(store.enrichments(id(1)).await.unwrap().len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_nobody_may_take_over_stands_with_its_enrichment_alone() {
+    on_both(async |store| {
+        let found = "found once, ".repeat(20);
+        let long = "too long for a row, ".repeat(5_000);
+        for n in 1..=2 {
+            let first = new(n);
+            let done = store.commit(first.clone()).await.unwrap();
+            let mut end = next(&first, &done);
+            end.enrichments = vec![not_reusable(n, 2, &found), not_reusable(n, 3, &long)];
+            end.blobs = vec![blob(&found), blob(&long)];
+            end.orchestration.ended_at = Some(5_000 + n as i64);
+            store.commit(end).await.unwrap();
+        }
+        assert_eq!(store.blob(hash(&found)).await.unwrap(), None);
+        for n in 1..=2 {
+            for text in [&found, &long] {
+                let given = store.result(id(n), hash(text)).await.unwrap();
+                assert_eq!(given.as_deref(), Some(text.as_bytes()));
+            }
+        }
+        assert_eq!(store.result(id(3), hash(&found)).await.unwrap(), None);
+        assert_eq!(store.check().await.unwrap(), []);
+        let deleted = store.delete_ended_before(5_002, 10).await.unwrap();
+        assert_eq!((deleted.orchestrations, deleted.blobs), (1, 0));
+        assert_eq!(store.result(id(1), hash(&found)).await.unwrap(), None);
+        assert!(store.result(id(2), hash(&found)).await.unwrap().is_some());
+        let deleted = store.delete_ended_before(6_000, 10).await.unwrap();
+        // The long one and what was pinned.
+        assert_eq!((deleted.orchestrations, deleted.blobs), (1, 2));
+        assert_eq!(store.check().await.unwrap(), []);
     })
     .await;
 }

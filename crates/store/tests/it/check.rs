@@ -2,7 +2,8 @@
 
 use store::db::Store;
 
-use crate::harness::{Place, agent, event, meddle, new, next, plan, step};
+use crate::blobs::not_reusable;
+use crate::harness::{Place, agent, blob, event, meddle, new, next, plan, step};
 
 /// A statement that breaks something, and a part of the finding that must follow.
 const MEDDLINGS: &[(&str, &str)] = &[
@@ -51,6 +52,18 @@ const MEDDLINGS: &[(&str, &str)] = &[
         "does not unpack",
     ),
     (
+        "update enrichment set data_hash = input_hash",
+        "enrichment 2 holds other data than its hash names",
+    ),
+    (
+        "update enrichment set size = size + 1",
+        "enrichment 2 has data that does not unpack",
+    ),
+    (
+        "update enrichment set stored = null",
+        "is named by 1 rows, but not stored",
+    ),
+    (
         "delete from orchestration",
         "has step rows, but no row of its own",
     ),
@@ -74,6 +87,8 @@ async fn each_meddling_is_found() {
             let mut keyed = step(0);
             keyed.concurrency_key = Some("gpu".to_owned());
             second.steps = vec![keyed];
+            second.enrichments = vec![not_reusable(1, 2, "found")];
+            second.blobs = vec![blob("found")];
             store.commit(second).await.unwrap();
             assert_eq!(store.check().await.unwrap(), []);
             meddle(&place.url, statement).await;

@@ -167,7 +167,7 @@ pub async fn plan_artifact(
     let version = version.unwrap_or(head.version);
     let (mut enrichments, mut last_updated_at) = (BTreeMap::new(), millis(head.created_at));
     for (_, index) in applied(state, version) {
-        if let Some(enrichment) = enrichment(engine, state, index).await? {
+        if let Some(enrichment) = enrichment(engine, id, state, index).await? {
             last_updated_at = last_updated_at.max(enrichment.timestamp);
             enrichments.insert(enrichment.agent_id.clone(), enrichment);
         }
@@ -203,6 +203,7 @@ pub async fn plan_artifact(
 /// When the database fails or lacks its data.
 pub async fn enrichment(
     engine: &Engine,
+    id: OrchestrationId,
     state: &Orchestration,
     index: StepIndex,
 ) -> Result<Option<AgentEnrichment>, StoreError> {
@@ -210,7 +211,7 @@ pub async fn enrichment(
     let (Some(added), Some(version)) = (&step.enrichment, step.version) else {
         return Ok(None);
     };
-    let bytes = raw(engine, added.data).await?;
+    let bytes = raw(engine, id, added.data).await?;
     let damaged = |error: serde_json::Error| StoreError::Corrupt {
         database: engine.store.name(),
         detail: format!("the data of `{}`: {error}", rules.agent),

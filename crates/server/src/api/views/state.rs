@@ -113,11 +113,12 @@ pub fn plan_id(head: &Head) -> Cow<'_, str> {
 /// When the database fails.
 pub async fn results(
     engine: &Engine,
+    id: OrchestrationId,
     orchestration: &Orchestration,
 ) -> Result<Vec<AgentEnrichment>, StoreError> {
     let mut results = Vec::new();
     for index in 0..orchestration.steps.len() {
-        match enrichment(engine, orchestration, index).await? {
+        match enrichment(engine, id, orchestration, index).await? {
             Some(enrichment) => results.push(enrichment),
             None => results.extend(failure(orchestration, index)),
         }
