@@ -289,7 +289,13 @@ fn retry_event(
         state.head.as_ref()?.created_at.0,
         rules.id
     );
-    let wait = retry::delay(&name, attempt, step.retries, retry_after);
+    // A rate limit uses no retry, and yet a peer that goes on saying so is asked ever more rarely: by its attempts.
+    let before = if counts {
+        step.retries
+    } else {
+        attempt.saturating_sub(1)
+    };
+    let wait = retry::delay(&name, attempt, before, retry_after);
     Some(Event::RetryScheduled {
         step: rules.id.clone(),
         retries: step.retries + u32::from(counts),

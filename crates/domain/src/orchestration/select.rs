@@ -90,15 +90,11 @@ pub fn select(
         Wanted::Default(agents) => (agents, false),
     };
     let (version, priors) = given.numbered(|agent| registered.contains_key(agent));
-    let chosen = with_dependencies(registered, asked, &priors)?;
+    let mut chosen = with_dependencies(registered, asked, named, &priors)?;
     // Before any is left out: a cycle is a fault of the definitions, whatever this plan lacks.
-    let whole: Vec<_> = chosen
-        .iter()
-        .map(|&definition| (definition, Lacking::default()))
-        .collect();
-    rules_among(&whole, &priors, prices)?;
-    let mut excluded: Vec<Excluded> = strangers(registered, given).collect();
-    let mut gone = BTreeSet::new();
+    let rounds = without_rounds(&mut chosen, named, &priors, prices)?;
+    let mut excluded: Vec<Excluded> = strangers(registered, given).chain(rounds).collect();
+    let mut gone: BTreeSet<AgentId> = excluded.iter().map(|out| out.agent.clone()).collect();
     let mut kept = Vec::new();
     for definition in chosen {
         if priors.contains_key(&definition.id) {
@@ -106,14 +102,11 @@ pub fn select(
             continue;
         }
         let lacking = lacking_inputs(definition, lacks)?;
-        let needs_gone = definition
-            .dependencies
-            .iter()
-            .find(|edge| !edge.optional && gone.contains(&edge.agent));
-        let reason = match (needs_gone, named && asked.contains(&definition.id)) {
-            (Some(edge), false) => Some(format!("it needs `{}`, which is left out", edge.agent)),
-            (None, false) if !lacking.required.is_empty() => Some(lacking.required.join("; ")),
-            _ => None,
+        let reason = if named && asked.contains(&definition.id) {
+            None
+        } else {
+            let needs = needs_absent(definition, registered, &gone);
+            needs.or_else(|| (!lacking.required.is_empty()).then(|| lacking.required.join("; ")))
         };
         if let Some(reason) = reason {
             gone.insert(definition.id.clone());
@@ -145,6 +138,65 @@ pub fn select(
         steps,
         excluded,
         version,
+    })
+}
+
+/// Takes out of a default set those that wait for each other: a fault of theirs, and no reason to refuse every plan.
+///
+/// # Errors
+/// The first cycle, where agents were asked for by name.
+fn without_rounds(
+    chosen: &mut Vec<&AgentDefinition>,
+    named: bool,
+    priors: &BTreeMap<AgentId, Prior>,
+    prices: &Prices,
+) -> Result<Vec<Excluded>, Refused> {
+    let mut excluded = Vec::new();
+    loop {
+        let whole: Vec<_> = chosen
+            .iter()
+            .map(|&definition| (definition, Lacking::default()))
+            .collect();
+        let refused = match rules_among(&whole, priors, prices) {
+            Ok(_) => return Ok(excluded),
+            Err(refused) => refused,
+        };
+        let Refused::Graph(GraphError::Cycle(round)) = &refused else {
+            return Err(refused);
+        };
+        if named {
+            return Err(refused);
+        }
+        chosen.retain(|definition| {
+            let waits = round
+                .iter()
+                .any(|step| step.as_str() == definition.id.as_str());
+            if waits {
+                excluded.push(Excluded {
+                    agent: definition.id.clone(),
+                    reason: refused.to_string(),
+                });
+            }
+            !waits
+        });
+    }
+}
+
+/// Why an agent cannot be had: what it needs is left out, or nobody has registered it.
+fn needs_absent(
+    definition: &AgentDefinition,
+    registered: &BTreeMap<AgentId, AgentDefinition>,
+    gone: &BTreeSet<AgentId>,
+) -> Option<String> {
+    let needed = definition.dependencies.iter().filter(|edge| !edge.optional);
+    needed.map(|edge| &edge.agent).find_map(|agent| {
+        if gone.contains(agent) {
+            Some(format!("it needs `{agent}`, which is left out"))
+        } else if registered.contains_key(agent) {
+            None
+        } else {
+            Some(format!("it needs `{agent}`, which is not registered"))
+        }
     })
 }
 
@@ -202,10 +254,11 @@ fn strangers(
     })
 }
 
-/// `asked`, the priors, and everything that they depend on, dependencies first.
+/// `asked`, the priors, and everything that they depend on, dependencies first. Of those asked for by name all must be there.
 fn with_dependencies<'a>(
     registered: &'a BTreeMap<AgentId, AgentDefinition>,
     asked: &[AgentId],
+    named: bool,
     priors: &BTreeMap<AgentId, Prior>,
 ) -> Result<Vec<&'a AgentDefinition>, Refused> {
     let mut order: Vec<&AgentDefinition> = Vec::new();
@@ -234,7 +287,7 @@ fn with_dependencies<'a>(
             for edge in definition.dependencies.iter().rev() {
                 if registered.contains_key(&edge.agent) {
                     stack.push((edge.agent.clone(), false));
-                } else if !edge.optional {
+                } else if named && !edge.optional {
                     return Err(GraphError::UnknownDependency {
                         step: (&definition.id).into(),
                         dependency: (&edge.agent).into(),

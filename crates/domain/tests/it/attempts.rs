@@ -71,6 +71,26 @@ fn a_retry_waits_for_its_time() {
     assert_eq!(world.state.steps[0].due_at.unwrap() - world.now, MAX_DELAY);
 }
 
+// A peer that says 429 and never when to come again was asked once a second for a day, with five events each time.
+#[test]
+fn who_goes_on_saying_wait_is_asked_ever_more_rarely_and_uses_no_retry() {
+    let again = "wait 300000\n start a\n finish a fail rate_limited\n";
+    let pauses = (8..24).map(|rounds| {
+        let world = check(&format!(
+            "submit a(retries=0)\n start a\n finish a fail rate_limited\n{}",
+            again.repeat(rounds)
+        ));
+        let step = &world.state.steps[0];
+        assert_eq!(step.retries, 0, "a rate limit uses none");
+        (step.due_at.unwrap() - world.now).0
+    });
+    let longest = pauses.max().unwrap();
+    assert!(
+        longest > 10_000,
+        "the longest of some pauses was {longest} ms"
+    );
+}
+
 // glide-mq #175: what a peer limits goes back to the queue and has used no attempt.
 #[test]
 fn a_rate_limit_raises_neither_limit() {

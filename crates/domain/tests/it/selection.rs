@@ -136,17 +136,53 @@ fn a_cycle_is_named_whatever_its_members_lack() {
         agent("c", "dependencies = ['b']"),
         agent("d", "dependencies = ['c']"),
     ];
-    for refused in [named(&agents, &["d"]), by_default(&agents)] {
-        let refused = refused.unwrap_err().to_string();
-        let (what, round) = refused.split_once(": ").unwrap();
-        assert_eq!(what, "these agents wait for each other");
-        let round: Vec<_> = round.split(" -> ").collect();
-        assert_eq!((round.len(), round[0]), (4, round[3]), "{round:?}");
-        assert!(
-            !round.contains(&"d"),
-            "`d` only waits for the cycle: {round:?}"
-        );
-    }
+    let refused = named(&agents, &["d"]).unwrap_err().to_string();
+    let (what, round) = refused.split_once(": ").unwrap();
+    assert_eq!(what, "these agents wait for each other");
+    let round: Vec<_> = round.split(" -> ").collect();
+    assert_eq!((round.len(), round[0]), (4, round[3]), "{round:?}");
+    assert!(
+        !round.contains(&"d"),
+        "`d` only waits for the cycle: {round:?}"
+    );
+}
+
+// One definition with a slip in it, and nobody could submit a plan without naming agents.
+#[test]
+fn whose_dependencies_are_at_fault_is_left_out_of_the_default_set_and_the_others_work() {
+    let agents = [
+        agent("a", "dependencies = ['b']"),
+        agent("b", "dependencies = ['a']"),
+        agent("c", "dependencies = ['b']"),
+        agent("d", "dependencies = ['gone']"),
+        agent("e", "dependencies = ['d']"),
+        agent("f", "dependencies = [{ agent = 'd', optional = true }]"),
+        agent("g", ""),
+    ];
+    let selection = by_default(&agents).unwrap();
+    assert_eq!(steps(&selection), ["f", "g"]);
+    let mut told: Vec<_> = selection
+        .excluded
+        .iter()
+        .map(|out| {
+            format!(
+                "{}: {}",
+                out.agent,
+                out.reason.replace("b -> a -> b", "a -> b -> a")
+            )
+        })
+        .collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "a: these agents wait for each other: a -> b -> a",
+            "b: these agents wait for each other: a -> b -> a",
+            "c: it needs `b`, which is left out",
+            "d: it needs `gone`, which is not registered",
+            "e: it needs `d`, which is left out",
+        ]
+    );
 }
 
 #[test]
