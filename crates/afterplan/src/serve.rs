@@ -162,7 +162,13 @@ pub fn outside(settings: &Settings) -> Result<Outside, Failure> {
     };
     let mut allow = settings.outgoing.allow.clone();
     // Who names the base URL wants it asked, wherever it is.
-    allow.extend(settings.agents_base_url.as_deref().and_then(host_and_port));
+    if let Some(url) = &settings.agents_base_url {
+        allow.push(host_and_port(url).ok_or_else(|| {
+            Failure::refused(format!(
+                "the setting agentsBaseUrl cannot be used: `{url}` does not look like http://host:3000; config.default.toml explains it"
+            ))
+        })?);
+    }
     let outgoing = Outgoing::new(OutgoingSettings {
         allow,
         connect_timeout: Millis(settings.outgoing.connect_timeout),
@@ -200,7 +206,10 @@ fn host_and_port(url: &str) -> Option<String> {
         _ => return None,
     };
     let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit('@').next()?;
+    let host = authority
+        .rsplit('@')
+        .next()
+        .filter(|host| !host.is_empty())?;
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| {
         !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
     });

@@ -17,11 +17,13 @@ use domain::values::time::Timestamp;
 use serde_json::{Map, Value};
 use store::write::NewBlob;
 
+use crate::agents::refresh;
 use crate::error::{SubmitError, TransitionError};
 use crate::handle::Engine;
 use crate::inputs;
 use crate::plans::{self, LoadedPlan};
 use crate::project;
+use crate::registry::Agents;
 use crate::selected::{Selected, Wish};
 use crate::transition::create;
 
@@ -128,7 +130,7 @@ pub async fn submit(
         parameters,
         max_steps,
     };
-    let agents = engine.registry.snapshot();
+    let agents = agents_for(engine, &wish.wanted).await?;
     let (given, bytes) = given(agents.enabled(), version, priors)?;
     let lacking = |input: &InputRef| inputs::lacks(&plan, input);
     let selected = engine
@@ -173,6 +175,19 @@ pub async fn submit(
         continued,
         excluded: selected.excluded.clone(),
     })
+}
+
+/// The agents that are registered. One that is asked for and not known here may have been registered elsewhere just now.
+async fn agents_for(engine: &Engine, wanted: &Wanted) -> Result<Arc<Agents>, SubmitError> {
+    let agents = engine.registry.snapshot();
+    let known = |agent: &AgentId| agents.enabled().contains_key(agent);
+    match wanted {
+        Wanted::Named(named) if !named.iter().all(known) => {
+            refresh(engine).await?;
+            Ok(engine.registry.snapshot())
+        }
+        _ => Ok(agents),
+    }
 }
 
 /// What came with the plan, and its bytes.

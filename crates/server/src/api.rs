@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod agents;
 pub mod artifacts;
 pub mod auth;
+pub mod boundary;
 pub mod docs;
 pub mod enrichments;
 pub mod error;

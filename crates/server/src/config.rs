@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use domain::values::credits::Credits;
 use serde::{Deserialize, Serialize};
 
+/// Most connections that may be allowed.
+const CONNECTIONS_MAX: usize = 1_000_000;
+
 /// All settings. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -115,6 +118,33 @@ pub struct Outgoing {
 pub struct Streams {
     /// Longest silence before a heartbeat, in milliseconds.
     pub heartbeat: u64,
+}
+
+impl Settings {
+    /// The first setting with which a server would answer nobody, and why it cannot be so.
+    pub fn unusable(&self) -> Option<(&'static str, &'static str)> {
+        let limits = &self.limits;
+        let none = [
+            ("limits.jsonBytes", limits.json_bytes == 0),
+            ("limits.uploadBytes", limits.upload_bytes == 0),
+            ("limits.jsonDepth", limits.json_depth == 0),
+            ("limits.connections", limits.connections == 0),
+            ("limits.headerTimeout", limits.header_timeout == 0),
+            ("limits.bodyPause", limits.body_pause == 0),
+            ("limits.bodyTimeout", limits.body_timeout == 0),
+            ("limits.requestTimeout", limits.request_timeout == 0),
+            (
+                "outgoing.connectTimeout",
+                self.outgoing.connect_timeout == 0,
+            ),
+            ("outgoing.answerBytes", self.outgoing.answer_bytes == 0),
+            ("streams.heartbeat", self.streams.heartbeat == 0),
+        ];
+        let zero = none.into_iter().find(|(_, zero)| *zero);
+        let many = limits.connections > CONNECTIONS_MAX;
+        zero.map(|(key, _)| (key, "it must not be 0"))
+            .or(many.then_some(("limits.connections", "it is more than 1000000")))
+    }
 }
 
 /// A text that is never shown.

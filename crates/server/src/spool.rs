@@ -64,25 +64,45 @@ impl Spool {
     /// Takes the next part.
     ///
     /// # Errors
-    /// 413 for more than `most` bytes, 500 for a disk that is full.
+    /// 413 for more than `most` bytes, 503 for a disk that is full.
     pub async fn take(&mut self, part: Bytes, most: u64) -> Result<(), Problem> {
         self.length += part.len() as u64;
         if self.length > most {
             return Err(too_large(most));
         }
-        let sent = self.sender.send(part).await;
-        sent.map_err(|_| Problem::internal("the temporary file cannot be written"))
+        if self.sender.send(part).await.is_ok() {
+            return Ok(());
+        }
+        match (&mut self.writer).await {
+            Ok(Err(error)) => Err(no_room(&error)),
+            Ok(Ok(_)) => Err(Problem::internal("a temporary file was ended too early")),
+            Err(panic) => Err(Problem::internal(panic)),
+        }
     }
 
     /// All is there: the file, from its start.
     ///
     /// # Errors
-    /// 500 for a disk that is full.
+    /// 503 for a disk that is full.
     pub async fn end(self) -> Result<File, Problem> {
         drop(self.sender);
         let file = self.writer.await.map_err(Problem::internal)?;
-        file.map_err(Problem::internal)
+        file.map_err(|error| no_room(&error))
     }
+}
+
+/// The folder for temporary files does not take the upload, mostly since its disk is full: the server's trouble, and not for ever.
+fn no_room(error: &std::io::Error) -> Problem {
+    let folder = std::env::temp_dir();
+    tracing::error!(
+        "An upload cannot be written to {}: {error}; TMPDIR names another folder",
+        folder.display()
+    );
+    Problem::new(
+        Code::Unavailable,
+        "the server has no room for the upload now; nothing of the request is stored",
+    )
+    .retry_after(5)
 }
 
 /// A body of what a file holds, read as it is wanted.

@@ -32,7 +32,12 @@ pub fn settings(
     };
     from_environment(&mut settings, &said)?;
     from_command_line(&mut settings, request, database);
-    Ok((settings, file))
+    match settings.unusable() {
+        Some((key, why)) => Err(Failure::refused(format!(
+            "the setting {key} cannot be used: {why}; config.default.toml explains it"
+        ))),
+        None => Ok((settings, file)),
+    }
 }
 
 /// The settings that stand in this folder and in the environment: for who asks agents without serving.

@@ -13,8 +13,9 @@ use crate::orchestration::state::{Head, Orchestration, StepState};
 use crate::values::time::{Millis, Timestamp};
 
 /// How much longer than its time an attempt is waited for: its holder ends it itself and hands in what it kept; this is the
-/// net for a holder that beats but does not act.
-pub const TIMEOUT_GRACE: Millis = Millis(5_000);
+/// net for a holder that beats but does not act. Longer than a lease: the attempt of a holder that is dead is a lapse, which
+/// uses no retry, and never a timeout.
+pub const TIMEOUT_GRACE: Millis = Millis(20_000);
 
 /// What time has done to one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -176,9 +176,9 @@ fn a_pause_does_not_count_as_waiting() {
         resume
         ? a wakes                            => in 1000 ms
         start a
-        ? a wakes                            => in 65000 ms
+        ? a wakes                            => in 80000 ms
         wait 60000
-        ? a wakes                            => in 5000 ms
+        ? a wakes                            => in 20000 ms
         ",
     );
     // 100 s in all, of which half a second had passed before the pause.
@@ -221,9 +221,9 @@ fn what_is_in_flight_uses_up_its_time_in_a_pause_too() {
         start a
         pause
         wait 40000
-        ? a wakes                            => in 55000 ms
+        ? a wakes                            => in 70000 ms
         resume
-        ? a wakes                            => in 55000 ms
+        ? a wakes                            => in 70000 ms
         finish a fail rate_limited after 50000
         ? a wakes                            => in 60000 ms
         pause

@@ -190,19 +190,19 @@ fn a_stale_report_is_refused_by_the_step_and_not_by_manners() {
 
 #[test]
 fn an_attempt_that_never_answers_is_timed_out() {
-    assert_eq!(TIMEOUT_GRACE.0, 5_000);
+    assert_eq!(TIMEOUT_GRACE.0, 20_000);
     check(
         "
         submit a(timeout=1000 retries=1)
         start a
-        ? a wakes                            => in 6000 ms
-        wait 5999
+        ? a wakes                            => in 21000 ms
+        wait 20999
         tick                                 =>
         wait 1
         tick                                 => attempt 1 of a failed, again a retries 1
         wait 300000
         start a
-        wait 6000
+        wait 21000
         tick                                 => attempt 2 of a failed, timeout a: its attempt, all failed
         ",
     );
@@ -248,8 +248,8 @@ fn the_total_time_counts_attempts_and_waits_together() {
         ? a wakes                            => in 69000 ms
         wait 60000
         start a
-        ? a wakes                            => in 14000 ms
-        wait 14000
+        ? a wakes                            => in 29000 ms
+        wait 29000
         tick                                 => timeout a: total
         finish a ok                          ! attempt 2 of `a` is no longer the current one
         ",

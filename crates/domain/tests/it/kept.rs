@@ -30,7 +30,7 @@ fn a_failure_a_timeout_and_a_lapse_leave_what_was_kept() {
         submit a(retries=0 timeout=60000)
         start a
         keep a some
-        wait 65000
+        wait 80000
         tick                                 => attempt 1 of a failed, partial a version 2, all partial
         ",
     );

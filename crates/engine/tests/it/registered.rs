@@ -1,6 +1,7 @@
 //! The registry: what is registered on one replica is known to all, and no version ever changes.
 
 use domain::agent::definition::AgentDefinition;
+use domain::orchestration::select::Wanted;
 use domain::values::ids::AgentId;
 use engine::agents::{RegisterError, refresh, register, retire, seeds};
 use engine::clock::ManualClock;
@@ -9,7 +10,7 @@ use engine::handle::Engine;
 use engine::registry::Source;
 use serde_json::json;
 
-use crate::house::{Setup, agent, clock, done, performer};
+use crate::house::{Setup, agent, begin_as, clock, done, performer, submission};
 use crate::place::{Place, on_both};
 use crate::stub::{self, Stub};
 
@@ -42,6 +43,12 @@ async fn what_is_registered_on_one_replica_is_known_to_the_other() {
             assert!(!put(&here, &seed).await.unwrap());
         }
         assert_eq!(enabled(&there, "security-review"), None);
+        // Who names it there at once, before anybody has looked, is not told that there is none.
+        let mut named = submission(&there);
+        named.wanted = Wanted::Named(vec![AgentId::new("new").unwrap()]);
+        put(&here, &agent("new", "")).await.unwrap();
+        begin_as(&there, 1, named).await;
+        put(&here, &agent("newer", "")).await.unwrap();
         assert!(refresh(&there).await.unwrap());
         assert!(!refresh(&there).await.unwrap());
         assert_eq!(enabled(&there, "security-review").as_deref(), Some("1"));

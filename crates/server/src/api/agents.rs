@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::values::role::Deed;
-use engine::agents::{RegisterError, Registered, register, retire, validate};
+use engine::agents::{RegisterError, Registered, refresh, register, retire, validate};
 use engine::discovery::discover;
 use engine::registry::{Agents, Known, Source};
 use http::StatusCode;
@@ -127,6 +127,7 @@ async fn list(
     Asked(page): Asked<Page>,
 ) -> Result<Response, Problem> {
     caller.may(Deed::Read)?;
+    refresh(&app.engine).await?;
     let agents = app.engine.registry.snapshot();
     let breakers = breakers(&app);
     let latest = agents.ids().filter_map(|id| agents.latest(id.as_str()));
@@ -275,6 +276,7 @@ async fn show(
     At(id): At<String>,
 ) -> Result<Response, Problem> {
     caller.may(Deed::Read)?;
+    refresh(&app.engine).await?;
     let agents = app.engine.registry.snapshot();
     let versions = versions(&agents, &id)?;
     let latest = agents.latest(&id).or(versions.last()).ok_or_else(unknown)?;
@@ -294,6 +296,7 @@ async fn show_version(
     At((id, version)): At<(String, String)>,
 ) -> Result<Response, Problem> {
     caller.may(Deed::Read)?;
+    refresh(&app.engine).await?;
     let agents = app.engine.registry.snapshot();
     let known = agents.get(&id, &version).ok_or_else(unknown)?;
     Ok(Json(AgentVersion::of(known)?).into_response())
@@ -335,6 +338,7 @@ async fn retired(
     version: Option<&str>,
 ) -> Result<StatusCode, Problem> {
     caller.may(Deed::Register)?;
+    refresh(&app.engine).await?;
     let agents = app.engine.registry.snapshot();
     let known = versions(&agents, id)?;
     if version.is_some_and(|version| {

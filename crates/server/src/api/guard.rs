@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::Method;
+use http::header::CONTENT_ENCODING;
 
 use crate::api::auth::{Caller, identify};
 use crate::api::error::{Code, Problem};
@@ -46,6 +47,12 @@ async fn pass(app: App, mut request: Request, next: Next) -> Result<Response, Pr
             .retry_after(seconds)
         })?;
     }
+    if is_encoded(&request) {
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "a body with a `Content-Encoding` is not taken here: send it as it is",
+        ));
+    }
     let waits = waits(request.method(), path);
     request.extensions_mut().insert(caller.clone());
     let answer = answer(&app, caller, request, next);
@@ -74,6 +81,12 @@ async fn answer(
     } else {
         Ok(next.run(request).await)
     }
+}
+
+/// Whether the body is packed: nobody here unpacks it.
+fn is_encoded(request: &Request) -> bool {
+    let encoding = request.headers().get(CONTENT_ENCODING);
+    encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// What anybody may see: whether the server lives, and how to speak to it.

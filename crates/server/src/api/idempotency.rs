@@ -16,6 +16,7 @@ use store::idempotency::Begun;
 use uuid::Uuid;
 
 use crate::api::auth::Caller;
+use crate::api::boundary::Unbounded;
 use crate::api::error::{Code, Problem};
 use crate::api::extract::{media_type, next_part, refuse_large, within};
 use crate::app::App;
@@ -192,11 +193,15 @@ async fn taken(app: &App, parts: &Parts, mut body: Body) -> Result<([u8; 32], Bo
     ] {
         hash.update(ContentHash::of(part).as_bytes());
     }
+    let mut form = Unbounded::of(&parts.headers);
     let mut memory = BytesMut::new();
     let mut spool: Option<Spool> = None;
     let reading = async {
         while let Some(part) = next_part(&mut body, limits).await? {
-            hash.update(&part);
+            match &mut form {
+                Some(form) => form.take(&part, &mut hash),
+                None => hash.update(&part),
+            }
             match &mut spool {
                 Some(spool) => spool.take(part, most).await?,
                 None if memory.len() + part.len() <= limits.json_bytes => {
@@ -217,6 +222,9 @@ async fn taken(app: &App, parts: &Parts, mut body: Body) -> Result<([u8; 32], Bo
         }
     };
     let body = within(limits, reading).await?;
+    if let Some(form) = form {
+        form.end(&mut hash);
+    }
     Ok((hash.finalize().into(), body))
 }
 

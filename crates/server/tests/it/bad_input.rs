@@ -71,6 +71,24 @@ async fn broken_json_and_wrong_types_are_told_apart() {
     stage.close().await;
 }
 
+// What is packed was read as it came, and told as broken JSON.
+#[tokio::test]
+async fn a_packed_body_is_refused_by_its_name() {
+    let stage = Stage::open().await;
+    for (encoding, status) in [("gzip", 415), ("br", 415), ("identity", 200)] {
+        let ask = stage.ask(Method::POST, "/api/orchestrate");
+        let packed = ask
+            .header("content-encoding", encoding)
+            .json(&seed_request());
+        let answer = answer(packed).await;
+        if status == 415 {
+            assert_problem(&answer, 415, "unsupported-media-type");
+        }
+        assert_eq!(answer.0, status, "{}", answer.1);
+    }
+    stage.close().await;
+}
+
 #[tokio::test]
 async fn other_media_types_are_refused() {
     let stage = Stage::open().await;

@@ -64,3 +64,18 @@ fn an_unknown_key_is_refused_and_a_secret_is_never_shown() {
         toml::from_str("[outgoing]\nsigningSecrets = { \"*\" = 'whsec_abc' }").unwrap();
     assert!(!format!("{settings:?}").contains("whsec_abc"));
 }
+
+// With `connections = 0` the server said that it listens, and answered nobody.
+#[test]
+fn a_setting_with_which_nobody_would_be_answered_is_named() {
+    assert_eq!(Settings::default().unusable(), None);
+    for (text, key) in [
+        ("[limits]\nconnections = 0", "limits.connections"),
+        ("[limits]\nconnections = 9000000000", "limits.connections"),
+        ("[limits]\nrequestTimeout = 0", "limits.requestTimeout"),
+        ("[streams]\nheartbeat = 0", "streams.heartbeat"),
+    ] {
+        let settings: Settings = toml::from_str(text).unwrap();
+        assert_eq!(settings.unusable().map(|(key, _)| key), Some(key));
+    }
+}

@@ -104,6 +104,38 @@ async fn an_upload_that_is_repeated_is_made_once() {
     stage.close().await;
 }
 
+// Every client makes up a new boundary when it sends a form again.
+#[tokio::test]
+async fn a_form_sent_again_under_its_key_is_the_same_whatever_its_boundary() {
+    let stage = Stage::open().await;
+    let send = |boundary: &str, request: &str| {
+        let mut body = Vec::new();
+        for (name, content) in [
+            ("request", request.as_bytes()),
+            ("plan", &zipped(&example())),
+        ] {
+            let head = format!(
+                "--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"a.zip\"\r\n\r\n"
+            );
+            body.extend([head.as_bytes(), content, b"\r\n"].concat());
+        }
+        body.extend(format!("--{boundary}--\r\n").into_bytes());
+        let form = format!("multipart/form-data; boundary={boundary}");
+        let ask = stage.ask(Method::POST, "/api/orchestrations");
+        answer(
+            ask.header("idempotency-key", "one")
+                .header("content-type", form)
+                .body(body),
+        )
+    };
+    let request = r#"{"enrichmentRequest": {"agents": ["security-review"]}}"#;
+    let first = send("aaaa", request).await;
+    assert_eq!(first.0, 202, "{}", first.1);
+    assert_eq!(send("another-one", request).await, first);
+    assert_problem(&send("aaaa", "{}").await, 422, "idempotency-key-reused");
+    stage.close().await;
+}
+
 #[tokio::test]
 async fn what_is_no_plan_is_refused() {
     let stage = Stage::with(|settings| settings.limits.upload_bytes = 200_000).await;
