@@ -4,7 +4,10 @@
 
 pub mod budget;
 pub mod charge;
+pub mod declared;
+pub mod forecast;
 pub mod ledger;
 pub mod price;
 pub mod prices;
+mod scaled;
 pub mod usage;

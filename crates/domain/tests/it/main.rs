@@ -11,6 +11,7 @@ mod asked;
 mod attempts;
 mod chance;
 mod cost;
+mod forecast;
 mod golden;
 mod invariants;
 mod kept;
