@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use domain::values::credits::{Credits, InvalidCredits};
 use domain::values::ids::{AccountId, AgentId, OrchestrationId, StepId};
 use domain::values::role::Role;
+use server::api::submission::BUDGET_MAX;
 
 const EXITS: &str = "\
 Exit codes: 0 complete, 3 partial, 1 failed (or something found by `check`), 2 refused, 4 cancelled,
@@ -20,6 +22,8 @@ Examples:
   afterplan enrich my-plan --out reports/my-plan.zip  writes a zip
   afterplan enrich my-plan --agents plan-lint         only the consistency check and what it needs
   afterplan enrich my-plan --git --out my-plan-log    one commit an enrichment
+  afterplan enrich my-plan --forecast                 what it may cost
+  afterplan enrich my-plan --max-cost 2.5 --strict    only if it cannot cost more
 
 Killed or interrupted? The same command goes on where it stopped (with --fresh it starts anew).
 Called again after it is complete, it takes over what has not changed.";
@@ -132,6 +136,26 @@ pub struct EnrichRequest {
     /// Keep the output directory as a git repository, with one commit an enrichment.
     #[arg(long)]
     pub git: bool,
+    /// Tell what it may cost, and end: nobody is asked, nothing is stored.
+    #[arg(long, conflicts_with_all = ["out", "git"])]
+    pub forecast: bool,
+    /// The most that it may cost: at that limit it stops, and what it has made stands.
+    #[arg(long, value_name = "CREDITS", value_parser = amount)]
+    pub max_cost: Option<Credits>,
+    /// Refuse it if its worst case costs more than it may, or cannot be told since a price is unknown.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// An amount that something may cost.
+fn amount(text: &str) -> Result<Credits, String> {
+    let credits: Credits = text
+        .parse()
+        .map_err(|error: InvalidCredits| error.to_string())?;
+    if credits < Credits::ZERO || credits > BUDGET_MAX {
+        return Err(format!("it is 0 to {BUDGET_MAX} credits"));
+    }
+    Ok(credits)
 }
 
 /// How to serve.

@@ -25,10 +25,13 @@ use crate::output::clash;
 use crate::output::place::Place;
 use crate::progress::Progress;
 use crate::screen::{note, plain, say};
-use crate::{choices, house, outcome, output, signals};
+use crate::{choices, forecast, house, outcome, output, signals};
 
 /// Enriches the plan that `request` names.
 pub async fn enrich(database: &DatabaseUrl, request: EnrichRequest) -> Result<u8, Failure> {
+    if request.forecast {
+        return forecast::forecast(database, request).await;
+    }
     let begun = std::time::Instant::now();
     let Read {
         named,
@@ -118,19 +121,7 @@ async fn follow(
 ) -> Result<Followed, Failure> {
     let id = OrchestrationId(Uuid::now_v7());
     engine.take_on(id);
-    let wanted = if request.agents.is_empty() {
-        // What else is registered here may send the plan elsewhere: that is done when it is asked for by name.
-        let built_in = Registry::built_in().map_err(Failure::failed)?;
-        Wanted::Default(built_in.snapshot().enabled().keys().cloned().collect())
-    } else {
-        Wanted::Named(request.agents.clone())
-    };
-    let mut submission = Submission::new(AccountId::system(), name.to_owned(), plan, wanted);
-    submission.fresh = request.fresh;
-    if let Some(seed) = request.seed {
-        submission.parameters = Map::from_iter([("seed".to_owned(), Value::from(seed))]);
-    }
-    let submitted = submit(engine, id, submission).await?;
+    let submitted = submit(engine, id, submission(request, name, plan)?).await?;
     let Submitted {
         id,
         continued,
@@ -173,6 +164,29 @@ async fn follow(
         progress.freeze();
     }
     Ok(Followed { id, ended })
+}
+
+/// What is submitted for `request`.
+pub fn submission(
+    request: &EnrichRequest,
+    name: &str,
+    plan: Arc<LoadedPlan>,
+) -> Result<Submission, Failure> {
+    let wanted = if request.agents.is_empty() {
+        // What else is registered here may send the plan elsewhere: that is done when it is asked for by name.
+        let built_in = Registry::built_in().map_err(Failure::failed)?;
+        Wanted::Default(built_in.snapshot().enabled().keys().cloned().collect())
+    } else {
+        Wanted::Named(request.agents.clone())
+    };
+    let mut submission = Submission::new(AccountId::system(), name.to_owned(), plan, wanted);
+    submission.fresh = request.fresh;
+    submission.strict = request.strict;
+    submission.request.budget = request.max_cost;
+    if let Some(seed) = request.seed {
+        submission.parameters = Map::from_iter([("seed".to_owned(), Value::from(seed))]);
+    }
+    Ok(submission)
 }
 
 async fn until_end(

@@ -91,7 +91,7 @@ impl From<SubmitError> for Failure {
             }),
             SubmitError::Transition(error) => error.into(),
             SubmitError::Store(error) => error.into(),
-            SubmitError::OverBudget { .. } => Self::refused(error),
+            SubmitError::OverBudget { .. } | SubmitError::Unbounded { .. } => Self::refused(error),
             SubmitError::Canonical(_) => Self::failed(error),
         }
     }

@@ -7,6 +7,7 @@ mod choices;
 mod enrich;
 mod environment;
 mod failure;
+mod forecast;
 mod house;
 mod inspect;
 mod keys;

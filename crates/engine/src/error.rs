@@ -1,10 +1,12 @@
 //! What can go wrong between a command and its commit.
 
 use domain::canonical::CanonicalError;
+use domain::money::declared::Unbounded;
+use domain::money::forecast::Figures;
 use domain::orchestration::command::Rejected;
 use domain::orchestration::select::Refused;
 use domain::values::credits::Credits;
-use domain::values::ids::OrchestrationId;
+use domain::values::ids::{AgentId, OrchestrationId};
 use store::error::StoreError;
 
 /// A command that was not carried out.
@@ -50,12 +52,30 @@ pub enum SubmitError {
     #[error("the parameters cannot be pinned: {0}")]
     Canonical(#[from] CanonicalError),
     /// The most that it may cost is more than its budget, and it was to be refused then.
-    #[error("it may cost {worst} credits, which is more than its budget of {budget}")]
+    #[error(
+        "in the worst case it costs {} credits, more than its budget of {budget}; {} are expected, 95 of 100 cost no more than {}, \
+         and `{dearest}` may cost most, {its_worst}: a budget of {} would do, or fewer agents, or no `strict`",
+        total.worst, total.expected, total.p95, total.worst
+    )]
     OverBudget {
-        /// The sum over all its steps.
-        worst: Credits,
+        /// What all its steps may cost.
+        total: Figures,
         /// What it may cost.
         budget: Credits,
+        /// Who may cost most.
+        dearest: AgentId,
+        /// How much that is.
+        its_worst: Credits,
+    },
+    /// Nothing bounds what it may cost, and it was to be refused then.
+    #[error(
+        "nobody can say what `{agent}` costs in the worst case: {unbounded}; or do without it, or without `strict`"
+    )]
+    Unbounded {
+        /// Whose cost.
+        agent: AgentId,
+        /// Why not.
+        unbounded: Unbounded,
     },
     /// The first commit failed.
     #[error(transparent)]

@@ -17,6 +17,7 @@ mod draft;
 pub mod endpoint;
 pub mod error;
 pub mod follow;
+pub mod forecast;
 pub mod gather;
 mod handing;
 pub mod handle;

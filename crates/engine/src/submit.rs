@@ -19,6 +19,7 @@ use store::write::NewBlob;
 
 use crate::agents::refresh;
 use crate::error::{SubmitError, TransitionError};
+use crate::forecast::outlook;
 use crate::handle::Engine;
 use crate::inputs;
 use crate::plans::{self, LoadedPlan};
@@ -130,14 +131,10 @@ pub async fn submit(
         parameters,
         max_steps,
     };
-    let agents = agents_for(engine, &wish.wanted).await?;
-    let (given, bytes) = given(agents.enabled(), version, priors)?;
-    let lacking = |input: &InputRef| inputs::lacks(&plan, input);
-    let selected = engine
-        .selections
-        .of(&agents, wish, &plan, &given, &lacking)?;
+    let (selected, bytes) = select(engine, &plan, wish, version, priors).await?;
     if strict {
-        within_budget(&selected, request.budget)?;
+        let outlook = outlook(engine, &account, &plan, &selected, request.budget, fresh).await?;
+        outlook.refusal().map_or(Ok(()), Err)?;
     }
     let row = plans::row(
         &account,
@@ -188,6 +185,23 @@ async fn agents_for(engine: &Engine, wanted: &Wanted) -> Result<Arc<Agents>, Sub
         }
         _ => Ok(agents),
     }
+}
+
+/// The steps that `wish` has on `plan`, and the bytes of the priors.
+pub(crate) async fn select(
+    engine: &Engine,
+    plan: &LoadedPlan,
+    wish: Wish,
+    version: u64,
+    priors: Vec<GivenPrior>,
+) -> Result<(Arc<Selected>, BTreeMap<ContentHash, NewBlob>), SubmitError> {
+    let agents = agents_for(engine, &wish.wanted).await?;
+    let (given, bytes) = given(agents.enabled(), version, priors)?;
+    let lacking = |input: &InputRef| inputs::lacks(plan, input);
+    let selected = engine
+        .selections
+        .of(&agents, wish, plan, &given, &lacking)?;
+    Ok((selected, bytes))
 }
 
 /// What came with the plan, and its bytes.
@@ -246,19 +260,4 @@ fn blobs(
         .filter_map(|prior| bytes.remove(&prior.enrichment.data))
         .chain([selected.blob.clone()])
         .collect()
-}
-
-/// Refuses what may cost more than its budget. Each step is charged once, however many attempts it takes.
-fn within_budget(selected: &Selected, budget: Option<Credits>) -> Result<(), SubmitError> {
-    let to_do = selected.steps.iter().filter(|rules| rules.prior.is_none());
-    let worst = to_do
-        .map(|rules| rules.cost)
-        .try_fold(Credits::ZERO, Credits::checked_add);
-    match budget {
-        Some(budget) if worst.is_none_or(|worst| worst > budget) => Err(SubmitError::OverBudget {
-            worst: worst.unwrap_or(Credits::ZERO),
-            budget,
-        }),
-        _ => Ok(()),
-    }
 }

@@ -11,6 +11,7 @@ pub mod error;
 pub mod events;
 pub mod extract;
 pub mod feed;
+pub mod forecast;
 pub mod guard;
 pub mod health;
 pub mod idempotency;

@@ -36,7 +36,7 @@ use crate::progress::Progress;
 use crate::remote::following::Following;
 use crate::remote::once;
 use crate::screen::{note, plain, say};
-use crate::{choices, outcome, output, signals};
+use crate::{choices, forecast, outcome, output, signals};
 
 /// How often an upload or download is tried when the connection is lost.
 const TRIES: usize = 5;
@@ -49,6 +49,9 @@ const FILE_LIMIT: u64 = 256 << 20;
 
 /// Enriches the plan that `request` names at the server.
 pub async fn enrich(remote: &Remote, request: EnrichRequest) -> Result<u8, Failure> {
+    if request.forecast {
+        return forecast::forecast_at(remote, request).await;
+    }
     let begun = std::time::Instant::now();
     let Read {
         named,
@@ -98,7 +101,39 @@ async fn submit(
     named: &Named,
     plan: &LoadedPlan,
 ) -> Result<OrchestrationId, Failure> {
-    let mut wish = json!({ "agents": agents(request, plan)?, "fresh": request.fresh });
+    let answer = send(remote, "api/orchestrations", request, named, plan).await?;
+    let id = answer["orchestrationId"]
+        .as_str()
+        .and_then(|id| id.parse().ok());
+    let id: OrchestrationId = id.ok_or_else(|| {
+        Failure::failed(format!(
+            "the server {} names no orchestration",
+            remote.url()
+        ))
+    })?;
+    if answer["continued"] == true {
+        note(&format!(
+            "going on with orchestration {id} at {}",
+            remote.url()
+        ));
+    }
+    Ok(id)
+}
+
+/// Sends the plan with what is wished for to the route `path`, and answers what the server does.
+pub async fn send(
+    remote: &Remote,
+    path: &str,
+    request: &EnrichRequest,
+    named: &Named,
+    plan: &LoadedPlan,
+) -> Result<Value, Failure> {
+    let mut wish = json!({
+        "agents": agents(request, plan)?,
+        "fresh": request.fresh,
+        "strict": request.strict,
+        "budget": request.max_cost,
+    });
     if let Some(seed) = request.seed {
         wish["parameters"] = json!({ "seed": seed });
     }
@@ -117,13 +152,10 @@ async fn submit(
         .map_or(request.path.as_path(), |packed| packed.path());
     let idempotency = once();
     let mut tries = 0;
-    let answer = loop {
+    loop {
         tries += 1;
-        match remote
-            .upload("api/orchestrations", &query, &idempotency, file)
-            .await
-        {
-            Ok(answer) => break answer,
+        match remote.upload(path, &query, &idempotency, file).await {
+            Ok(answer) => return Ok(answer),
             Err(error) if error.may_pass() && tries < TRIES => {
                 note(&format!(
                     "the upload is tried again: {}",
@@ -133,23 +165,7 @@ async fn submit(
             }
             Err(error) => return Err(error.into()),
         }
-    };
-    let id = answer["orchestrationId"]
-        .as_str()
-        .and_then(|id| id.parse().ok());
-    let id: OrchestrationId = id.ok_or_else(|| {
-        Failure::failed(format!(
-            "the server {} names no orchestration",
-            remote.url()
-        ))
-    })?;
-    if answer["continued"] == true {
-        note(&format!(
-            "going on with orchestration {id} at {}",
-            remote.url()
-        ));
     }
-    Ok(id)
 }
 
 /// The agents to ask for: those that were named, else the built-in analyses that this plan has inputs for, as without a server.

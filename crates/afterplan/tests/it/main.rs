@@ -12,6 +12,7 @@ mod bad_database;
 mod bad_input;
 mod bomb;
 mod enrich;
+mod forecast;
 mod git;
 mod killed;
 mod look;

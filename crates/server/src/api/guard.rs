@@ -96,5 +96,6 @@ fn is_open(path: &str) -> bool {
 
 /// Requests that may take long for good reasons, with time limits of their own.
 fn waits(method: &Method, path: &str) -> bool {
-    method == Method::POST && matches!(path, "/api/orchestrate" | "/api/orchestrations")
+    let plans = ["/api/orchestrate", "/api/orchestrations", "/api/forecast"];
+    method == Method::POST && plans.contains(&path)
 }

@@ -15,8 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::api::error::{Code, Problem};
 use crate::api::guard::guard;
 use crate::api::{
-    accounts, agents, artifacts, docs, enrichments, events, feed, health, keys, log, orchestrate,
-    orchestrations, replicas, steer,
+    accounts, agents, artifacts, docs, enrichments, events, feed, forecast, health, keys, log,
+    orchestrate, orchestrations, replicas, steer,
 };
 use crate::app::App;
 
@@ -25,6 +25,7 @@ fn described() -> OpenApiRouter<App> {
     let api = OpenApiRouter::new()
         .merge(orchestrate::routes())
         .merge(orchestrations::routes())
+        .merge(forecast::routes())
         .merge(steer::routes())
         .merge(events::routes())
         .merge(feed::routes())

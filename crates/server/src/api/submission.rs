@@ -33,7 +33,7 @@ const VERSION_MAX: u64 = 9_007_199_254_740_992;
 const TIME_MAX: u64 = 9_007_199_254_740;
 
 /// The highest budget.
-const BUDGET_MAX: Credits = Credits::from_nano(9_000_000_000_000_000_000);
+pub const BUDGET_MAX: Credits = Credits::from_nano(9_000_000_000_000_000_000);
 
 /// The most steps that may be asked for.
 const STEPS_MAX: u64 = 10_000;

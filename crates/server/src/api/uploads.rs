@@ -112,24 +112,37 @@ pub async fn submit(
     subject: Option<Extension<Subject>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    caller.may(Deed::Submit)?;
-    let media = media_type(request.headers());
-    let submission = if is_json(request.headers()) {
-        let body = JsonText::from_request(request, &app).await?;
-        of_json(&app, &caller, &body).await?
-    } else if media == "application/zip" || media == "application/octet-stream" {
-        of_zip(&app, &caller, query, request).await?
-    } else if media == "multipart/form-data" {
-        of_form(&app, &caller, request).await?
-    } else {
-        return Err(Problem::new(
-            Code::UnsupportedMediaType,
-            "send application/json, application/zip or multipart/form-data",
-        ));
-    };
+    let submission = submission(&app, &caller, query, request).await?;
     let id = OrchestrationId(subject.map_or_else(Uuid::now_v7, |Extension(Subject(id))| id));
     let submitted = begin(&app, id, submission).await?;
     Ok(accepted(submitted.id, submitted.continued))
+}
+
+/// What a request submits, in whichever form.
+///
+/// # Errors
+/// 403 for who may not submit, 415 for another form, and all that is wrong with the plan or how it is to be enriched.
+pub async fn submission(
+    app: &App,
+    caller: &Caller,
+    query: ZipQuery,
+    request: Request,
+) -> Result<Submission, Problem> {
+    caller.may(Deed::Submit)?;
+    let media = media_type(request.headers());
+    if is_json(request.headers()) {
+        let body = JsonText::from_request(request, app).await?;
+        of_json(app, caller, &body).await
+    } else if media == "application/zip" || media == "application/octet-stream" {
+        of_zip(app, caller, query, request).await
+    } else if media == "multipart/form-data" {
+        of_form(app, caller, request).await
+    } else {
+        Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "send application/json, application/zip or multipart/form-data",
+        ))
+    }
 }
 
 async fn of_json(app: &App, caller: &Caller, body: &JsonText) -> Result<Submission, Problem> {

@@ -18,6 +18,7 @@ async fn the_description_names_every_route_with_its_problems() {
         "/api/orchestrate/{id}",
         "/api/orchestrations",
         "/api/orchestrations/{id}",
+        "/api/forecast",
         "/api/orchestrations/{id}/cancel",
         "/api/orchestrations/{id}/events",
         "/api/orchestrations/{id}/artifact",

@@ -12,6 +12,7 @@ mod bad_input;
 mod config;
 mod docs;
 mod drain;
+mod forecast;
 mod lists;
 mod live;
 mod live_cut;
