@@ -1,14 +1,18 @@
 //! Connections that are cut while commits are under way: what was acknowledged stands, what is unknown can be found out.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use store::db::Store;
 use store::error::StoreError;
+use store::money::MoneyChange;
 use store::url::DatabaseUrl;
 use store::write::CommitError;
 
 use crate::gate::Gate;
 use crate::harness::{Place, administer, event, id, new};
+use crate::money::settle;
 
 /// How often the connections are cut.
 const CUTS: usize = 12;
@@ -38,11 +42,16 @@ async fn cut_connections_lose_nothing_that_was_acknowledged() {
     };
     let (url, cut) = named(&place, "cut");
     let store = Store::open(&url).await.unwrap();
+    let acknowledged = Arc::new(AtomicI64::new(0));
     let callers: Vec<_> = (1..=8_u64)
-        .map(|n| tokio::spawn(commit_until_ended(store.clone(), n)))
+        .map(|n| tokio::spawn(commit_until_ended(store.clone(), n, acknowledged.clone())))
         .collect();
     for _ in 0..CUTS {
-        tokio::time::sleep(Duration::from_millis(40)).await;
+        // Not before something got through since the last time.
+        let before = acknowledged.load(Ordering::Relaxed);
+        while acknowledged.load(Ordering::Relaxed) == before {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         administer(server, &cut).await;
     }
     // The callers end when they see this holder.
@@ -57,19 +66,34 @@ async fn cut_connections_lose_nothing_that_was_acknowledged() {
         })
         .await
         .unwrap();
-    let mut acknowledged = 0;
     for caller in callers {
-        acknowledged += caller.await.unwrap();
+        caller.await.unwrap();
     }
-    assert!(acknowledged > 8, "only {acknowledged}");
+    // Each event that is there has its charge, and there is no other.
+    let mut charges = 0;
+    for n in 1..=8 {
+        let events = store.events(id(n), 0, 100_000).await.unwrap();
+        let charged = store.credits_of(id(n)).await.unwrap();
+        let attempts: Vec<_> = charged.iter().filter_map(|t| t.attempt).collect();
+        assert_eq!(
+            attempts,
+            events.iter().map(|e| e.seq).collect::<Vec<_>>(),
+            "orchestration {n}"
+        );
+        charges += charged.len() as i64;
+    }
+    let ledger = store.ledger("ann").await.unwrap().unwrap();
+    assert_eq!(
+        (ledger.charged, ledger.balance),
+        (5 * charges, -5 * charges)
+    );
     assert_eq!(store.check().await.unwrap(), []);
     store.close().await;
     place.gone().await;
 }
 
-/// Answers how many commits were acknowledged; asserts that each of them is there.
-async fn commit_until_ended(store: Store, n: u64) -> i64 {
-    let mut acknowledged = 0;
+/// Counts the commits that were acknowledged; asserts that each of them is there.
+async fn commit_until_ended(store: Store, n: u64, acknowledged: Arc<AtomicI64>) {
     let mut known = 0;
     loop {
         let row = match store.orchestration(id(n)).await {
@@ -83,7 +107,7 @@ async fn commit_until_ended(store: Store, n: u64) -> i64 {
             "version {version}, but {known} was acknowledged"
         );
         if store.holders().await.is_ok_and(|h| !h.is_empty()) {
-            return acknowledged;
+            return;
         }
         let mut set = new(n);
         if let Some(row) = row {
@@ -92,9 +116,13 @@ async fn commit_until_ended(store: Store, n: u64) -> i64 {
             set.blobs = Vec::new();
             set.orchestration = row;
         }
+        set.money = vec![settle("a", 0, 5)];
+        if let MoneyChange::Settle { attempt, .. } = &mut set.money[0] {
+            *attempt = version + 1;
+        }
         match store.commit(set).await {
             Ok(done) => {
-                acknowledged += 1;
+                acknowledged.fetch_add(1, Ordering::Relaxed);
                 known = done.version;
             }
             Err(CommitError::Unknown(_)) => {}

@@ -294,6 +294,30 @@ async fn a_key_grants_once_and_adjusts_once() {
     .await;
 }
 
+/// Codebuff da0d5711 (`consumeFromOrderedGrants`), both cases: debt deepens by what was used, once and in full, and a charge that a grant
+/// covers in part takes the grant and no more than the rest as debt.
+#[tokio::test]
+async fn debt_deepens_by_exactly_what_was_used() {
+    on_both(async |store| {
+        let (of, done) = submit(&store, 1).await;
+        let owe = with(&of, &done, vec![settle("a", 0, 50)]);
+        let done = store.commit(owe).await.unwrap();
+        assert_eq!(stands(&store).await, (-50, 0));
+        let more = with(&of, &done, vec![settle("b", 0, 50)]);
+        let done = store.commit(more).await.unwrap();
+        assert_eq!(stands(&store).await, (-100, 0));
+
+        store.grant(grant("more", 130)).await.unwrap();
+        let part = with(&of, &done, vec![settle("c", 0, 45)]);
+        store.commit(part).await.unwrap();
+        assert_eq!(stands(&store).await, (-15, 0));
+        assert_eq!(store.balance("ann").await.unwrap().unwrap().grants, []);
+        let ledger = store.ledger("ann").await.unwrap().unwrap();
+        assert_eq!((ledger.granted, ledger.charged), (130, 145));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn absurd_money_is_refused() {
     on_both(async |store| {
@@ -381,7 +405,7 @@ async fn grants_are_used_in_their_order_and_expire() {
     .await;
 }
 
-/// `LiteLLM` 34732 and 28247, Codebuff's debt: however many ask at once, of two replicas, no more is taken than there is.
+/// `LiteLLM` 34732, 40095 (requests at once pass the cap), 28247 (each pod its own count) and 27639 (holds leak): however many ask at once, of two replicas, no more is taken than there is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_writers_cannot_spend_more_than_there_is() {
     for place in Place::both().await {
