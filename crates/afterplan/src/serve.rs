@@ -89,10 +89,18 @@ async fn on(
     let serving = serve_at(engine.clone(), settings, shutdown, ready);
     tokio::spawn(give_back());
     let greeted = async {
-        if let Ok(address) = bound.await {
-            greeting.say(address);
+        // Heard from the start: who is told that it serves may stop it at once.
+        let mut stopped = std::pin::pin!(signals::first());
+        tokio::select! {
+            biased;
+            () = stopped.as_mut() => {}
+            bound = bound => {
+                if let Ok(address) = bound {
+                    greeting.say(address);
+                }
+                stopped.await;
+            }
         }
-        signals::first().await;
         tell("stopping: requests under way may still end; the same signal again leaves at once");
         stop.cancel();
         signals::first().await;

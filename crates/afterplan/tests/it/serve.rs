@@ -262,19 +262,19 @@ fn in_production_each_line_of_the_log_is_json() {
         "weather.toml",
     ]);
     let mut child = command.env("NODE_ENV", "production").spawn().unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let mut greeting = String::new();
-    while !greeting.contains("reference") {
-        assert!(out.read_line(&mut greeting).unwrap() > 0, "{greeting}");
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut lines = String::new();
+    while !lines.contains("\"serving\"") {
+        assert!(log.read_line(&mut lines).unwrap() > 0, "{lines}");
     }
     let sent = Command::new("kill")
         .args(["-s", "TERM", &child.id().to_string()])
         .status();
     assert!(sent.unwrap().success());
-    let answer = Answer::of(child.wait_with_output().unwrap());
-    assert_eq!(answer.exit, 0, "{answer}");
-    assert!(answer.err.lines().count() > 0, "{answer}");
-    for line in answer.err.lines() {
+    std::io::Read::read_to_string(&mut log, &mut lines).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{lines}");
+    assert!(lines.contains("stopping"), "{lines}");
+    for line in lines.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         assert!(
             line["message"].is_string() && line["level"].is_string(),
