@@ -52,7 +52,7 @@ fn main() {
         plan: Arc::new(LoadedPlan::of_json(&plan).unwrap()),
         account: AccountId::system(),
         plan_id: "plan-123".to_owned(),
-        named: true,
+        revised: true,
         plan_version: 2,
         user: "system".to_owned(),
         budget: None,
