@@ -80,14 +80,14 @@ fn costly(chance: &mut Chance, rules: &mut StepRules) {
         ("lapsed", ["full", "used", "none"]),
         ("tokens", ["0", "1000", "3000"]),
     ] {
-        costs::apply(rules, name, chance.pick(&values));
+        costs::apply(rules, name, values[chance.below(3)]);
     }
     if chance.once_in(3) {
         costs::apply(rules, "taken-over", "yes");
     }
     if chance.once_in(4) {
         costs::apply(rules, "rates", "0/0/0/0");
-        costs::apply(rules, "ceiling", chance.pick(&["0", "0.000000004"]));
+        costs::apply(rules, "ceiling", ["0", "0.000000004"][chance.below(2)]);
     }
     if chance.once_in(5) {
         let limit = chance.pick(&["0.000000006/stop", "0.000000009/pause", "0.000000003/warn"]);
@@ -429,7 +429,7 @@ fn after_every_command_log_rows_and_counts_agree_and_nothing_is_stuck() {
                 &mut world,
                 "budget",
                 &max,
-                chance.pick(&["stop", "pause", "warn"]),
+                ["stop", "pause", "warn"][chance.below(3)],
             );
         }
         let create = created(rules(&mut chance, size));

@@ -356,17 +356,16 @@ fn tell(event: &Event) -> Option<String> {
         } => write!(text, "{} {step} version {version}", gave(enrichment)),
         Event::StepFailed {
             step, ended, cause, ..
-        } => {
-            write!(text, "{} {step}: {}", ended.name(), because(cause))
-        }
+        } => write!(text, "{} {step}: {}", ended.name(), because(cause)),
         Event::StepCancelled { step, .. } => write!(text, "cancelled {step}"),
         Event::Paused { step } => write!(text, "paused {}", of(step)),
         Event::Resumed { step } => write!(text, "resumed {}", of(step)),
         Event::CancelRequested { step, .. } => write!(text, "cancelling {}", of(step)),
-        Event::OrchestrationCompleted { status, .. } => match status {
-            Completion::Complete => write!(text, "complete"),
-            Completion::Partial => write!(text, "all partial"),
-        },
+        Event::OrchestrationCompleted {
+            status: Completion::Complete,
+            ..
+        } => write!(text, "complete"),
+        Event::OrchestrationCompleted { .. } => write!(text, "all partial"),
         Event::OrchestrationFailed { .. } => write!(text, "all failed"),
         Event::OrchestrationCancelled { .. } => write!(text, "all cancelled"),
     };
