@@ -81,12 +81,12 @@ impl Ledger {
 
     /// Grants that something was taken from: key and what is left.
     pub(crate) fn used(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.account.grants.iter().filter_map(|grant| {
-            let before = self.read.iter().find(|(key, _)| *key == grant.key);
+        // Both are in the order of use; only a grant of now was not read.
+        let mut read = self.read.iter().peekable();
+        self.account.grants.iter().filter_map(move |grant| {
+            let (_, before) = read.next_if(|(key, _)| *key == grant.key)?;
             let left = grant.remaining.nano();
-            before
-                .filter(|(_, before)| *before != left)
-                .map(|_| (grant.key.as_str(), left))
+            (*before != left).then_some((grant.key.as_str(), left))
         })
     }
 

@@ -184,51 +184,76 @@ async fn what_a_bookkeeping_was_told_never_goes_back() {
     .await;
 }
 
-/// Each way in which the books could be wrong is found, to the last nano-credit.
+/// Each way in which the books could be wrong is found, to the last nano-credit; each is undone before the next, but the last ones.
 #[tokio::test]
 async fn the_check_finds_whatever_the_books_do_not_prove() {
-    for (meddling, found) in [
-        ("update ledger set balance = balance + 1", "add up to"),
-        ("update ledger set held = held + 1", "add up to"),
-        ("update ledger set charged = charged - 1", "sum to"),
-        ("update ledger set seq = seq + 1", "add up to"),
+    const MEDDLING: [(&str, &str, &str); 11] = [
         (
-            "update credit_grant set remaining = remaining - 1",
+            "ledger set balance = balance + 1",
+            "add up to",
+            "ledger set balance = balance - 1",
+        ),
+        (
+            "ledger set held = held + 1",
+            "add up to",
+            "ledger set held = held - 1",
+        ),
+        (
+            "ledger set charged = charged - 1",
+            "sum to",
+            "ledger set charged = charged + 1",
+        ),
+        (
+            "ledger set seq = seq + 1",
+            "add up to",
+            "ledger set seq = seq - 1",
+        ),
+        (
+            "credit_grant set remaining = 92",
             "grants have",
+            "credit_grant set remaining = 93",
         ),
-        ("delete from credit_grant", "grants have"),
-        ("delete from transfer where seq = 2", "follows transfer"),
         (
-            "update transfer set amount = amount - 1 where seq = 3",
+            "transfer set amount = -8 where seq = 3",
             "is no settle",
+            "transfer set amount = -7 where seq = 3",
         ),
         (
-            "update transfer set hold = hold + 1 where seq = 2",
+            "transfer set hold = 31 where seq = 2",
             "to 100 with 31",
+            "transfer set hold = 30 where seq = 2",
         ),
         (
-            "update transfer set base = base + 1 where seq = 3",
+            "transfer set base = 5 where seq = 3",
             "is no settle",
+            "transfer set base = 4 where seq = 3",
         ),
-        ("delete from ledger", "no ledger"),
-    ] {
-        for place in Place::both().await {
-            let store = Store::open(&place.url).await.unwrap();
-            store.grant(grant("initial", 100)).await.unwrap();
-            let first = new(1);
-            let done = store.commit(first.clone()).await.unwrap();
-            let mut set = next(&first, &done);
-            set.money = vec![hold("a", 30), settle("a", 0, 7)];
-            store.commit(set).await.unwrap();
-            assert_eq!(store.check().await.unwrap(), []);
-            meddle(&place.url, meddling).await;
+        ("transfer set seq = 9 where seq = 2", "follows transfer", ""),
+        ("credit_grant set account = 'ben'", "grants have", ""),
+        ("ledger set account = 'ben'", "no ledger", ""),
+    ];
+    for place in Place::both().await {
+        let store = Store::open(&place.url).await.unwrap();
+        store.grant(grant("initial", 100)).await.unwrap();
+        let first = new(1);
+        let done = store.commit(first.clone()).await.unwrap();
+        let mut set = next(&first, &done);
+        set.money = vec![hold("a", 30), settle("a", 0, 7)];
+        store.commit(set).await.unwrap();
+        assert_eq!(store.check().await.unwrap(), []);
+        for (change, found, undo) in MEDDLING {
+            meddle(&place.url, &format!("update {change}")).await;
             let problems = store.check().await.unwrap();
             assert!(
                 problems.iter().any(|p| p.finding.contains(found)),
-                "{meddling}: {problems:?}"
+                "{change}: {problems:?}"
             );
-            store.close().await;
-            place.gone().await;
+            if !undo.is_empty() {
+                meddle(&place.url, &format!("update {undo}")).await;
+                assert_eq!(store.check().await.unwrap(), [], "{undo}");
+            }
         }
+        store.close().await;
+        place.gone().await;
     }
 }
