@@ -16,7 +16,6 @@ mod report;
 pub mod select;
 mod spending;
 pub mod standing;
-mod start;
 pub mod state;
 pub mod submission;
 pub mod tick;

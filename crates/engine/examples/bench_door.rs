@@ -255,6 +255,8 @@ async fn made(engine: &Engine, id: OrchestrationId, each: usize) -> Vec<RowSet> 
             state: &hot.state,
             before: &before,
             events: &events,
+            lenient: &std::collections::BTreeSet::new(),
+            quotas: &[],
             pinned: None,
             plan: None,
             blobs: Vec::new(),

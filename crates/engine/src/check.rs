@@ -14,6 +14,7 @@ use crate::artifact::stored_events;
 use crate::error::TransitionError;
 use crate::handle::Engine;
 use crate::project;
+use crate::reconcile;
 use crate::transition::load;
 
 /// Orchestrations fetched at one time.
@@ -34,7 +35,8 @@ pub struct Checked {
 }
 
 /// Checks the whole database: 1. the store's own promises (hash chains, cursors, feeds, blob references and contents,
-/// counters). 2. Every log folded against its snapshot. 3. What attempts in flight hold, counted anew from their steps.
+/// counters, the ledger). 2. Every log folded against its snapshot, and against what its account was charged. 3. What attempts
+/// in flight hold, of counters and of credits, counted anew.
 ///
 /// # Errors
 /// When the database fails. What is wrong with its contents is not an error but found.
@@ -72,6 +74,7 @@ pub async fn check(engine: &Engine) -> Result<Checked, StoreError> {
         }
     }
     checked.problems.extend(miscounted(engine).await?);
+    checked.problems.extend(reconcile::holds(engine).await?);
     Ok(checked)
 }
 
@@ -135,7 +138,7 @@ fn add_in_flight(state: &Orchestration, counted: &mut BTreeMap<String, i64>) {
     }
 }
 
-/// How many events there are, and in what the folded log differs from the rows.
+/// How many events there are, and in what the folded log differs from the rows, or from what was charged.
 async fn refold(
     engine: &Engine,
     id: OrchestrationId,
@@ -153,6 +156,7 @@ async fn refold(
         }
         let row = engine.store.orchestration(*id.0.as_bytes()).await?;
         let steps = engine.store.steps(*id.0.as_bytes()).await?;
+        let charged = engine.store.credits_of(*id.0.as_bytes()).await?;
         if load(engine, id).await?.version != before.version {
             continue;
         }
@@ -174,6 +178,7 @@ async fn refold(
             )
         });
         let problem = problem.or_else(|| columns(id, &folded, row.as_ref(), &steps));
+        let problem = problem.or_else(|| reconcile::charges(&folded, &log, &charged));
         return Ok((log.len(), problem));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::money::budget::AtLimit;
 use domain::orchestration::command::{Command, Facts, Rejected};
 use domain::orchestration::decide::decide;
 use domain::orchestration::event::{Event, Recorded};
@@ -13,13 +14,50 @@ use domain::orchestration::state::{Head, Orchestration, Step};
 use domain::values::ids::OrchestrationId;
 use domain::values::time::Timestamp;
 use store::error::StoreError;
+use store::write::CommitError;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::warn;
 
 use crate::error::TransitionError;
+use crate::funds::{Drafted, Funds, beyond};
 use crate::gather::{Pending, gather};
 use crate::handle::Engine;
 use crate::lane::{Asked, Hot};
+
+/// What the store said when it did not take the commit.
+#[derive(Debug, Default)]
+pub(crate) struct Learned {
+    /// Counters that it found full.
+    pub(crate) full: BTreeMap<String, i64>,
+    /// What the account had, where that was too little.
+    pub(crate) funds: Option<Funds>,
+}
+
+impl Learned {
+    /// Takes in why the store refused the commit.
+    pub(crate) fn learn(&mut self, engine: &Engine, hot: &Hot, refused: CommitError) {
+        match refused {
+            CommitError::CounterFull { key, held } => drop(self.full.insert(key, held)),
+            CommitError::Short {
+                available,
+                held,
+                at_limit,
+                ..
+            } => {
+                self.funds = Some(Funds::of(available, held, at_limit.as_deref()));
+                if let Some(head) = &hot.state.head {
+                    engine.short_accounts.note(&head.account);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether something kept a step from starting that may be over by now.
+    pub(crate) fn is_something(&self) -> bool {
+        !self.full.is_empty() || self.funds.is_some()
+    }
+}
 
 /// One commit in the making.
 #[derive(Default)]
@@ -27,6 +65,8 @@ pub(crate) struct Draft {
     pub(crate) before: BTreeMap<StepIndex, Step>,
     pub(crate) head_before: Option<Head>,
     pub(crate) events: Vec<Recorded>,
+    /// Steps that started although their account has too little: it lets them.
+    pub(crate) lenient: BTreeSet<StepIndex>,
     pub(crate) answers: Vec<Result<(), TransitionError>>,
     /// Claimed, with the attempt's number and the room that it takes.
     pub(crate) started: Vec<(StepIndex, u32, OwnedSemaphorePermit)>,
@@ -39,13 +79,13 @@ pub(crate) async fn decide_all(
     hot: &mut Hot,
     asked: &[Asked],
     draft: &mut Draft,
-    full: &BTreeMap<String, i64>,
+    learned: &Learned,
 ) -> Result<(), StoreError> {
     let world = World {
         engine,
         id,
         asked,
-        full,
+        learned,
     };
     for Asked { command, .. } in asked {
         let answer = draft.carry(&world, hot, command).await?;
@@ -64,7 +104,7 @@ struct World<'a> {
     engine: &'a Engine,
     id: OrchestrationId,
     asked: &'a [Asked],
-    full: &'a BTreeMap<String, i64>,
+    learned: &'a Learned,
 }
 
 impl Draft {
@@ -92,12 +132,30 @@ impl Draft {
         let pending = Pending {
             id: world.id,
             before: &self.before,
-            full: world.full,
+            full: &world.learned.full,
             asked: world.asked,
         };
         let mut facts = Box::pin(gather(world.engine, hot, &needs, &pending)).await?;
         facts.blocked = blocked;
-        Ok(self.decide(hot, command, &facts))
+        let Some((index, start)) = needs.start.zip(facts.start.as_mut()) else {
+            return Ok(self.decide(hot, command, &facts));
+        };
+        // What is taken over starts nothing.
+        if start.reusable.is_none() {
+            let drafted = Drafted {
+                head: self.head_before.as_ref(),
+                before: &self.before,
+                events: &self.events,
+                learned: world.learned,
+            };
+            start.short = beyond(world.engine, &hot.state, index, &drafted).await?;
+        }
+        let decided = self.decide(hot, command, &facts);
+        let short = facts.start.and_then(|start| start.short);
+        if short.is_some_and(|short| short.at_limit == AtLimit::Warn) {
+            self.lenient.insert(index);
+        }
+        Ok(decided)
     }
 
     fn decide(&mut self, hot: &mut Hot, command: &Command, facts: &Facts) -> Result<(), Rejected> {

@@ -100,7 +100,8 @@ pub async fn forecast(engine: &Engine, submission: Submission) -> Result<Outlook
         max_steps,
     };
     let (selected, _) = submit::select(engine, &plan, wish, version, priors).await?;
-    outlook(engine, &account, &plan, &selected, request.budget, fresh).await
+    let max = Some(engine.billing.budget(&request).max);
+    outlook(engine, &account, &plan, &selected, max, fresh).await
 }
 
 /// What the selected steps may cost with this plan.

@@ -17,11 +17,13 @@ use tokio_util::task::TaskTracker;
 use crate::billing::Billing;
 use crate::breaker::Breakers;
 use crate::clock::Clock;
+use crate::funds::ShortAccounts;
 use crate::lane::Lane;
 use crate::live::{Bell, Live};
 use crate::outside::Outside;
 use crate::perform::Performer;
 use crate::plans::Plans;
+use crate::quota::Quotas;
 use crate::recent::Recent;
 use crate::registry::Registry;
 use crate::selected::Selections;
@@ -93,6 +95,10 @@ pub struct Inner {
     pub billing: Billing,
     /// Whom this replica leaves alone for a while.
     pub breakers: Breakers,
+    /// What accounts and agents may use in an hour, day or month.
+    pub(crate) quotas: Quotas,
+    /// Accounts that had too little a moment ago.
+    pub(crate) short_accounts: ShortAccounts,
     /// Rung after each commit.
     pub live: Live,
     /// Rung when there may be something to claim.
@@ -166,6 +172,8 @@ impl Engine {
             outside,
             billing,
             breakers: Breakers::default(),
+            quotas: Quotas::default(),
+            short_accounts: ShortAccounts::default(),
             live: Live::default(),
             work: Work::default(),
             stirred: Bell::default(),

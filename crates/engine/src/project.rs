@@ -1,6 +1,6 @@
 //! Between the domain's state and the store's rows: the snapshot is rows, and this is the only place that makes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::artifact::{Enrichment, EnrichmentStatus};
 use domain::orchestration::decide::counters;
@@ -11,11 +11,14 @@ use domain::orchestration::submission::Pinned;
 use domain::values::hash::ContentHash;
 use domain::values::ids::OrchestrationId;
 use domain::values::time::Timestamp;
+use store::money::QuotaRow;
 use store::rows::{EnrichmentRow, EventRow, OrchestrationRow, StepRow};
 use store::write::{CounterChange, NewBlob, NewEvent, NewPlan, RowSet};
 
 use crate::error::TransitionError;
 use crate::gather::definition;
+use crate::movements::{money_changes, movements};
+use crate::quota;
 
 /// What the rows of one commit are made from.
 pub struct Change<'a> {
@@ -31,6 +34,10 @@ pub struct Change<'a> {
     pub before: &'a BTreeMap<StepIndex, Step>,
     /// What happened.
     pub events: &'a [Recorded],
+    /// Steps that started although their account has too little: it lets them.
+    pub lenient: &'a BTreeSet<StepIndex>,
+    /// The account's quotas.
+    pub quotas: &'a [QuotaRow],
     /// The definitions, where an event applies an enrichment.
     pub pinned: Option<&'a Pinned>,
     /// With a creation: the plan.
@@ -48,6 +55,8 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
         state,
         before,
         events,
+        lenient,
+        quotas,
         pinned,
         plan,
         blobs,
@@ -63,6 +72,9 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
         .map(|&index| step_row(state, index))
         .collect::<Result<_, _>>()?;
     let (kept, released) = kept_changes(state, before);
+    let moved = movements(state, before, events);
+    let mut counters = counter_changes(state, before);
+    counters.extend(quota::counter_changes(state, quotas, &moved));
     let mut rows = RowSet {
         orchestration: orchestration_row(id, state, head, chain, last.0)?,
         expected_version,
@@ -73,8 +85,8 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
         kept,
         released,
         plan,
-        counters: counter_changes(state, before),
-        money: Vec::new(),
+        counters,
+        money: money_changes(state, &moved, lenient),
     };
     for Recorded { seq, at, event } in events {
         rows.events.push(NewEvent {

@@ -13,6 +13,7 @@ use tracing::error;
 
 use crate::agents;
 use crate::claims::{claim, claim_left};
+use crate::credits;
 use crate::error::TransitionError;
 use crate::handle::{Engine, LEASE, LEASE_IDLE};
 use crate::idle;
@@ -68,6 +69,7 @@ impl Replica {
             ended: CancellationToken::new(),
             loops: TaskTracker::new(),
         };
+        credits::begin(engine).await?;
         sweep(engine).await?;
         replica.keep_lease(label.to_owned());
         replica.keep_sweeping();

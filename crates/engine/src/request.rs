@@ -18,7 +18,7 @@ use crate::gather;
 use crate::handle::Engine;
 use crate::inputs;
 use crate::live::{Delta, DeltaKind};
-use crate::perform::{Assignment, Kept, Performed, fatal};
+use crate::perform::{Assignment, Performed, fatal};
 use crate::snapshot;
 
 /// Performs the attempt: 1. put the body together. 2. Ask. 3. Tell the breaker.
@@ -141,9 +141,9 @@ fn hear(engine: &Engine, assignment: &Assignment, heard: Heard) {
             assignment.kept.put(data);
         }
         Heard::Usage(usage) => {
-            assignment.kept.use_tokens(usage.tokens_used);
+            assignment.kept.note(&usage);
             if wanted {
-                let used = serde_json::json!({"tokensUsed": usage.tokens_used});
+                let used = serde_json::json!({"tokensUsed": usage.tokens().unwrap_or_default()});
                 tell(DeltaKind::Usage, used);
             }
         }
@@ -152,15 +152,10 @@ fn hear(engine: &Engine, assignment: &Assignment, heard: Heard) {
 
 /// What the answer means, for the step and for the agent's breaker.
 fn meaning(engine: &Engine, assignment: &Assignment, answer: Result<Answer, Failure>) -> Performed {
-    let note = |kept: &Kept, tokens: Option<u64>| {
-        if let Some(tokens) = tokens {
-            kept.use_tokens(tokens);
-        }
-    };
     match answer {
         Ok(answer) => {
             tell_breaker(engine, &assignment.agent.id, Verdict::Answered);
-            note(&assignment.kept, answer.tokens_used);
+            assignment.kept.note(&answer.usage);
             match answer.partial {
                 None => Performed::Completed(answer.data),
                 Some(reason) => Performed::Partial {
@@ -172,7 +167,7 @@ fn meaning(engine: &Engine, assignment: &Assignment, answer: Result<Answer, Fail
         Err(failure) => {
             let verdict = Verdict::of(failure.class, &failure.message);
             tell_breaker(engine, &assignment.agent.id, verdict);
-            note(&assignment.kept, failure.tokens_used);
+            assignment.kept.note(&failure.usage);
             Performed::Failed {
                 class: failure.class,
                 message: failure.message,

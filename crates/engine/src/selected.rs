@@ -64,7 +64,8 @@ struct Made {
 pub(crate) struct Selections(Mutex<Vec<Arc<Made>>>);
 
 impl Selections {
-    /// The steps for `wish` on `plan`, which comes with `given`. `lacks` says why the plan lacks an input, if it does.
+    /// The steps for `wish` on `plan`, which comes with `given`. `lacks` says why the plan lacks an input, if it does. The
+    /// table of prices is the same each time.
     pub(crate) fn of(
         &self,
         agents: &Arc<Agents>,
@@ -72,9 +73,10 @@ impl Selections {
         plan: &LoadedPlan,
         given: &Given,
         lacks: &dyn Fn(&InputRef) -> Option<String>,
+        prices: &Prices,
     ) -> Result<Arc<Selected>, SubmitError> {
         if !given.enrichments.is_empty() || given.version > 1 {
-            let (selected, _) = make(agents, &wish, plan, given, lacks)?;
+            let (selected, _) = make(agents, &wish, plan, (given, lacks), prices)?;
             return Ok(Arc::new(selected));
         }
         let planexe = plan.is_planexe();
@@ -88,7 +90,7 @@ impl Selections {
         if let Some(made) = known.iter().rev().find(fits) {
             return Ok(made.selected.clone());
         }
-        let (selected, asked) = make(agents, &wish, plan, given, lacks)?;
+        let (selected, asked) = make(agents, &wish, plan, (given, lacks), prices)?;
         let selected = Arc::new(selected);
         let made = Made {
             agents: agents.clone(),
@@ -111,6 +113,9 @@ impl Selections {
     }
 }
 
+/// Says why the plan lacks an input, if it does.
+type Lacks<'a> = dyn Fn(&InputRef) -> Option<String> + 'a;
+
 /// What the plan was asked, and what it answered.
 type Asked = Vec<(InputRef, Option<String>)>;
 
@@ -118,8 +123,8 @@ fn make(
     agents: &Agents,
     wish: &Wish,
     plan: &LoadedPlan,
-    given: &Given,
-    lacks: &dyn Fn(&InputRef) -> Option<String>,
+    (given, lacks): (&Given, &Lacks<'_>),
+    prices: &Prices,
 ) -> Result<(Selected, Asked), SubmitError> {
     let registered = agents.enabled();
     let (wanted, mut excluded) = without_analyses(registered, &wish.wanted, plan);
@@ -129,14 +134,7 @@ fn make(
         asked.borrow_mut().push((input.clone(), said.clone()));
         said
     };
-    let selection = select(
-        registered,
-        &wanted,
-        wish.max_steps,
-        given,
-        &asking,
-        &Prices::built_in(),
-    );
+    let selection = select(registered, &wanted, wish.max_steps, given, &asking, prices);
     let selection = selection.map_err(|refused| match refused {
         Refused::NoStepLeft(others) => {
             excluded.extend(others);

@@ -132,8 +132,10 @@ pub async fn submit(
         max_steps,
     };
     let (selected, bytes) = select(engine, &plan, wish, version, priors).await?;
+    let budget = engine.billing.budget(&request);
     if strict {
-        let outlook = outlook(engine, &account, &plan, &selected, request.budget, fresh).await?;
+        let max = Some(budget.max);
+        let outlook = outlook(engine, &account, &plan, &selected, max, fresh).await?;
         outlook.refusal().map_or(Ok(()), Err)?;
     }
     let row = plans::row(
@@ -154,7 +156,7 @@ pub async fn submit(
         excluded: selected.excluded.clone(),
         request,
         version: selected.version,
-        budget: None,
+        budget: Some(budget),
     };
     if !fresh {
         created.submission = Some(created.submission_key()?);
@@ -198,9 +200,10 @@ pub(crate) async fn select(
     let agents = agents_for(engine, &wish.wanted).await?;
     let (given, bytes) = given(agents.enabled(), version, priors)?;
     let lacking = |input: &InputRef| inputs::lacks(plan, input);
+    let prices = &engine.billing.prices;
     let selected = engine
         .selections
-        .of(&agents, wish, plan, &given, &lacking)?;
+        .of(&agents, wish, plan, &given, &lacking, prices)?;
     Ok((selected, bytes))
 }
 

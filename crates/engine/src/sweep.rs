@@ -35,15 +35,15 @@ impl Swept {
     }
 }
 
-/// One pass. 1. Close the rows of replicas known to be dead. 2. Expire the attempts of lapsed holders. 3. Let time act on
-/// the orchestrations whose deadline has come. Bounded: [`BATCH`] of each. An orchestration that cannot be read keeps
+/// One pass. 1. Close the rows of replicas known to be dead. 2. Now and then, delete what has expired. 3. Expire the
+/// attempts of lapsed holders. 4. Let time act on the orchestrations whose deadline has come. Bounded: [`BATCH`] of each. An orchestration that cannot be read keeps
 /// nobody else waiting.
 ///
 /// # Errors
 /// When the database cannot be asked; the next pass goes on.
 pub async fn sweep(engine: &Engine) -> Result<Swept, StoreError> {
     engine.store.close_dead_holders().await?;
-    forget_old_writes(engine).await?;
+    forget_old(engine).await?;
     let expired = expire_lapsed(engine).await?;
     let waking = engine.store.waking(engine.clock.now().0, BATCH).await?;
     let waking: Vec<_> = waking
@@ -56,13 +56,14 @@ pub async fn sweep(engine: &Engine) -> Result<Swept, StoreError> {
     })
 }
 
-/// Answers to repeated writes are kept for a day: a look now and then is enough.
-async fn forget_old_writes(engine: &Engine) -> Result<(), StoreError> {
+/// What expires by the hour, day or month, and holds nobody up until it is deleted: a look now and then is enough. Grants whose
+/// time is over count for nothing from then on; here what is left of them is booked.
+async fn forget_old(engine: &Engine) -> Result<(), StoreError> {
     if engine.is_time_to_forget() {
-        engine
-            .store
-            .delete_expired_writes(engine.clock.now().0)
-            .await?;
+        let now = engine.clock.now().0;
+        engine.store.delete_expired_writes(now).await?;
+        engine.store.delete_old_quotas(now).await?;
+        engine.store.expire_grants(now, BATCH).await?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use store::write::{CommitError, NewBlob, NewPlan};
 use tokio::sync::oneshot;
 
 use crate::attempt::{self, Started};
-use crate::draft::{Draft, decide_all};
+use crate::draft::{Draft, Learned, decide_all};
 use crate::error::TransitionError;
 use crate::follow::Ended;
 use crate::gather;
@@ -192,7 +192,7 @@ impl Drop for Driving<'_> {
 /// Decides all that was asked, one after another, and commits it as one row set.
 async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
     let mut slot = lane.hot.lock().await;
-    let mut full = BTreeMap::new();
+    let mut learned = Learned::default();
     for round in 0..ROUNDS_MAX {
         let mut hot = match current(engine, lane, &mut slot, &asked, round == 0).await {
             Ok(hot) => hot,
@@ -203,7 +203,9 @@ async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
             head_before: hot.state.head.clone(),
             ..Draft::default()
         };
-        if let Err(error) = decide_all(engine, lane.id, &mut hot, &asked, &mut draft, &full).await {
+        if let Err(error) =
+            decide_all(engine, lane.id, &mut hot, &asked, &mut draft, &learned).await
+        {
             return refuse_all(asked, &error.into());
         }
         match commit(engine, lane, &mut hot, &asked, &draft).await {
@@ -212,7 +214,7 @@ async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
                 // Before the end is told: who begins to wait after that finds the lane spent, and looks at the rows.
                 lane.set_spent(ended);
                 settle(engine, lane, &mut hot, asked, draft).await;
-                if !full.is_empty() {
+                if learned.is_something() {
                     // Room may have been made since the store found none: whoever claims looks again.
                     engine.work.look();
                 }
@@ -224,8 +226,8 @@ async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
                 }
                 return;
             }
-            Err(CommitError::CounterFull { key, held }) => {
-                full.insert(key, held);
+            Err(refused @ (CommitError::CounterFull { .. } | CommitError::Short { .. })) => {
+                learned.learn(engine, &hot, refused);
                 if hot.version.is_some() {
                     draft.undo(&mut hot);
                     *slot = Some(hot);
@@ -242,11 +244,7 @@ async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
             }
             Err(CommitError::Store(error)) => return refuse_all(asked, &error.into()),
             // Loaded anew: what was stored shows whether it was this commit.
-            Err(
-                CommitError::Overtaken
-                | CommitError::BlobMissing { .. }
-                | CommitError::Short { .. },
-            ) => {}
+            Err(CommitError::Overtaken | CommitError::BlobMissing { .. }) => {}
             Err(CommitError::Unknown(_)) => {
                 match Box::pin(is_stored(engine, lane.id, &draft)).await {
                     Ok(true) => return Box::pin(answer_all(engine, lane, asked, draft)).await,
@@ -344,6 +342,7 @@ async fn commit(
     } else {
         None
     };
+    let quotas = engine.quotas.of_orchestration(&hot.state);
     let change = Change {
         id: lane.id,
         expected_version: hot.version,
@@ -351,6 +350,8 @@ async fn commit(
         state: &hot.state,
         before: &draft.before,
         events: &draft.events,
+        lenient: &draft.lenient,
+        quotas: &quotas,
         pinned: pinned.as_deref(),
         plan: accepted().find_map(|asked| asked.plan.as_deref().cloned()),
         blobs: accepted()

@@ -4,9 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 use crate::http_agent::Answer;
-
-/// The member that says how many tokens were used.
-pub(crate) const TOKENS_USED: &str = "tokensUsed";
+use crate::usage;
 
 /// Said where an agent calls its answer partial and does not say why.
 const NO_REASON: &str = "the agent says so, without a reason";
@@ -32,14 +30,11 @@ pub(crate) fn of_value(value: Value) -> Result<Answer, Failure> {
     let Value::Object(mut data) = value else {
         return Err(Failure::invalid("the agent's result is not a JSON object"));
     };
-    let tokens_used = data.get(TOKENS_USED).and_then(count);
-    if tokens_used.is_some() {
-        data.remove(TOKENS_USED);
-    }
+    let usage = usage::taken(&mut data);
     let partial = taken_reason(&mut data);
     Ok(Answer {
         data: Value::Object(data),
-        tokens_used,
+        usage,
         partial,
     })
 }
@@ -80,13 +75,13 @@ mod tests {
     fn what_is_about_the_answer_is_taken_out_of_its_data() {
         let answer = of_value(json!({"findings": [1], "tokensUsed": 2100})).unwrap();
         assert_eq!(answer.data, json!({"findings": [1]}));
-        assert_eq!((answer.tokens_used, answer.partial), (Some(2100), None));
+        assert_eq!((answer.usage.tokens(), answer.partial), (Some(2100), None));
         let answer =
             of_value(json!({"status": "partial", "reason": "no time", "a": 1, "tokensUsed": 5.0}))
                 .unwrap();
         assert_eq!(answer.data, json!({"a": 1}));
         assert_eq!(
-            (answer.tokens_used, answer.partial.as_deref()),
+            (answer.usage.tokens(), answer.partial.as_deref()),
             (Some(5), Some("no time"))
         );
         let answer = of_value(json!({"status": "partial"})).unwrap();
@@ -105,7 +100,7 @@ mod tests {
         ] {
             let answer = of_value(data.clone()).unwrap();
             assert_eq!(
-                (answer.data, answer.tokens_used, answer.partial),
+                (answer.data, answer.usage.tokens(), answer.partial),
                 (data, None, None)
             );
         }

@@ -1,6 +1,7 @@
 //! How a request to the outside failed, in words that hold no secret.
 
 use domain::agent::retry::ErrorClass;
+use domain::money::usage::Usage;
 use domain::values::time::Millis;
 
 /// A request that brought nothing usable.
@@ -13,8 +14,8 @@ pub struct Failure {
     pub message: String,
     /// How long the peer asked to wait.
     pub retry_after: Option<Millis>,
-    /// Tokens that the agent said it used before it failed.
-    pub tokens_used: Option<u64>,
+    /// What the agent said that it used before it failed.
+    pub usage: Usage,
 }
 
 impl Failure {
@@ -23,7 +24,7 @@ impl Failure {
             class,
             message: message.into(),
             retry_after: None,
-            tokens_used: None,
+            usage: Usage::default(),
         }
     }
 

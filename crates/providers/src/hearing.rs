@@ -1,13 +1,15 @@
 //! What an agent says over a stream, line by line: progress, merge patches, usage, and one result.
 
 use domain::agent::retry::ErrorClass;
+use domain::money::usage::Usage;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::answer::{self, TOKENS_USED, shortened};
+use crate::answer::{self, shortened};
 use crate::failure::Failure;
 use crate::frames::Frame;
-use crate::http_agent::{Answer, Heard, Usage};
+use crate::http_agent::{Answer, Heard};
+use crate::usage::{self, TOKENS_USED};
 
 /// What was heard so far.
 #[derive(Debug, Default)]
@@ -16,7 +18,7 @@ pub(crate) struct Hearing {
     merged: Option<Value>,
     /// There are patches that were not told yet.
     untold: bool,
-    tokens_used: Option<u64>,
+    usage: Usage,
     result: Option<Answer>,
     /// The first type of line that means nothing here.
     unknown: Option<String>,
@@ -47,9 +49,9 @@ impl Hearing {
         self.untold
     }
 
-    /// The total that the agent last said.
-    pub(crate) fn tokens_used(&self) -> Option<u64> {
-        self.tokens_used
+    /// What the agent said that it used.
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     /// Tells what was merged, if it was not told yet.
@@ -108,9 +110,8 @@ impl Hearing {
 
     /// The result, once nothing more comes.
     pub(crate) fn answer(self) -> Result<Answer, Failure> {
-        let tokens_used = self.tokens_used;
         if let Some(mut answer) = self.result {
-            answer.tokens_used = answer.tokens_used.or(tokens_used);
+            answer.usage.merge(&self.usage);
             return Ok(answer);
         }
         let unknown = match self.unknown {
@@ -135,14 +136,18 @@ impl Hearing {
 
     fn said(&mut self, said: Said, hear: &mut impl FnMut(Heard)) -> Result<(), Failure> {
         match said.kind.as_str() {
-            "usage" => self.usage(&said, hear),
+            "usage" => self.note_usage(&said, hear),
             "progress" | "partial" | "result" if self.has_result() => {
                 let message = format!("the agent said `{}` after its result", said.kind);
                 return Err(Failure::invalid(message));
             }
             "progress" => hear(Heard::Progress(said.data)),
             "partial" => self.patch(said.data)?,
-            "result" => self.result = Some(result(said)?),
+            "result" => {
+                let answer = result(said)?;
+                self.usage.merge(&answer.usage);
+                self.result = Some(answer);
+            }
             other => {
                 self.unknown.get_or_insert_with(|| shortened(other));
             }
@@ -150,12 +155,16 @@ impl Hearing {
         Ok(())
     }
 
-    /// A total so far: it replaces the one before, so that a line that comes twice counts once.
-    fn usage(&mut self, said: &Said, hear: &mut impl FnMut(Heard)) {
-        let told = said.data.get(TOKENS_USED).or(said.tokens_used.as_ref());
-        if let Some(tokens_used) = told.and_then(answer::count) {
-            self.tokens_used = Some(tokens_used);
-            hear(Heard::Usage(Usage { tokens_used }));
+    /// Totals so far: of two numbers the higher stands, so that a line that comes twice counts once.
+    fn note_usage(&mut self, said: &Said, hear: &mut impl FnMut(Heard)) {
+        let mut members = said.data.as_object().cloned().unwrap_or_default();
+        if let Some(tokens) = &said.tokens_used {
+            members.entry(TOKENS_USED).or_insert_with(|| tokens.clone());
+        }
+        let told = usage::of(&members);
+        if !told.is_empty() {
+            self.usage.merge(&told);
+            hear(Heard::Usage(self.usage.clone()));
         }
     }
 
@@ -177,9 +186,8 @@ impl Hearing {
 /// What stands beside a result's data counts as if it stood in it; where both say something, the data does.
 fn result(said: Said) -> Result<Answer, Failure> {
     let mut answer = answer::of_value(said.data)?;
-    answer.tokens_used = answer
-        .tokens_used
-        .or_else(|| said.tokens_used.as_ref().and_then(answer::count));
+    let beside = said.tokens_used.as_ref().and_then(answer::count);
+    answer.usage.total = answer.usage.total.or(beside);
     if answer.partial.is_none() {
         let mut beside = Map::new();
         beside.extend(said.status.map(|status| ("status".to_owned(), status)));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::money::usage::Usage;
 use domain::values::time::Timestamp;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -66,24 +67,17 @@ pub enum Heard {
     Progress(Value),
     /// What it has so far: all its merge patches applied. Several in quick succession are handed on as one.
     Partial(Value),
-    /// What it has used so far.
+    /// What it has used so far, in all.
     Usage(Usage),
-}
-
-/// What an agent has used so far, in all: a later one replaces it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Tokens.
-    pub tokens_used: u64,
 }
 
 /// An agent's result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// A JSON object, without the members that are about the answer itself (`tokensUsed`).
+    /// A JSON object, without the members that are about the answer itself (`tokensUsed`, `usage`).
     pub data: Value,
-    /// As reported, by the result or by the last usage line.
-    pub tokens_used: Option<u64>,
+    /// As reported, by the result and by the usage lines.
+    pub usage: Usage,
     /// The reason, when the agent itself says that its result is partial.
     pub partial: Option<String>,
 }
@@ -216,13 +210,10 @@ async fn listen(
     let mut hearing = Hearing::default();
     let heard = listen_to_end(&mut reply, framing, max, &mut hearing, hear).await;
     hearing.tell(hear);
-    let tokens_used = hearing.tokens_used();
+    let usage = hearing.usage().clone();
     heard
         .and_then(|()| hearing.answer())
-        .map_err(|failure| Failure {
-            tokens_used,
-            ..failure
-        })
+        .map_err(|failure| Failure { usage, ..failure })
 }
 
 async fn listen_to_end(

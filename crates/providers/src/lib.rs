@@ -16,3 +16,4 @@ mod refused;
 pub mod remote;
 pub mod sign;
 mod target;
+mod usage;

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::target::Target;
+use crate::usage;
 
 /// The longest piece of the agent's own words that a message repeats, in characters.
 const SAID_MAX: usize = 200;
@@ -40,7 +41,7 @@ pub(crate) fn failure(
         class,
         message,
         retry_after,
-        tokens_used: None,
+        usage: usage::of_error(said),
     }
 }
 

@@ -9,14 +9,10 @@
 
 mod asked;
 mod attempts;
-mod books;
 mod chance;
-mod charges;
 mod cost;
-mod costs;
 mod forecast;
 mod golden;
-mod golden_money;
 mod invariants;
 mod kept;
 mod never_stuck;
@@ -26,6 +22,5 @@ mod scheduling;
 mod schema;
 mod script;
 mod selection;
-mod spending;
 mod told;
 mod world;

@@ -59,7 +59,6 @@ impl World {
     fn with_free_counters(&self) -> World {
         World {
             held: Default::default(),
-            short: Default::default(),
             ..self.clone()
         }
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use domain::agent::definition::AgentDefinition;
 use domain::agent::retry::ErrorClass;
+use domain::money::usage::Usage;
 use domain::orchestration::command::Command;
 use domain::orchestration::event::{EndedAs, Event, Recorded};
 use domain::orchestration::state::StepState;
@@ -39,9 +40,13 @@ const TOGETHER: usize = 12;
 fn agents() -> Vec<AgentDefinition> {
     let limited = "concurrency = { key = \"few\", max = 3 }";
     vec![
-        agent("top", "reuse = \"account\""),
+        agent("top", "reuse = \"account\"\ncostPerRun = 0.000000001"),
         after("left", &["top"], limited),
-        after("right", &["top"], "maxRetries = 100"),
+        after(
+            "right",
+            &["top"],
+            "maxRetries = 100\nmodel = \"gpt-4\"\ncostMode = \"hybrid\"\ncostPerRun = 0.000000007\nceiling = 0.01",
+        ),
         after(
             "gated",
             &["left"],
@@ -65,6 +70,8 @@ fn acting(seed: u64) -> Performer {
             (chance.once_in(4), chance.below(12))
         };
         async move {
+            // Of each attempt, whatever becomes of it: 17 tokens are 0.00051 credits.
+            assignment.kept.note(&Usage::of_tokens(17));
             tokio::time::sleep(Duration::from_millis(waits as u64)).await;
             match assignment.step.as_str() {
                 "right" if fails => failure(ErrorClass::RateLimited),
@@ -361,7 +368,21 @@ async fn judge(house: &House, told: &[String], ids: &BTreeSet<OrchestrationId>) 
     let named: Vec<&str> = counters.iter().map(String::as_str).collect();
     let held = engine.store.counters(&named).await.unwrap();
     assert_eq!(held, BTreeMap::new(), "held by nobody");
+    assert_paid(engine, ids).await;
     assert_sound(engine).await;
+}
+
+/// The account was charged what its orchestrations cost, to the last nano-credit, and holds nothing.
+async fn assert_paid(engine: &engine::handle::Engine, ids: &BTreeSet<OrchestrationId>) {
+    let mut cost = 0;
+    for &id in ids {
+        cost += state(engine, id).await.head.unwrap().cost.nano();
+    }
+    let system = domain::values::ids::AccountId::system();
+    let left = engine::credits::balance(engine, &system).await.unwrap();
+    assert_eq!((left.charged.nano(), left.held.nano()), (cost, 0));
+    assert_eq!(left.balance.nano(), 1_000_000_000_000 - cost);
+    assert!(cost > 0, "nothing was charged");
 }
 
 /// No gap in the log, each enrichment once, each a version.

@@ -11,7 +11,7 @@ async fn a_json_object_is_the_result_without_its_tokens() {
     let (answer, heard) = invoke(&peer.url("/invoke")).await;
     let answer = answer.unwrap();
     assert_eq!(answer.data, json!({"findings": [{"rule": "x"}]}));
-    assert_eq!((answer.tokens_used, answer.partial), (Some(2100), None));
+    assert_eq!((answer.usage.tokens(), answer.partial), (Some(2100), None));
     assert!(heard.is_empty());
 }
 

@@ -1,7 +1,8 @@
 //! Answers in many pieces: lines and events, cut anywhere, whole, broken or too many.
 
 use domain::agent::retry::ErrorClass;
-use providers::http_agent::{Answer, Heard, Usage};
+use domain::money::usage::Usage;
+use providers::http_agent::{Answer, Heard};
 use serde_json::{Value, json};
 
 use crate::peer::{Act, Peer, invoke};
@@ -61,7 +62,7 @@ const SPOKEN_EVENTS: &str = concat!(
 async fn where_the_network_cuts_a_stream_changes_nothing() {
     let expected = Answer {
         data: json!({"findings": ["ü"], "n": 1}),
-        tokens_used: Some(90),
+        usage: Usage::of_tokens(90),
         partial: None,
     };
     for (content_type, spoken) in [(LINES, SPOKEN_LINES), (EVENTS, SPOKEN_EVENTS)] {
@@ -93,14 +94,8 @@ async fn where_the_network_cuts_a_stream_changes_nothing() {
                 .iter()
                 .filter(|said| !matches!(said, Heard::Partial(_)));
             assert_eq!(others.next(), Some(&Heard::Progress(json!({"done": "½"}))));
-            assert_eq!(
-                others.next(),
-                Some(&Heard::Usage(Usage { tokens_used: 40 }))
-            );
-            assert_eq!(
-                others.next(),
-                Some(&Heard::Usage(Usage { tokens_used: 90 }))
-            );
+            assert_eq!(others.next(), Some(&Heard::Usage(Usage::of_tokens(40))));
+            assert_eq!(others.next(), Some(&Heard::Usage(Usage::of_tokens(90))));
             assert_eq!(others.next(), None);
         }
         assert_eq!(
@@ -128,7 +123,7 @@ async fn a_stream_without_a_result_is_transient_and_keeps_what_it_brought() {
         let failure = answer.unwrap_err();
         assert_eq!(failure.class, ErrorClass::Transient, "{failure}");
         assert!(failure.message.contains(says), "{failure}");
-        assert_eq!(failure.tokens_used, Some(7));
+        assert_eq!(failure.usage.tokens(), Some(7));
         assert_eq!(last_partial(&heard), Some(json!({"a": 1, "b": 2})));
     }
 }
@@ -190,7 +185,10 @@ async fn nothing_but_usage_follows_a_result() {
     }
     let said = format!("{result}{{\"type\":\"usage\",\"tokensUsed\":5}}\n");
     let peer = Peer::saying(whole(LINES, &[said.as_bytes()])).await;
-    assert_eq!(invoke(&peer.url("/")).await.0.unwrap().tokens_used, Some(5));
+    assert_eq!(
+        invoke(&peer.url("/")).await.0.unwrap().usage.tokens(),
+        Some(5)
+    );
 }
 
 #[tokio::test]
@@ -212,7 +210,7 @@ async fn what_stands_beside_a_result_counts_too() {
     let peer = Peer::saying(whole("application/jsonl", &[said])).await;
     let answer = invoke(&peer.url("/")).await.0.unwrap();
     assert_eq!(
-        (answer.tokens_used, answer.partial.as_deref()),
+        (answer.usage.tokens(), answer.partial.as_deref()),
         (Some(3), Some("no time"))
     );
     assert_eq!(answer.data, json!({"a": 1}));

@@ -1,0 +1,251 @@
+//! Quotas: how many attempts an account or one of its agents may start, and what it may be charged, in an hour, day or month.
+//!
+//! What is used is counted in shared counters, one a quota and window. A hold counts at the start, and is set right at
+//! the end of its attempt, in the window of its start.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::money::budget::{AtLimit, Scope, Shortage};
+use domain::orchestration::command::Short;
+use domain::orchestration::graph::StepIndex;
+use domain::orchestration::state::Orchestration;
+use domain::values::credits::Credits;
+use domain::values::ids::AccountId;
+use domain::values::time::{Millis, Timestamp};
+use store::error::StoreError;
+use store::money::QuotaRow;
+use store::write::CounterChange;
+
+use crate::days::{first_day, month_of};
+use crate::handle::Engine;
+use crate::movements::Movement;
+use crate::quotas::NANO;
+
+/// How long what was read of an account's quotas is gone by: what another replica sets holds here after that.
+const KNOWN_FOR: Millis = Millis(2_000);
+
+/// The agent of a quota on all of an account's agents together.
+pub const EVERY_AGENT: &str = "*";
+
+const HOUR: i64 = 3_600_000_000;
+const DAY: i64 = 24 * HOUR;
+
+/// Quotas by account, as they were read last.
+#[derive(Debug, Default)]
+pub struct Quotas(Mutex<BTreeMap<AccountId, Known>>);
+
+type Known = (Timestamp, Arc<[QuotaRow]>);
+
+impl Quotas {
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<AccountId, Known>> {
+        // Each change of the map is one call.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was read of an account is out of date.
+    pub(crate) fn forget(&self, account: &AccountId) {
+        self.known().remove(account);
+    }
+
+    /// What was read last of an orchestration's account; nothing where it was not read.
+    pub(crate) fn of_orchestration(&self, state: &Orchestration) -> Arc<[QuotaRow]> {
+        let known = self.known();
+        let of = state
+            .head
+            .as_ref()
+            .and_then(|head| known.get(&head.account));
+        of.map_or_else(|| Arc::from([]), |(_, rows)| rows.clone())
+    }
+}
+
+/// An account's quotas, as they were a moment ago.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn of(
+    engine: &Engine,
+    account: &AccountId,
+) -> Result<Arc<[QuotaRow]>, StoreError> {
+    let now = engine.clock.now();
+    let known = engine.quotas.known().get(account).cloned();
+    if let Some((_, rows)) = known.filter(|(at, _)| *at <= now && now - *at < KNOWN_FOR) {
+        return Ok(rows);
+    }
+    let rows: Arc<[QuotaRow]> = engine.store.quotas(account.as_str()).await?.into();
+    let known = (now, rows.clone());
+    engine.quotas.known().insert(account.clone(), known);
+    Ok(rows)
+}
+
+/// When the quota's window began that `at` lies in, and when it ends.
+pub(crate) fn window(per: &str, at: Timestamp) -> (Timestamp, Timestamp) {
+    let even = |length: i64| {
+        let from = at.0.div_euclid(length) * length;
+        (Timestamp(from), Timestamp(from.saturating_add(length)))
+    };
+    match per {
+        "hour" => even(HOUR),
+        "day" => even(DAY),
+        _ => {
+            let (year, month) = month_of(at.0.div_euclid(DAY));
+            let (next_year, next) = if month == 12 {
+                (year + 1, 1)
+            } else {
+                (year, month + 1)
+            };
+            let starts = |year, month| Timestamp(first_day(year, month) * DAY);
+            (starts(year, month), starts(next_year, next))
+        }
+    }
+}
+
+/// The counter of a quota in the window of `at`.
+pub(crate) fn key(row: &QuotaRow, at: Timestamp) -> String {
+    let QuotaRow {
+        account,
+        agent,
+        per,
+        counts,
+        ..
+    } = row;
+    let (from, _) = window(per, at);
+    format!("quota/{account}/{agent}/{per}/{}/{counts}", from.0)
+}
+
+fn counts_credits(row: &QuotaRow) -> bool {
+    row.counts == NANO
+}
+
+/// The quotas among `rows` that steps of `agent` count for.
+pub(crate) fn for_agent<'a>(
+    rows: &'a [QuotaRow],
+    agent: &'a str,
+) -> impl Iterator<Item = &'a QuotaRow> {
+    rows.iter()
+        .filter(move |row| row.agent == EVERY_AGENT || row.agent == agent)
+}
+
+/// A quota that the next attempt at a step does not fit.
+#[derive(Debug)]
+pub(crate) struct UsedUp {
+    pub(crate) short: Short,
+    /// When there is room again; never, where it is too small for this step at all.
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// Whether an attempt that holds `needed` fits this quota, of which `used` is used.
+pub(crate) fn check(row: &QuotaRow, used: i64, needed: Credits, now: Timestamp) -> Option<UsedUp> {
+    let need = if counts_credits(row) {
+        needed.nano()
+    } else {
+        1
+    };
+    if need == 0 || used.saturating_add(need) <= row.most {
+        return None;
+    }
+    let whose = match row.agent.as_str() {
+        EVERY_AGENT => String::new(),
+        agent => format!(" of `{agent}`"),
+    };
+    let what = if counts_credits(row) {
+        let most = Credits::from_nano(row.most);
+        format!("{most} credits{whose} a {}", row.per)
+    } else {
+        format!("{} attempts{whose} a {}", row.most, row.per)
+    };
+    let left = row.most.saturating_sub(used);
+    let shortage = Shortage {
+        scope: Scope::Quota,
+        needed,
+        left: if counts_credits(row) {
+            Credits::from_nano(left)
+        } else {
+            Credits::ZERO
+        },
+        what,
+    };
+    let missing = needed.saturating_sub(shortage.left);
+    let (_, ends) = window(&row.per, now);
+    let until = (need <= row.most).then_some(ends);
+    let short = Short {
+        shortage,
+        at_limit: AtLimit::Stop,
+        // Time gives back what is missing, as attempts in flight do elsewhere.
+        held: until.map_or(Credits::ZERO, |_| missing.max(Credits::from_nano(1))),
+    };
+    Some(UsedUp { short, until })
+}
+
+/// What the movements change in the counters of these quotas.
+pub(crate) fn counter_changes(
+    state: &Orchestration,
+    rows: &[QuotaRow],
+    moved: &[Movement<'_>],
+) -> Vec<CounterChange> {
+    let mut changes: BTreeMap<String, CounterChange> = BTreeMap::new();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    // Only a start must fit: what is over is over.
+    let mut add = |row: &QuotaRow, at: Timestamp, delta: i64, must_fit: bool| {
+        let key = key(row, at);
+        let change = changes.entry(key.clone()).or_insert(CounterChange {
+            key,
+            delta: 0,
+            limit: None,
+        });
+        change.delta = change.delta.saturating_add(delta);
+        if must_fit {
+            change.limit = Some(row.most);
+        }
+    };
+    let agent = |step: StepIndex| state.graph.rules(step).agent.as_str();
+    for movement in moved {
+        match *movement {
+            Movement::Starts { step, hold, at, .. } => {
+                for row in for_agent(rows, agent(step)) {
+                    let counted = if counts_credits(row) { hold.nano() } else { 1 };
+                    add(row, at, counted, counted > 0);
+                }
+            }
+            Movement::Ends {
+                step,
+                flight,
+                charge,
+                at,
+            } => {
+                let started_at = flight.map_or(at, |flight| flight.started_at);
+                let hold = flight.map_or(0, |flight| flight.hold.nano());
+                let charged = charge.map_or(0, |charge| charge.total().nano());
+                for row in for_agent(rows, agent(step)).filter(|row| counts_credits(row)) {
+                    add(row, started_at, charged.saturating_sub(hold), false);
+                }
+            }
+        }
+    }
+    let mut changes: Vec<_> = changes.into_values().collect();
+    changes.retain(|change| change.delta != 0);
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_hours_days_and_months_of_the_calendar() {
+        // 2024-02-29 13:45:10.5 UTC
+        let at = Timestamp(1_709_214_310_500_000);
+        let seconds = |(from, to): (Timestamp, Timestamp)| (from.0 / 1_000_000, to.0 / 1_000_000);
+        assert_eq!(seconds(window("hour", at)), (1_709_211_600, 1_709_215_200));
+        assert_eq!(seconds(window("day", at)), (1_709_164_800, 1_709_251_200));
+        assert_eq!(seconds(window("month", at)), (1_706_745_600, 1_709_251_200));
+        // 2023-12-31 23:59:59 UTC
+        let december = Timestamp(1_704_067_199_000_000);
+        assert_eq!(
+            seconds(window("month", december)),
+            (1_701_388_800, 1_704_067_200)
+        );
+    }
+}

@@ -1,0 +1,349 @@
+//! Money: what attempts hold and are charged, on both databases, through replicas that share an account.
+
+use domain::agent::definition::AgentDefinition;
+use domain::agent::retry::ErrorClass;
+use domain::money::budget::AtLimit;
+use domain::money::ledger::Kind;
+use domain::money::usage::Usage;
+use domain::orchestration::event::Event;
+use domain::orchestration::state::{Orchestration, Status};
+use domain::values::credits::Credits;
+use domain::values::ids::AccountId;
+use domain::values::time::{Millis, Timestamp};
+use engine::credits::{
+    Balance, CreditsError, Filter, GrantOrder, adjust, balance, grant, history, of_orchestration,
+    set_at_limit,
+};
+use engine::handle::Engine;
+use engine::quotas::{Quota, Window, quotas, set_quota};
+
+use crate::house::{
+    House, after, agent, assert_status, begin, begin_as, clock, done, ended, ended_in_time, events,
+    failure, id, performer, state, step, submission,
+};
+use crate::place::on_both;
+
+pub fn credits(text: &str) -> Credits {
+    text.parse().unwrap()
+}
+
+fn account(name: &str) -> AccountId {
+    AccountId::new(name).unwrap()
+}
+
+/// An account of its own with so much.
+pub async fn rich(engine: &Engine, name: &str, amount: &str) -> AccountId {
+    let account = account(name);
+    give(engine, &account, "first", amount).await;
+    account
+}
+
+pub async fn give(engine: &Engine, account: &AccountId, key: &str, amount: &str) -> Balance {
+    let order = GrantOrder {
+        key: key.to_owned(),
+        amount: credits(amount),
+        priority: 50,
+        expires_at: None,
+        note: String::new(),
+    };
+    grant(engine, account, order).await.unwrap().balance
+}
+
+/// All registered agents for `account`.
+pub async fn begin_for(
+    engine: &Engine,
+    n: u128,
+    account: &AccountId,
+) -> domain::values::ids::OrchestrationId {
+    let mut wanted = submission(engine);
+    wanted.account = account.clone();
+    begin_as(engine, n, wanted).await.id
+}
+
+pub fn flat(id: &str, price: &str) -> AgentDefinition {
+    agent(id, &format!("costPerRun = {price}"))
+}
+
+/// What moved the account's credits, oldest first: kind and change of the balance.
+async fn moved(engine: &Engine, account: &AccountId) -> Vec<(Kind, String)> {
+    let mut entries = history(engine, account, &Filter::default(), None, 1_000)
+        .await
+        .unwrap();
+    entries.reverse();
+    let shown = |entry: engine::credits::Entry| (entry.kind, entry.amount.to_string());
+    entries.into_iter().map(shown).collect()
+}
+
+fn ended_as(state: &Orchestration, name: &str) -> &'static str {
+    state.step(&step(name)).unwrap().1.state.name()
+}
+
+#[tokio::test]
+async fn the_seeds_session_is_charged_at_its_agents_prices() {
+    on_both(async |place| {
+        let clock = clock();
+        let agents = vec![
+            flat("security-review", "0.5"),
+            flat("performance-analysis", "0.4"),
+        ];
+        let house = House::open(&place, &clock, agents, performer(async |_| done())).await;
+        let id = begin(&house.engine, 1).await;
+        let state = ended(&house.engine, id).await;
+        assert_status(&state, Status::Complete);
+        assert_eq!(state.head.as_ref().unwrap().cost, credits("0.9"));
+        let charges = of_orchestration(&house.engine, id).await.unwrap();
+        let mut bases: Vec<_> = charges
+            .iter()
+            .map(|entry| entry.parts.unwrap().base.to_string())
+            .collect();
+        bases.sort();
+        assert_eq!(bases, ["0.4", "0.5"]);
+        let left = balance(&house.engine, &AccountId::system()).await.unwrap();
+        assert_eq!((left.balance, left.held), (credits("999.1"), Credits::ZERO));
+        assert_eq!(left.grants[0].key, "initial");
+        house.close().await;
+    })
+    .await;
+}
+
+/// An agent that is charged by the token, at the price of gpt-4 in the table.
+fn by_token(id: &str, rest: &str) -> AgentDefinition {
+    agent(
+        id,
+        &format!("model = \"gpt-4\"\ncostMode = \"token-based\"\nestimatedTokens = 1000\n{rest}"),
+    )
+}
+
+#[tokio::test]
+async fn a_failed_attempt_is_charged_for_what_it_used_and_a_flat_price_only_for_a_result() {
+    on_both(async |place| {
+        let clock = clock();
+        let act = performer(|assignment| async move {
+            assignment.kept.note(&Usage::of_tokens(1_000));
+            match (assignment.agent.id.as_str(), assignment.attempt) {
+                (_, 1) => failure(ErrorClass::RateLimited),
+                _ => done(),
+            }
+        });
+        let agents = vec![by_token("reader", ""), flat("writer", "2")];
+        let house = House::open(&place, &clock, agents, act).await;
+        let id = begin(&house.engine, 1).await;
+        let state = ended_in_time(&house.engine, &clock, id).await;
+        let charges = of_orchestration(&house.engine, id).await.unwrap();
+        let mut told: Vec<_> = charges
+            .iter()
+            .map(|entry| {
+                let step = entry.step.clone().unwrap();
+                (step, entry.attempt.unwrap(), entry.amount.to_string())
+            })
+            .collect();
+        told.sort();
+        // 1,000 tokens of input of gpt-4 at 30 dollars a million.
+        let expected = [
+            ("reader", 1, "-0.03"),
+            ("reader", 2, "-0.03"),
+            ("writer", 2, "-2"),
+        ];
+        let expected = expected.map(|(step, n, amount)| (step.to_owned(), n, amount.to_owned()));
+        assert_eq!(told, expected);
+        assert_eq!(state.head.unwrap().cost, credits("2.06"));
+        house.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_account_has_not_stops_the_step_and_keeps_the_rest() {
+    on_both(async |place| {
+        let clock = clock();
+        let agents = vec![
+            flat("cheap", "1"),
+            after("dear", &["cheap"], "costPerRun = 5"),
+        ];
+        let house = House::open(&place, &clock, agents, performer(async |_| done())).await;
+        let account = rich(&house.engine, "poor", "3").await;
+        let id = begin_for(&house.engine, 1, &account).await;
+        let state = ended(&house.engine, id).await;
+        assert_status(&state, Status::Partial);
+        assert_eq!(
+            (ended_as(&state, "cheap"), ended_as(&state, "dear")),
+            ("completed", "failed")
+        );
+        let said = format!("{:?}", state.step(&step("dear")).unwrap().1.cause);
+        assert!(said.contains("Account"), "{said}");
+        let left = balance(&house.engine, &account).await.unwrap();
+        assert_eq!((left.balance, left.held), (credits("2"), Credits::ZERO));
+        house.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_account_that_warns_goes_into_debt_and_one_that_pauses_waits_for_a_yes() {
+    on_both(async |place| {
+        let clock = clock();
+        let house = House::open(
+            &place,
+            &clock,
+            vec![flat("dear", "5")],
+            performer(async |_| done()),
+        )
+        .await;
+        let engine = &house.engine;
+        let warned = rich(engine, "warned", "3").await;
+        set_at_limit(engine, &warned, AtLimit::Warn).await.unwrap();
+        let id = begin_for(engine, 1, &warned).await;
+        assert_status(&ended(engine, id).await, Status::Complete);
+        assert_eq!(balance(engine, &warned).await.unwrap().debt, credits("2"));
+        let over = events(engine, id).await.into_iter().any(|recorded| {
+            matches!(
+                recorded.event,
+                Event::AttemptStarted {
+                    over_budget: true,
+                    ..
+                }
+            )
+        });
+        assert!(over);
+        // A grant pays the debt first.
+        assert_eq!(
+            give(engine, &warned, "more", "5").await.balance,
+            credits("3")
+        );
+
+        let paused = rich(engine, "paused", "3").await;
+        set_at_limit(engine, &paused, AtLimit::Pause).await.unwrap();
+        let id = begin_for(engine, 2, &paused).await;
+        crate::house::until_step(engine, id, "dear", "parked").await;
+        give(engine, &paused, "more", "2").await;
+        let yes = domain::orchestration::command::Command::Approve {
+            step: step("dear"),
+            by: "ann".to_owned(),
+        };
+        crate::house::ask(engine, id, yes).await.unwrap();
+        assert_status(&ended(engine, id).await, Status::Complete);
+        assert_eq!(
+            balance(engine, &paused).await.unwrap().balance,
+            Credits::ZERO
+        );
+        house.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_grants_once_and_what_cannot_be_meant_is_refused() {
+    on_both(async |place| {
+        let clock = clock();
+        let house = House::open(
+            &place,
+            &clock,
+            vec![flat("a", "1")],
+            performer(async |_| done()),
+        )
+        .await;
+        let (engine, ann) = (&house.engine, account("ann"));
+        let order = |key: &str, amount: &str, expires_at| GrantOrder {
+            key: key.to_owned(),
+            amount: credits(amount),
+            priority: 50,
+            expires_at,
+            note: "a gift".to_owned(),
+        };
+        assert!(
+            grant(engine, &ann, order("k", "10", None))
+                .await
+                .unwrap()
+                .new
+        );
+        let again = grant(engine, &ann, order("k", "10", None)).await.unwrap();
+        assert_eq!((again.new, again.balance.balance), (false, credits("10")));
+        let other = grant(engine, &ann, order("k", "11", None)).await;
+        assert!(matches!(other, Err(CreditsError::Conflict(_))));
+        let past = Some(Timestamp(engine.clock.now().0 - 1));
+        for refused in [
+            order("p", "1", past),
+            order("n", "-1", None),
+            order("z", "0", None),
+        ] {
+            let answer = grant(engine, &ann, refused).await;
+            assert!(
+                matches!(answer, Err(CreditsError::Refused(_))),
+                "{answer:?}"
+            );
+        }
+        let soon = Some(engine.clock.now() + Millis(1_000));
+        grant(engine, &ann, order("soon", "5", soon)).await.unwrap();
+        let less = adjust(engine, &ann, "fix".to_owned(), credits("-2"), String::new());
+        assert_eq!(less.await.unwrap().balance.balance, credits("13"));
+        clock.advance(Millis(61_000));
+        engine::sweep::sweep(engine).await.unwrap();
+        // The correction was taken from what lapses first.
+        assert_eq!(balance(engine, &ann).await.unwrap().balance, credits("10"));
+        let kinds = moved(engine, &ann).await;
+        let expected = [
+            (Kind::Grant, "10"),
+            (Kind::Grant, "5"),
+            (Kind::Adjust, "-2"),
+            (Kind::Expire, "-3"),
+        ];
+        assert_eq!(
+            kinds,
+            expected.map(|(kind, amount)| (kind, amount.to_owned()))
+        );
+        house.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_quota_lets_so_many_start_and_the_rest_wait_for_its_next_time() {
+    on_both(async |place| {
+        let clock = clock();
+        let house = House::open(
+            &place,
+            &clock,
+            vec![flat("a", "1")],
+            performer(async |_| done()),
+        )
+        .await;
+        let (engine, ann) = (&house.engine, rich(&house.engine, "ann", "100").await);
+        let quota = Quota {
+            agent: None,
+            window: Window::Hour,
+            count: Some(2),
+            credits: None,
+        };
+        set_quota(engine, &ann, quota).await.unwrap();
+        for n in 1..=3 {
+            begin_for(engine, n, &ann).await;
+        }
+        crate::house::until("two have ended", async || {
+            let mut count = 0;
+            for n in 1..=3 {
+                count += usize::from(state(engine, id(n)).await.status().ended());
+            }
+            count == 2
+        })
+        .await;
+        let used = quotas(engine, &ann).await.unwrap();
+        assert_eq!((used[0].count_used, used[0].quota.count), (2, Some(2)));
+        let wait = used[0].window_ends - engine.clock.now();
+        clock.advance(wait);
+        for n in 1..=3 {
+            ended_in_time(engine, &clock, id(n)).await;
+        }
+        let too_dear = Quota {
+            agent: None,
+            window: Window::Day,
+            count: None,
+            credits: Some(credits("0.5")),
+        };
+        set_quota(engine, &ann, too_dear).await.unwrap();
+        let id = begin_for(engine, 9, &ann).await;
+        // It would not fit in any day: waiting helps nobody.
+        assert_status(&ended(engine, id).await, Status::Failed);
+        house.close().await;
+    })
+    .await;
+}
