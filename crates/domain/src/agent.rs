@@ -1,6 +1,7 @@
 //! Who can perform a step, as data.
 
 pub mod accepted;
+pub mod costs;
 pub mod definition;
 pub mod gate;
 pub mod input;

@@ -16,6 +16,7 @@ mod report;
 pub mod select;
 mod spending;
 pub mod standing;
+mod start;
 pub mod state;
 pub mod submission;
 pub mod tick;

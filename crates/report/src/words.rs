@@ -34,12 +34,10 @@ pub fn event(event: &Event) -> String {
             format!("{step}: gated off with {with}")
         }
         Event::StepSkipped { step, cause, .. } => format!("{step}: skipped, {}", skipped(cause)),
-        Event::StepParked {
-            step,
-            short: Some(short),
-            ..
-        } => format!("{step}: waits for approval, {short}"),
-        Event::StepParked { step, .. } => format!("{step}: waits for approval"),
+        Event::StepParked { step, short, .. } => {
+            let why = short.as_ref().map(|short| format!(", {short}"));
+            format!("{step}: waits for approval{}", why.unwrap_or_default())
+        }
         Event::AttemptStarted { step, attempt, .. } => format!("{step}: attempt {attempt} started"),
         Event::PartialKept { step, .. } => format!("{step}: what it has so far is kept"),
         Event::AttemptFailed {
@@ -72,13 +70,11 @@ pub fn event(event: &Event) -> String {
             "{}asked to stop until {deadline}: {reason}",
             of(step.as_ref())
         ),
-        Event::OrchestrationCompleted { status, cost } => {
-            let whole = *status == Completion::Complete;
-            format!(
-                "{}, cost {cost}",
-                if whole { "complete" } else { "partial" }
-            )
-        }
+        Event::OrchestrationCompleted {
+            status: Completion::Complete,
+            cost,
+        } => format!("complete, cost {cost}"),
+        Event::OrchestrationCompleted { cost, .. } => format!("partial, cost {cost}"),
         Event::OrchestrationFailed { reason, .. } => format!("failed: {reason}"),
         Event::OrchestrationCancelled { reason, .. } => format!("cancelled: {reason}"),
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use url::Url;
 
+use crate::agent::costs;
 use crate::agent::definition::{AgentDefinition, Executor};
 use crate::agent::gate::Gate;
 use crate::agent::input::InputRef;
-use crate::values::credits::Credits;
 use crate::values::time::Millis;
 
 /// Longest time that a definition may state: 30 days. More is a typo in units.
@@ -190,12 +190,7 @@ fn limits(definition: &AgentDefinition, found: &mut Problems) {
             format!("{} is more than {RETRIES_MAX}", definition.max_retries),
         );
     }
-    if definition.cost_per_run < Credits::ZERO {
-        found.add(
-            "costPerRun",
-            format!("{} is negative", definition.cost_per_run),
-        );
-    }
+    found.0.extend(costs::problems(definition));
     if definition.max_turns == Some(0) {
         found.add("maxTurns", "must be at least 1".to_owned());
     }

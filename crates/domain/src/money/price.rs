@@ -85,7 +85,7 @@ impl Billing {
 }
 
 /// A step's price beyond its flat one, pinned. The flat one is [`crate::orchestration::graph::StepRules::cost`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Price {
     /// What is charged.

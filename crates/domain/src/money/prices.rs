@@ -179,7 +179,7 @@ fn without_release(model: &str) -> &str {
     let mut parts = model.rsplitn(4, '-');
     let last: Vec<&str> = parts.by_ref().take(3).collect();
     match last[..] {
-        [day, ..] if day.len() == 8 && digits(day) => &model[..model.len() - 9],
+        [day, _, ..] if day.len() == 8 && digits(day) => &model[..model.len() - 9],
         [day, month, year]
             if (day.len(), month.len(), year.len()) == (2, 2, 4)
                 && [day, month, year].into_iter().all(digits) =>

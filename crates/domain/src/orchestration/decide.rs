@@ -1,20 +1,15 @@
 //! What a command makes happen: a function of the state, the command and the facts.
 
-use crate::artifact::{Enrichment, EnrichmentStatus};
-use crate::money::charge;
 use crate::orchestration::asked::{approve, cancel_all, cancel_step, pause, resume};
-use crate::orchestration::command::{Command, Facts, Holder, Rejected};
+use crate::orchestration::command::{Command, Facts, Rejected};
 use crate::orchestration::ending::Ending;
-use crate::orchestration::event::{BARE, Created, EndedAs, Event, FailCause, ParkedFor, SkipCause};
+use crate::orchestration::event::{BARE, Created, EndedAs, Event, FailCause, SkipCause};
 use crate::orchestration::graph::{Edge, Graph, StepIndex};
 use crate::orchestration::report::{Told, expire, finish, keep};
-use crate::orchestration::spending::{self, Room};
-use crate::orchestration::standing::{Standing, Wait};
-use crate::orchestration::state::{Head, Orchestration, Status};
+use crate::orchestration::start::start;
+use crate::orchestration::state::{Orchestration, Status};
 use crate::orchestration::tick;
-use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
-use crate::values::ids::StepId;
 use crate::values::time::Timestamp;
 
 /// A step whose holders lapse this often fails: it may be what kills them.
@@ -206,111 +201,6 @@ pub fn counters(state: &Orchestration, index: StepIndex, input: ContentHash) -> 
         counters.push((format!("{FLIGHT}{}/{input}", head.account), 1));
     }
     counters
-}
-
-fn start(
-    state: &Orchestration,
-    head: &Head,
-    id: &StepId,
-    holder: Holder,
-    facts: &Facts,
-) -> Result<Vec<Event>, Rejected> {
-    let (index, step) = state
-        .step(id)
-        .ok_or_else(|| Rejected::UnknownStep(id.clone()))?;
-    match state.standing_while(index, facts.now, &facts.blocked) {
-        Standing::Claimable => {}
-        Standing::Held(_) => {
-            return Err(Rejected::Stale {
-                step: id.clone(),
-                attempt: step.attempt,
-            });
-        }
-        Standing::Waits(wait) => {
-            return Err(Rejected::NotStartable {
-                step: id.clone(),
-                wait,
-            });
-        }
-        Standing::Ended(ended) => {
-            return Err(Rejected::StepEnded {
-                step: id.clone(),
-                ended: ended.name(),
-            });
-        }
-    }
-    let known = facts
-        .start
-        .as_ref()
-        .ok_or(Rejected::MissingFacts("the input hash"))?;
-    let rules = state.graph.rules(index);
-    let number = step.number.unwrap_or(head.last_number + 1);
-    let reusable = known.reusable.filter(|_| head.reuse && rules.reusable);
-    if reusable.is_none() {
-        for (key, limit) in counters(state, index, known.input) {
-            let held = known.held.get(&key).copied().unwrap_or(0);
-            if held >= limit {
-                return Err(Rejected::NotStartable {
-                    step: id.clone(),
-                    wait: Wait::Counter { key, held, limit },
-                });
-            }
-        }
-    }
-    let needed = match reusable {
-        Some(_) => spending::taken_over(state, index).map_or(Credits::ZERO, |c| c.total()),
-        None => charge::ceiling(rules),
-    };
-    let (hold, over_budget) = match spending::room(state, head, index, needed, known.short.as_ref())
-    {
-        // What is taken over for nothing is no matter of budgets.
-        _ if reusable.is_some() && needed == Credits::ZERO => (needed, false),
-        Room::Fits(hold) => (hold, false),
-        Room::Over(hold) => (hold, true),
-        Room::Waits(shortage) => {
-            return Err(Rejected::NotStartable {
-                step: id.clone(),
-                wait: Wait::Credits(shortage),
-            });
-        }
-        Room::Stops(shortage) => {
-            let cause = FailCause::Budget(shortage);
-            return Ok(fail(Ending::of(state), index, EndedAs::Failed, cause));
-        }
-        Room::Pauses(shortage) => {
-            return Ok(vec![Event::StepParked {
-                step: id.clone(),
-                parked_for: ParkedFor::Budget,
-                gate: None,
-                short: Some(Box::new(shortage)),
-            }]);
-        }
-    };
-    if let Some((data, from)) = reusable {
-        let enrichment = Enrichment {
-            status: EnrichmentStatus::Completed,
-            input: known.input,
-            data,
-            reason: None,
-            cost: Credits::ZERO,
-            reused_from: Some(from),
-            tokens_used: None,
-        };
-        let mut ending = Ending::of(state);
-        ending.take_over(index, number, enrichment);
-        return Ok(ending.settle());
-    }
-    let Holder { id: holder, epoch } = holder;
-    Ok(vec![Event::AttemptStarted {
-        step: id.clone(),
-        attempt: step.attempt + 1,
-        number,
-        holder,
-        epoch,
-        input: known.input,
-        hold,
-        over_budget,
-    }])
 }
 
 /// The step ends with no enrichment of its own; the whole too when it aborts, and nothing that was kept stands.

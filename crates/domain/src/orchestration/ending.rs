@@ -110,12 +110,6 @@ impl<'a> Ending<'a> {
         self.end(index, ended, event);
     }
 
-    /// The step at `index` ends with an equal one's enrichment.
-    pub fn take_over(&mut self, index: StepIndex, number: u32, enrichment: Enrichment) {
-        let charge = spending::taken_over(self.orchestration, index);
-        self.enrich(index, number, None, enrichment, charge);
-    }
-
     /// The step at `index` is charged this too; answers with all that it was charged.
     pub fn book(&mut self, index: StepIndex, charge: Option<&Charge>) -> Credits {
         let total = charge.map_or(Credits::ZERO, Charge::total);

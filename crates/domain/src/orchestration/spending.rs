@@ -125,12 +125,16 @@ pub(super) fn raised(state: &Orchestration, index: StepIndex) -> Option<Raised> 
     // A limit that is used up lets nothing start, not even what needs nothing.
     let needed = charge::ceiling(rules).max(Credits::from_nano(1));
     let scope = step.short.as_ref()?.scope;
-    let (spent, held) = match scope {
-        Scope::Step => (step.charged, step.hold),
-        Scope::Orchestration => (head.cost, head.held),
+    let (spent, now) = match scope {
+        Scope::Step => {
+            let declared = rules.price.as_ref().and_then(|price| price.budget);
+            let declared = declared.map(|budget| budget.max);
+            (step.charged, step.raised.or(declared)?)
+        }
+        Scope::Orchestration => (head.cost.saturating_add(head.held), head.budget?.max),
         Scope::Account | Scope::Quota => return None,
     };
-    let max = spent.saturating_add(held).saturating_add(needed);
+    let max = spent.saturating_add(needed).max(now);
     Some(Raised { scope, max })
 }
 

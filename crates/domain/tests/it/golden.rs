@@ -237,7 +237,7 @@ fn of_ends_and_wishes() -> Vec<Event> {
 }
 
 /// One of each kind, with every field.
-fn typical() -> Vec<Event> {
+pub fn typical() -> Vec<Event> {
     let cost = Credits::from_nano(1_350_000_000);
     let mut all = vec![created()];
     all.extend(of_steps());
@@ -260,24 +260,31 @@ fn typical() -> Vec<Event> {
     all
 }
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/events")
+fn folder(name: &str) -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.join("tests/golden").join(name)
 }
 
-#[test]
-fn each_kind_is_read_and_written_as_ever() {
-    for event in typical() {
-        let path = folder().join(format!("{}.json", event.kind()));
-        let now = serde_json::to_string_pretty(&event).unwrap() + "\n";
+/// Each of `events` has its file in the folder, which says just that.
+pub fn assert_golden(name: &str, events: &[Event]) {
+    for event in events {
+        let path = folder(name).join(format!("{}.json", event.kind()));
+        let now = serde_json::to_string_pretty(event).unwrap() + "\n";
         if !path.exists() && std::env::var("AFTERPLAN_BLESS").is_ok() {
+            fs::create_dir_all(folder(name)).unwrap();
             fs::write(&path, &now).unwrap();
         }
         let golden =
             fs::read_to_string(&path).unwrap_or_else(|_| panic!("there is no {}", path.display()));
         assert_eq!(now, golden, "`{}` is written in another way", event.kind());
         let read: Event = serde_json::from_str(&golden).unwrap();
-        assert_eq!(read, event, "`{}` is read as something else", event.kind());
+        assert_eq!(read, *event, "`{}` is read as something else", event.kind());
     }
+}
+
+#[test]
+fn each_kind_is_read_and_written_as_ever() {
+    assert_golden("events", &typical());
 }
 
 #[test]
@@ -286,7 +293,7 @@ fn there_is_a_file_for_each_kind_and_no_other() {
         .iter()
         .map(|event| format!("{}.json", event.kind()))
         .collect();
-    let files = fs::read_dir(folder())
+    let files = fs::read_dir(folder("events"))
         .unwrap()
         .map(|file| file.unwrap().file_name().into_string().unwrap());
     assert_eq!(files.collect::<BTreeSet<_>>(), kinds);

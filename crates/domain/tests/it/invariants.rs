@@ -2,12 +2,14 @@
 
 use domain::agent::definition::Concurrency;
 use domain::agent::gate::Verdict;
+use domain::money::budget::AtLimit;
+use domain::money::usage::Usage;
 use domain::orchestration::command::{Command, Rejected};
 use domain::orchestration::decide::counters;
 use domain::orchestration::event::{BARE, EndedAs, Event};
 use domain::orchestration::evolve::fold;
 use domain::orchestration::graph::StepRules;
-use domain::orchestration::state::{Orchestration, StepState};
+use domain::orchestration::state::{Orchestration, Step, StepState};
 use domain::values::credits::Credits;
 use domain::values::hash::ContentHash;
 use domain::values::ids::{OrchestrationId, StepId};
@@ -15,6 +17,7 @@ use domain::values::time::{Millis, Timestamp};
 use uuid::Uuid;
 
 use crate::chance::{Chance, rounds};
+use crate::costs;
 use crate::told::Told;
 use crate::world::{World, created, edge, holder, plain, prior, step};
 
@@ -37,7 +40,7 @@ fn rules(chance: &mut Chance, size: usize) -> Vec<StepRules> {
         rules.aborts = chance.once_in(10);
         rules.reusable = chance.once_in(3);
         rules.max_retries = chance.below(3) as u32;
-        rules.cost = Credits::from_nano(chance.below(5) as i64);
+        costly(chance, &mut rules);
         rules.timeout = Millis(1 + chance.below(8_000) as u64);
         rules.queue_timeout = Millis(1 + chance.below(20_000) as u64);
         rules.total_timeout = Millis(rules.timeout.0 + chance.below(60_000) as u64);
@@ -57,6 +60,50 @@ fn rules(chance: &mut Chance, size: usize) -> Vec<StepRules> {
     }
     steps.reverse();
     steps
+}
+
+fn costly(chance: &mut Chance, rules: &mut StepRules) {
+    rules.cost = Credits::from_nano(chance.below(5) as i64);
+    if chance.once_in(3) {
+        return;
+    }
+    for (name, values) in [
+        ("mode", ["fixed", "token", "hybrid"]),
+        (
+            "rates",
+            ["0/0/0/0", "0.001/0.002/0.003/0", "0.005/0/0.001/0.001"],
+        ),
+        ("search", ["0", "0.000000001", "0.000000002"]),
+        ("failed", ["full", "used", "none"]),
+        ("part", ["full", "used", "none"]),
+        ("cancelled", ["full", "used", "none"]),
+        ("lapsed", ["full", "used", "none"]),
+        ("tokens", ["0", "1000", "3000"]),
+    ] {
+        costs::apply(rules, name, values[chance.below(3)]);
+    }
+    if chance.once_in(3) {
+        costs::apply(rules, "taken-over", "yes");
+    }
+    if chance.once_in(4) {
+        costs::apply(rules, "rates", "0/0/0/0");
+        costs::apply(rules, "ceiling", ["0", "0.000000004"][chance.below(2)]);
+    }
+    if chance.once_in(5) {
+        let limit = chance.pick(&["0.000000006/stop", "0.000000009/pause", "0.000000003/warn"]);
+        costs::apply(rules, "budget", limit);
+    }
+}
+
+/// What the attempt tells that it used; now and then what nobody can have used.
+fn usage(chance: &mut Chance) -> Usage {
+    match chance.below(8) {
+        0..3 => Usage::default(),
+        3 => costs::usage("used 9223372036854775808 calls 2"),
+        4 => costs::usage("calls 3"),
+        5 => costs::usage("input 700 output 900"),
+        _ => Usage::of_tokens(chance.below(4_000) as u64),
+    }
 }
 
 fn any_command(chance: &mut Chance, world: &World) -> Command {
@@ -83,7 +130,11 @@ fn any_command(chance: &mut Chance, world: &World) -> Command {
             };
             let mut who = held.holder.unwrap_or(holder(1));
             who.epoch += u64::from(chance.once_in(12));
-            Told::any(chance).command(id, attempt, who)
+            let mut told = Told::any(chance).command(id, attempt, who);
+            if let Command::Finish { usage: of, .. } | Command::Keep { usage: of, .. } = &mut told {
+                *of = usage(chance);
+            }
+            told
         }
         24..28 => Command::OpenGates,
         28..31 => Command::Tick,
@@ -156,8 +207,11 @@ fn assert_log_counts(world: &World) {
     let priors = world.state.graph.all().iter();
     let priors = priors.filter(|rules| rules.prior.is_some()).count() as u64;
     let (mut version, mut numbers) = (BARE + priors, std::collections::BTreeSet::new());
-    let mut spent = Credits::ZERO;
+    let (mut spent, mut priced) = (Credits::ZERO, Vec::new());
     for (place, recorded) in world.log.iter().enumerate() {
+        if let Some(charge) = recorded.event.charge() {
+            spent = spent.checked_add(charge.total()).unwrap();
+        }
         match &recorded.event {
             Event::StepCompleted {
                 version: made,
@@ -165,7 +219,7 @@ fn assert_log_counts(world: &World) {
                 enrichment,
                 ..
             } => {
-                spent = spent.checked_add(enrichment.cost).unwrap();
+                priced.push((recorded.event.step().unwrap().clone(), enrichment.cost));
                 version += 1;
                 assert_eq!(*made, version);
                 numbers.insert(*number);
@@ -186,12 +240,93 @@ fn assert_log_counts(world: &World) {
         }
     }
     assert_eq!((head.version, head.cost), (version, spent));
+    for (id, cost) in priced {
+        let (_, step) = world.state.step(&id).unwrap();
+        assert_eq!(
+            step.charged, cost,
+            "an enrichment costs all that its step was charged"
+        );
+    }
     let counted: Vec<u32> = (1..=numbers.len() as u32).collect();
     assert_eq!(
         numbers.into_iter().collect::<Vec<_>>(),
         counted,
         "the order of starting has gaps"
     );
+}
+
+/// The account runs short for a step, or has enough again.
+fn short(chance: &mut Chance, world: &mut World) {
+    if chance.once_in(8) {
+        world.short.clear();
+        let id = world.id(chance.below(world.state.steps.len()));
+        let policy = chance.pick(&["stop", "pause", "warn"]);
+        let held = chance.pick(&["0", "0", "5"]);
+        costs::set(
+            world,
+            "short",
+            id.as_str(),
+            &format!("3 1 {policy} held {held}"),
+        );
+    }
+}
+
+/// What is held is what attempts in flight hold, what is charged is what the log says, attempt by attempt; and no start went
+/// beyond a budget that does not let it.
+fn assert_money(world: &World, before: &Orchestration) {
+    let head = world.state.head.as_ref().unwrap();
+    let sum = |of: &dyn Fn(&Step) -> Credits| {
+        let all = world.state.steps.iter().map(of);
+        all.fold(Credits::ZERO, |sum, one| sum.checked_add(one).unwrap())
+    };
+    assert_eq!(sum(&|step| step.hold), head.held);
+    assert_eq!(sum(&|step| step.charged), head.cost);
+    for step in &world.state.steps {
+        let running = step.state == StepState::Running;
+        assert!(running || (step.hold == Credits::ZERO && step.used.is_none()));
+        assert_eq!(step.short.is_some(), step.short_since.is_some());
+        assert!(step.short.is_none() || step.state == StepState::Parked);
+    }
+    let mut charged = std::collections::BTreeSet::new();
+    let mut holding = std::collections::BTreeMap::new();
+    for recorded in &world.log {
+        let id = recorded.event.step();
+        if let Event::AttemptStarted { attempt, hold, .. } = &recorded.event {
+            holding.insert((id.unwrap().clone(), *attempt), *hold);
+        }
+        if let Some(charge) = recorded.event.charge() {
+            let name = (id.unwrap().clone(), charge.attempt);
+            holding.remove(&name);
+            assert!(charge.total() >= Credits::ZERO);
+            assert!(
+                charged.insert((name, charge.ordinal)),
+                "charged twice: {recorded:?}"
+            );
+        }
+    }
+    for ((id, attempt), hold) in holding {
+        let (_, step) = world.state.step(&id).unwrap();
+        let flies = step.state == StepState::Running && step.attempt == attempt;
+        assert!(
+            flies || hold == Credits::ZERO,
+            "a hold that no charge has ended: {id} {attempt}"
+        );
+    }
+    let (old, Some(budget)) = (before.head.as_ref().unwrap(), head.budget) else {
+        return;
+    };
+    let started = world.log[old.cursor as usize..].iter();
+    for recorded in started {
+        if let Event::AttemptStarted { over_budget, .. } = &recorded.event {
+            let within = head.cost.checked_add(head.held).unwrap() <= budget.max;
+            let declared = *over_budget && budget.at_limit == AtLimit::Warn;
+            let free = head.held == old.held;
+            assert!(
+                within || declared || free,
+                "{recorded:?} goes beyond {budget:?}"
+            );
+        }
+    }
 }
 
 fn assert_over(world: &World) {
@@ -288,7 +423,17 @@ fn after_every_command_log_rows_and_counts_agree_and_nothing_is_stuck() {
             ..World::new()
         };
         let size = 1 + chance.below(9);
-        world.ask(&created(rules(&mut chance, size))).unwrap();
+        if chance.once_in(2) {
+            let max = format!("0.{:09}", chance.below(25));
+            costs::set(
+                &mut world,
+                "budget",
+                &max,
+                ["stop", "pause", "warn"][chance.below(3)],
+            );
+        }
+        let create = created(rules(&mut chance, size));
+        world.ask(&costs::within(&world, create)).unwrap();
         for at in 0..size {
             let id = world.id(at);
             if chance.once_in(4) {
@@ -309,6 +454,7 @@ fn after_every_command_log_rows_and_counts_agree_and_nothing_is_stuck() {
                 2 => world.now + Millis(chance.below(30_000) as u64),
                 _ => world.now + Millis(chance.below(300) as u64),
             };
+            short(&mut chance, &mut world);
             let command = any_command(&mut chance, &world);
             let before = world.state.clone();
             let answer = world.ask(&command);
@@ -320,6 +466,7 @@ fn after_every_command_log_rows_and_counts_agree_and_nothing_is_stuck() {
             }
             world.assert_sound();
             assert_goes_forward(&before, &world.state);
+            assert_money(&world, &before);
             count_held(&mut world);
             world.assert_never_stuck();
         }

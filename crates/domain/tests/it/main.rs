@@ -9,10 +9,14 @@
 
 mod asked;
 mod attempts;
+mod books;
 mod chance;
+mod charges;
 mod cost;
+mod costs;
 mod forecast;
 mod golden;
+mod golden_money;
 mod invariants;
 mod kept;
 mod never_stuck;
@@ -22,5 +26,6 @@ mod scheduling;
 mod schema;
 mod script;
 mod selection;
+mod spending;
 mod told;
 mod world;

@@ -59,6 +59,7 @@ impl World {
     fn with_free_counters(&self) -> World {
         World {
             held: Default::default(),
+            short: Default::default(),
             ..self.clone()
         }
     }

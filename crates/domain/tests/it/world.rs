@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::agent::gate::Verdict;
 use domain::artifact::{Enrichment, EnrichmentStatus};
+use domain::money::budget::Budget;
 use domain::orchestration::command::{Command, Facts, Holder, Output, Rejected, Short, StartFacts};
 use domain::orchestration::decide::decide;
 use domain::orchestration::event::{BARE, Created, Event, Recorded, Request};
@@ -34,6 +35,8 @@ pub struct World {
     pub blocked: BTreeMap<AgentId, String>,
     /// Shared counters.
     pub held: BTreeMap<String, i64>,
+    /// The budget of what is submitted.
+    pub budget: Option<Budget>,
     /// Limits of the account's that a step did not fit.
     pub short: BTreeMap<StepId, Short>,
     /// Whether each event is watched for what it touches, which costs a copy.
