@@ -95,9 +95,7 @@ fn tell(request: &EnrichRequest, told: &Value) {
     }
     rows.push(line("in all", &told["total"], "credits".to_owned()));
     say(&table(&rows));
-    if !told["budget"].is_null() {
-        say(&format!("it may cost {} credits", credits(&told["budget"])));
-    }
+    say(&format!("it may cost {} credits", credits(&told["budget"])));
     if let (Some(refusal), false) = (told["refusal"].as_str(), request.strict) {
         say(&format!("--strict would refuse it: {}", plain(refusal)));
     }

@@ -46,8 +46,8 @@ pub struct Outlook {
     pub total: Figures,
     /// Agents left out.
     pub excluded: Vec<Excluded>,
-    /// What it may cost; none where it may cost whatever the account has.
-    pub budget: Option<Credits>,
+    /// What it may cost.
+    pub budget: Credits,
 }
 
 impl Outlook {
@@ -63,14 +63,14 @@ impl Outlook {
                 unbounded,
             });
         }
-        let budget = self.budget.filter(|budget| self.total.worst > *budget)?;
         let dearest = self
             .steps
             .iter()
-            .max_by_key(|step| step.forecast.figures.worst)?;
+            .max_by_key(|step| step.forecast.figures.worst)
+            .filter(|_| self.total.worst > self.budget)?;
         Some(SubmitError::OverBudget {
             total: self.total,
-            budget,
+            budget: self.budget,
             dearest: dearest.agent.clone(),
             its_worst: dearest.forecast.figures.worst,
         })
@@ -100,8 +100,8 @@ pub async fn forecast(engine: &Engine, submission: Submission) -> Result<Outlook
         max_steps,
     };
     let (selected, _) = submit::select(engine, &plan, wish, version, priors).await?;
-    let max = Some(engine.billing.budget(&request).max);
-    outlook(engine, &account, &plan, &selected, max, fresh).await
+    let budget = engine.billing.budget(&request).max;
+    outlook(engine, &account, &plan, &selected, budget, fresh).await
 }
 
 /// What the selected steps may cost with this plan.
@@ -113,7 +113,7 @@ pub(crate) async fn outlook(
     account: &AccountId,
     plan: &LoadedPlan,
     selected: &Selected,
-    budget: Option<Credits>,
+    budget: Credits,
     fresh: bool,
 ) -> Result<Outlook, SubmitError> {
     let entries = plan.manifest.artifacts.values();

@@ -134,8 +134,7 @@ pub async fn submit(
     let (selected, bytes) = select(engine, &plan, wish, version, priors).await?;
     let budget = engine.billing.budget(&request);
     if strict {
-        let max = Some(budget.max);
-        let outlook = outlook(engine, &account, &plan, &selected, max, fresh).await?;
+        let outlook = outlook(engine, &account, &plan, &selected, budget.max, fresh).await?;
         outlook.refusal().map_or(Ok(()), Err)?;
     }
     let row = plans::row(

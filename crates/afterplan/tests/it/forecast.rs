@@ -15,7 +15,7 @@ fn a_forecast_is_a_table_and_leaves_nothing_behind() {
     let answer = shell.call(&["enrich", sample_path(), "--forecast"]);
     assert_eq!(answer.exit, 0, "{answer}");
     let lines: Vec<&str> = answer.out.lines().collect();
-    assert_eq!(lines.len(), AGENTS.len() + 2, "{answer}");
+    assert_eq!(lines.len(), AGENTS.len() + 3, "{answer}");
     let head: Vec<&str> = lines[0]
         .split("  ")
         .filter(|cell| !cell.trim().is_empty())
@@ -35,7 +35,7 @@ fn a_forecast_is_a_table_and_leaves_nothing_behind() {
     assert_eq!(told["steps"].as_array().unwrap().len(), AGENTS.len());
     assert_eq!(
         (&told["total"]["worst"], &told["budget"]),
-        (&json!(0), &json!(null))
+        (&json!(0), &json!(1_000))
     );
 }
 

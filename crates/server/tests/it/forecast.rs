@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -136,5 +137,51 @@ async fn a_forecast_takes_what_a_submission_takes_and_refuses_what_it_refuses() 
     let ask = stage.ask(Method::POST, "/api/forecast").bearer_auth(viewer);
     let forbidden = answer(ask.json(&request_for(&["security-review"]))).await;
     assert_problem(&forbidden, 403, "forbidden");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn an_agents_own_history_tells_what_it_costs() {
+    let stage = Stage::open().await;
+    // The stub tells of 1,500 tokens, which cost 30 dollars a million.
+    let priced = json!({
+        "version": "2", "costMode": "token-based", "model": "gpt-4", "estimatedTokens": 2_000, "reuse": "never",
+        "inputSchema": {"fields": ["plan"]}
+    });
+    stage.register("performance-analysis", priced).await;
+    let agents = ["performance-analysis"];
+    let begun = (0..19).map(|_| stage.post("/api/orchestrate", request_for(&agents)));
+    for (status, answered) in join_all(begun).await {
+        assert_eq!(
+            (status, &answered["creditsUsed"]),
+            (200, &json!(0.045)),
+            "{answered}"
+        );
+    }
+    let (_, told) = stage.post("/api/forecast", request_for(&agents)).await;
+    let step = &told["steps"][0];
+    assert_eq!(
+        (&step["basis"], &step["history"]),
+        (&json!("history"), &json!(19)),
+        "{told}"
+    );
+    assert_eq!(
+        step["sizeExponent"],
+        Value::Null,
+        "all plans are of one size"
+    );
+    // Three attempts of 2,000 tokens at the dearest rate, 60 dollars a million.
+    assert_eq!(figures(step), json!([0.045, 0.045, 0.045, 0.36]));
+    assert_eq!(figures(&told["total"]), figures(step));
+    let other = stage
+        .key("ann", domain::values::role::Role::Submitter)
+        .await;
+    let ask = stage.ask(Method::POST, "/api/forecast").bearer_auth(other);
+    let (_, told) = answer(ask.json(&request_for(&agents))).await;
+    assert_eq!(
+        told["steps"][0]["history"],
+        json!(0),
+        "another account's costs are its own"
+    );
     stage.close().await;
 }

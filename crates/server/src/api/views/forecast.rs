@@ -21,8 +21,8 @@ pub struct Forecast<'a> {
     /// Bytes of the plan.
     pub plan_bytes: u64,
     /// What it may cost.
-    #[schema(value_type = Option<f64>)]
-    pub budget: Option<Amount>,
+    #[schema(value_type = f64)]
+    pub budget: Amount,
     /// Why `strict` would refuse it; null where it would not.
     pub refusal: Option<String>,
 }
@@ -99,7 +99,7 @@ impl<'a> Forecast<'a> {
             steps: outlook.steps.iter().map(StepForecast::of).collect(),
             excluded_agents: outlook.excluded.iter().map(ExcludedAgent::from).collect(),
             plan_bytes: outlook.bytes,
-            budget: outlook.budget.map(Amount),
+            budget: Amount(outlook.budget),
             refusal: outlook.refusal().map(|refusal| refusal.to_string()),
         }
     }
