@@ -46,7 +46,7 @@ pub async fn perform(database: &DatabaseUrl, verb: AgentsVerb) -> Result<u8, Fai
         AgentsVerb::Schema => say(&format!("{:#}", domain::agent::definition::json_schema())),
         verb => {
             let settings = serve::settings::at_hand()?;
-            let (outside, billing) = (serve::outside(&settings)?, serve::billing(&settings));
+            let (outside, billing) = (serve::outside(&settings)?, serve::billing(&settings)?);
             let engine = house::open_with(database, outside, billing, 1).await?;
             let done = change(&engine, verb).await;
             engine.store.close().await;

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod credits;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -9,6 +11,8 @@ use domain::values::credits::{Credits, InvalidCredits};
 use domain::values::ids::{AccountId, AgentId, OrchestrationId, StepId};
 use domain::values::role::Role;
 use server::api::submission::BUDGET_MAX;
+
+pub use credits::{CreditsVerb, HistoryForm, HistoryRequest, QuotaRequest};
 
 const EXITS: &str = "\
 Exit codes: 0 complete, 3 partial, 1 failed (or something found by `check`), 2 refused, 4 cancelled,
@@ -40,6 +44,14 @@ Examples:
   afterplan serve --database postgres://me@db/afterplan as many of these as you like
 
 A signal lets requests under way end, a second one ends at once.";
+
+const CREDITS_EXAMPLES: &str = "\
+Examples:
+  afterplan credits balance                             what the account `system` has
+  afterplan credits grant acme 500 --key invoice-17     once, however often it is asked for
+  afterplan credits history acme --form csv             every movement with the balance after it
+  afterplan credits quota acme --per day --credits 20   at most 20 credits a day
+  afterplan credits export --to postgres://me@db/planexe";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -101,6 +113,17 @@ pub enum Verb {
     /// Hand out and revoke the keys of a server's callers, in its database.
     #[command(subcommand)]
     Keys(KeysVerb),
+    /// Look at what accounts have and were charged; grant, correct and bound it.
+    #[command(subcommand, after_help = CREDITS_EXAMPLES)]
+    Credits(CreditsVerb),
+    /// Show what the tokens of models cost: the table that new orchestrations are billed by.
+    Prices {
+        /// Only this model.
+        model: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Make the database's tables, or bring them up to this version.
     Migrate,
     /// Prove the database: every log gives the state that is stored, every hash fits.

@@ -41,7 +41,7 @@ pub async fn open_with(
 /// The same with the agents that are registered in the database, reached as the settings in this folder say.
 pub async fn open_with_agents(database: &DatabaseUrl) -> Result<Engine, Failure> {
     let settings = serve::settings::at_hand()?;
-    let (outside, billing) = (serve::outside(&settings)?, serve::billing(&settings));
+    let (outside, billing) = (serve::outside(&settings)?, serve::billing(&settings)?);
     let engine = open_with(database, outside, billing, slots()).await?;
     engine::agents::refresh(&engine).await?;
     Ok(engine)

@@ -4,6 +4,7 @@ mod agents;
 mod arguments;
 mod check;
 mod choices;
+mod credits;
 mod enrich;
 mod environment;
 mod failure;
@@ -16,6 +17,7 @@ mod migrate;
 mod orchestrations;
 mod outcome;
 mod output;
+mod prices;
 mod progress;
 mod remote;
 mod screen;
@@ -96,6 +98,8 @@ async fn perform(arguments: Arguments) -> Result<u8, Failure> {
         Verb::Plan(verb) => inspect::perform(verb),
         Verb::Agents(verb) => agents::perform(&database, verb).await,
         Verb::Keys(verb) => keys::perform(&database, verb).await,
+        Verb::Credits(verb) => credits::perform(&database, verb).await,
+        Verb::Prices { model, json } => prices::prices(model.as_deref(), json),
         Verb::Migrate => migrate::migrate(&database).await,
         Verb::Orchestrations(verb) => orchestrations::perform(&database, verb).await,
         Verb::Check => check::check(&database).await,

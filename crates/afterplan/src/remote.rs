@@ -11,6 +11,7 @@ use providers::remote::{Remote, RemoteError};
 use uuid::Uuid;
 
 use crate::arguments::Verb;
+use crate::credits;
 use crate::failure::Failure;
 use crate::screen::plain;
 
@@ -31,6 +32,7 @@ pub async fn perform(
         Verb::Enrich(request) => enrich::enrich(&remote, request).await?,
         Verb::Agents(verb) => agents::perform(&remote, verb).await?,
         Verb::Orchestrations(verb) => orchestrations::perform(&remote, verb).await?,
+        Verb::Credits(verb) => credits::perform_there(&remote, verb).await?,
         verb => return Ok(Err(verb)),
     };
     Ok(Ok(exit))

@@ -5,8 +5,10 @@ pub mod settings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use domain::money::prices::Prices;
 use domain::values::ids::HolderId;
 use domain::values::time::Millis;
 use engine::agents::{RegisterError, register};
@@ -49,7 +51,7 @@ pub async fn serve(given: Option<&str>, request: ServeRequest) -> Result<u8, Fai
     } else {
         settings.slots
     };
-    let engine = house::open_with(&database, outside, billing(&settings), slots).await?;
+    let engine = house::open_with(&database, outside, billing(&settings)?, slots).await?;
     let served = on(&engine, settings, file, &database).await;
     engine.store.close().await;
     served
@@ -198,11 +200,30 @@ pub fn outside(settings: &Settings) -> Result<Outside, Failure> {
 }
 
 /// What is billed by.
-pub fn billing(settings: &Settings) -> Billing {
-    Billing {
+///
+/// # Errors
+/// A price table that cannot be read.
+pub fn billing(settings: &Settings) -> Result<Billing, Failure> {
+    let own = Billing {
         default_budget: settings.default_budget,
+        initial_grant: settings.credits.initial_grant,
         ..Billing::default()
-    }
+    };
+    let Some(path) = &settings.credits.prices else {
+        return Ok(own);
+    };
+    let unusable = |why: &dyn std::fmt::Display| {
+        Failure::refused(format!(
+            "the price table {} cannot be used: {why}; docs/billing.md shows one, the setting credits.prices names it",
+            shown(path)
+        ))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(&error))?;
+    let over = Prices::from_toml(&text).map_err(|error| unusable(&error))?;
+    Ok(Billing {
+        prices: Arc::new(Prices::clone(&own.prices).overlaid(over)),
+        ..own
+    })
 }
 
 /// `host:port` of an http or https URL.

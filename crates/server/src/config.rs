@@ -31,6 +31,8 @@ pub struct Settings {
     pub plan_roots: Vec<PathBuf>,
     /// Budget of an orchestration that names none, in credits.
     pub default_budget: Credits,
+    /// What accounts begin with, and what tokens cost.
+    pub credits: Money,
     /// Who may come in, and how often.
     pub access: Access,
     /// How much and how long.
@@ -41,6 +43,26 @@ pub struct Settings {
     pub outgoing: Outgoing,
     /// Event streams.
     pub streams: Streams,
+}
+
+/// What accounts begin with, and what tokens cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Money {
+    /// What the account `system` is granted once, at the first start on a database, in credits.
+    pub initial_grant: Credits,
+    /// A price table that is laid over the program's own, model by model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prices: Option<PathBuf>,
+}
+
+impl Default for Money {
+    fn default() -> Self {
+        Self {
+            initial_grant: Credits::from_nano(1_000_000_000_000),
+            prices: None,
+        }
+    }
 }
 
 /// Who may come in, and how often.
@@ -168,6 +190,7 @@ impl Default for Settings {
             agents_base_url: None,
             plan_roots: Vec::new(),
             default_budget: Credits::from_nano(1_000_000_000_000),
+            credits: Money::default(),
             access: Access::default(),
             limits: Limits::default(),
             tls: Tls::default(),

@@ -8,6 +8,7 @@ pub mod asked;
 pub mod cursor;
 pub mod filter;
 pub mod hub;
+pub mod movements;
 pub mod ndjson;
 pub mod page;
 pub mod reader;

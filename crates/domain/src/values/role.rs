@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// May do everything, to every account.
     Admin,
-    /// May do everything to its own account but hand out keys.
+    /// May do everything to its own account but hand out keys and credits.
     Operator,
     /// May submit plans and steer what came of them.
     Submitter,
@@ -36,6 +36,8 @@ pub enum Deed {
     ReadPaths,
     /// Create, list and revoke keys.
     Keys,
+    /// Grant credits, correct balances, set quotas and what happens at a limit.
+    Money,
     /// Look at, and act for, accounts other than one's own.
     AllAccounts,
 }
@@ -69,7 +71,7 @@ impl Role {
                 matches!(self, Self::Admin | Self::Operator | Self::Submitter)
             }
             Deed::Register | Deed::ReadPaths => matches!(self, Self::Admin | Self::Operator),
-            Deed::Keys | Deed::AllAccounts => matches!(self, Self::Admin),
+            Deed::Keys | Deed::Money | Deed::AllAccounts => matches!(self, Self::Admin),
         }
     }
 }
@@ -107,14 +109,15 @@ mod tests {
             Deed::Register,
             Deed::ReadPaths,
             Deed::Keys,
+            Deed::Money,
             Deed::AllAccounts,
         ];
         let may = |role: Role| all.map(|deed| u8::from(role.may(deed)));
-        assert_eq!(may(Role::Admin), [1, 1, 1, 1, 1, 1, 1]);
-        assert_eq!(may(Role::Operator), [1, 1, 1, 1, 1, 0, 0]);
-        assert_eq!(may(Role::Submitter), [1, 1, 1, 0, 0, 0, 0]);
-        assert_eq!(may(Role::Worker), [1, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(may(Role::Viewer), [1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(may(Role::Admin), [1, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(may(Role::Operator), [1, 1, 1, 1, 1, 0, 0, 0]);
+        assert_eq!(may(Role::Submitter), [1, 1, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(may(Role::Worker), [1, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(may(Role::Viewer), [1, 0, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]

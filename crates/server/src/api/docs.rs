@@ -28,7 +28,7 @@ use crate::app::App;
         (name = "events", description = "What happened, as pages, streams and exports"),
         (name = "artifacts", description = "Plan artifacts and enrichments"),
         (name = "agents", description = "The registry of agents"),
-        (name = "credits", description = "What it costs, and what it may cost"),
+        (name = "credits", description = "What it costs, what it may cost, and what accounts have"),
         (name = "access", description = "Accounts and keys"),
         (name = "server", description = "The server itself")
     ),

@@ -15,8 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::api::error::{Code, Problem};
 use crate::api::guard::guard;
 use crate::api::{
-    accounts, agents, artifacts, docs, enrichments, events, feed, forecast, health, keys, log,
-    orchestrate, orchestrations, replicas, steer,
+    accounts, agents, artifacts, credits, docs, enrichments, events, feed, forecast, grants,
+    health, keys, log, orchestrate, orchestrations, replicas, steer,
 };
 use crate::app::App;
 
@@ -34,6 +34,8 @@ fn described() -> OpenApiRouter<App> {
         .merge(log::routes())
         .merge(agents::routes())
         .merge(accounts::routes())
+        .merge(credits::routes())
+        .merge(grants::routes())
         .merge(keys::routes())
         .merge(replicas::routes());
     OpenApiRouter::with_openapi(docs::description())

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod artifact;
 pub mod event;
 pub mod forecast;
+pub mod money;
 pub mod state;
 pub mod status;
 pub mod stored;

@@ -1,0 +1,175 @@
+//! The command line of `afterplan credits`.
+
+use clap::{Args, Subcommand, ValueEnum};
+use domain::money::budget::AtLimit;
+use domain::money::ledger::Kind;
+use domain::values::credits::Credits;
+use domain::values::ids::{AccountId, AgentId, OrchestrationId, StepId};
+use engine::credits::Filter;
+use engine::quotas::Window;
+
+use crate::arguments::orchestration_id;
+
+/// Looking at credits, and moving them.
+#[derive(Debug, Subcommand)]
+pub enum CreditsVerb {
+    /// Show what an account has: balance, what attempts in flight hold, debt, grants.
+    Balance {
+        /// The account.
+        #[arg(default_value = "system")]
+        account: AccountId,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what moved an account's credits, each movement with the balance after it.
+    History(HistoryRequest),
+    /// Give an account credits. They pay its debt first.
+    Grant {
+        /// The account.
+        account: AccountId,
+        /// How much, above 0.
+        amount: Credits,
+        /// Given once, however often it is asked for under the same key. Default: a new one.
+        #[arg(long, value_name = "TEXT")]
+        key: Option<String>,
+        /// Grants with lower numbers are used first. Default: 50.
+        #[arg(long, value_name = "N")]
+        priority: Option<i32>,
+        /// After how many days what is left lapses. Default: never.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        expires: Option<u32>,
+        /// What it is for.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+    },
+    /// Correct a balance, up or down.
+    Adjust {
+        /// The account.
+        account: AccountId,
+        /// By how much; below 0 takes away.
+        #[arg(allow_negative_numbers = true)]
+        amount: Credits,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        note: String,
+        /// Made once, however often it is asked for under the same key. Default: a new one.
+        #[arg(long, value_name = "TEXT")]
+        key: Option<String>,
+    },
+    /// Say what happens to steps that do not fit what the account has.
+    Limit {
+        /// The account.
+        account: AccountId,
+        /// `stop` fails them, `pause` lets a person decide, `warn` starts them all the same.
+        #[arg(value_parser = at_limit)]
+        at_limit: AtLimit,
+    },
+    /// Show an account's quotas, or set one.
+    Quota(QuotaRequest),
+    /// Write charges into PlanExe's `credit_history`, each once (source `enrichment`).
+    Export {
+        /// PlanExe's database.
+        #[arg(long, value_name = "URL")]
+        to: String,
+    },
+}
+
+/// Which movements, and how they are shown.
+#[derive(Debug, Args)]
+pub struct HistoryRequest {
+    /// The account.
+    #[arg(default_value = "system")]
+    pub account: AccountId,
+    /// Only one kind: hold, settle, release, expire, grant or adjust.
+    #[arg(long, value_parser = kind)]
+    pub kind: Option<Kind>,
+    /// Only those of this orchestration.
+    #[arg(long, value_name = "ID", value_parser = orchestration_id)]
+    pub orchestration: Option<OrchestrationId>,
+    /// Only those of this agent.
+    #[arg(long)]
+    pub agent: Option<AgentId>,
+    /// Only those of this step.
+    #[arg(long)]
+    pub step: Option<StepId>,
+    /// Sums of charges by day and agent.
+    #[arg(long)]
+    pub days: bool,
+    /// How many, the newest first. Default: 20 in a table, else all.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub limit: Option<u32>,
+    /// How they are shown.
+    #[arg(long = "form", value_enum, default_value_t = HistoryForm::Table)]
+    pub form: HistoryForm,
+}
+
+/// How movements are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HistoryForm {
+    /// For people.
+    Table,
+    /// Comma-separated values under a line of names.
+    Csv,
+    /// A JSON object a line.
+    Ndjson,
+}
+
+impl HistoryRequest {
+    /// As the engine takes it.
+    pub fn filter(&self) -> Filter {
+        Filter {
+            kind: self.kind,
+            orchestration: self.orchestration,
+            agent: self.agent.as_ref().map(ToString::to_string),
+            step: self.step.as_ref().map(ToString::to_string),
+            ..Filter::default()
+        }
+    }
+
+    /// As a server takes it.
+    pub fn query(&self) -> Vec<(&'static str, String)> {
+        let kind = self.kind.map(|kind| ("kind", kind.name().to_owned()));
+        let id = self
+            .orchestration
+            .map(|id| ("orchestration", id.to_string()));
+        let agent = self
+            .agent
+            .as_ref()
+            .map(|agent| ("agent", agent.to_string()));
+        let step = self.step.as_ref().map(|step| ("step", step.to_string()));
+        [kind, id, agent, step].into_iter().flatten().collect()
+    }
+}
+
+/// Which quota, and how much.
+#[derive(Debug, Args)]
+pub struct QuotaRequest {
+    /// The account.
+    pub account: AccountId,
+    /// Only for this agent. Default: for all together.
+    #[arg(long)]
+    pub agent: Option<AgentId>,
+    /// Sets a quota for an hour, a day or a month (UTC); without --count and --credits it is dropped.
+    #[arg(long, value_parser = window)]
+    pub per: Option<Window>,
+    /// Most attempts that may start.
+    #[arg(long, value_name = "N", requires = "per")]
+    pub count: Option<u64>,
+    /// Most credits that may be held and charged.
+    #[arg(long, value_name = "CREDITS", requires = "per")]
+    pub credits: Option<Credits>,
+}
+
+fn at_limit(text: &str) -> Result<AtLimit, String> {
+    AtLimit::named(text).ok_or_else(|| "one of stop, pause, warn".to_owned())
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    Kind::named(text)
+        .ok_or_else(|| "one of hold, settle, release, expire, grant, adjust".to_owned())
+}
+
+fn window(text: &str) -> Result<Window, String> {
+    Window::named(text).ok_or_else(|| "one of hour, day, month".to_owned())
+}

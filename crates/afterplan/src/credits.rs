@@ -1,0 +1,472 @@
+//! `afterplan credits`: what accounts have, what moved it, and what an operator does to it; here or at a server.
+
+use domain::money::budget::AtLimit;
+use domain::values::ids::AccountId;
+use domain::values::time::Timestamp;
+use engine::credits::{self, CreditsError, Filter, GrantOrder};
+use engine::handle::Engine;
+use engine::quotas::{self, Quota};
+use providers::remote::Remote;
+use serde_json::{Value, json};
+use server::api::views::money::{Balance, DaySum, Movement};
+use store::url::DatabaseUrl;
+
+use crate::arguments::{CreditsVerb, HistoryForm, HistoryRequest, QuotaRequest};
+use crate::failure::{COMPLETE, Failure};
+use crate::house;
+use crate::remote::once;
+use crate::screen::{note, plain, say, table};
+
+/// In microseconds.
+const DAY: i64 = 24 * 3_600_000_000;
+
+/// Movements of one question.
+const STRIDE: i64 = 500;
+
+/// Performs the verb on the database.
+pub async fn perform(database: &DatabaseUrl, verb: CreditsVerb) -> Result<u8, Failure> {
+    // Credits may come before the first server: the database may be made for it.
+    let engine = match &verb {
+        CreditsVerb::Grant { .. } | CreditsVerb::Quota(_) => house::open(database).await?,
+        _ => house::open_existing(database).await?,
+    };
+    let done = answer(&Place::Here(&engine), verb).await;
+    engine.store.close().await;
+    done.map(|()| COMPLETE)
+}
+
+/// Performs the verb at a server.
+pub async fn perform_there(remote: &Remote, verb: CreditsVerb) -> Result<u8, Failure> {
+    answer(&Place::There(remote), verb).await.map(|()| COMPLETE)
+}
+
+/// Where the accounts are.
+enum Place<'a> {
+    Here(&'a Engine),
+    There(&'a Remote),
+}
+
+impl From<CreditsError> for Failure {
+    fn from(error: CreditsError) -> Self {
+        match error {
+            CreditsError::Store(error) => error.into(),
+            error => Self::refused(error),
+        }
+    }
+}
+
+async fn answer(place: &Place<'_>, verb: CreditsVerb) -> Result<(), Failure> {
+    match verb {
+        CreditsVerb::Balance { account, json } => {
+            let told = place.balance(&account).await?;
+            tell_balance(&told, json);
+        }
+        CreditsVerb::History(request) => history(place, &request).await?,
+        CreditsVerb::Grant {
+            account,
+            amount,
+            key,
+            priority,
+            expires,
+            note,
+        } => {
+            let order = json!({
+                "key": key.unwrap_or_else(once),
+                "amount": amount.to_string(),
+                "priority": priority,
+                "expiresAt": expires.map(|days| place.in_days(days).0 / 1_000),
+                "note": note,
+            });
+            tell_moved(&place.grant(&account, order).await?, "granted");
+        }
+        CreditsVerb::Adjust {
+            account,
+            amount,
+            key,
+            note,
+        } => {
+            let correction = json!({
+                "key": key.unwrap_or_else(once),
+                "amount": amount.to_string(),
+                "note": note,
+            });
+            tell_moved(&place.adjust(&account, correction).await?, "corrected");
+        }
+        CreditsVerb::Limit { account, at_limit } => {
+            tell_balance(&place.limit(&account, at_limit).await?, false);
+        }
+        CreditsVerb::Quota(request) => quota(place, request).await?,
+        CreditsVerb::Export { to } => export(place, &to).await?,
+    }
+    Ok(())
+}
+
+fn path(account: &AccountId, rest: &str) -> String {
+    format!("api/accounts/{account}/{rest}")
+}
+
+fn unshown(error: serde_json::Error) -> Failure {
+    Failure::failed(format!("what was found is no JSON: {error}"))
+}
+
+impl Place<'_> {
+    fn in_days(&self, days: u32) -> Timestamp {
+        let now = match self {
+            Self::Here(engine) => engine.clock.now(),
+            Self::There(_) => engine::clock::Clock::System.now(),
+        };
+        Timestamp(now.0.saturating_add(i64::from(days).saturating_mul(DAY)))
+    }
+
+    async fn balance(&self, account: &AccountId) -> Result<Value, Failure> {
+        match self {
+            Self::Here(engine) => {
+                let told = credits::balance(engine, account).await?;
+                serde_json::to_value(Balance::from(told)).map_err(unshown)
+            }
+            Self::There(remote) => Ok(remote.get(&path(account, "credits"), &[]).await?),
+        }
+    }
+
+    async fn grant(&self, account: &AccountId, order: Value) -> Result<Value, Failure> {
+        let engine = match self {
+            Self::Here(engine) => engine,
+            Self::There(remote) => {
+                let path = path(account, "credits/grants");
+                return Ok(remote.post(&path, &once(), &order).await?);
+            }
+        };
+        let key = text(&order["key"]);
+        let order = GrantOrder {
+            key: key.clone(),
+            amount: text(&order["amount"]).parse().map_err(Failure::refused)?,
+            priority: order["priority"]
+                .as_i64()
+                .and_then(|priority| i32::try_from(priority).ok())
+                .unwrap_or(credits::PRIORITY),
+            expires_at: order["expiresAt"]
+                .as_i64()
+                .map(|millis| Timestamp(millis.saturating_mul(1_000))),
+            note: text(&order["note"]),
+        };
+        moved(key, credits::grant(engine, account, order).await?)
+    }
+
+    async fn adjust(&self, account: &AccountId, correction: Value) -> Result<Value, Failure> {
+        let engine = match self {
+            Self::Here(engine) => engine,
+            Self::There(remote) => {
+                let path = path(account, "credits/adjustments");
+                return Ok(remote.post(&path, &once(), &correction).await?);
+            }
+        };
+        let (key, note) = (text(&correction["key"]), text(&correction["note"]));
+        let amount = text(&correction["amount"])
+            .parse()
+            .map_err(Failure::refused)?;
+        let adjusted = credits::adjust(engine, account, key.clone(), amount, note).await?;
+        moved(key, adjusted)
+    }
+
+    async fn limit(&self, account: &AccountId, at_limit: AtLimit) -> Result<Value, Failure> {
+        match self {
+            Self::Here(engine) => {
+                credits::set_at_limit(engine, account, at_limit).await?;
+                self.balance(account).await
+            }
+            Self::There(remote) => {
+                let body = json!({ "atLimit": at_limit.name() });
+                let path = path(account, "credits/limit");
+                Ok(remote.post(&path, &once(), &body).await?)
+            }
+        }
+    }
+
+    /// Movements before the one numbered `before`, the newest first.
+    async fn movements(
+        &self,
+        request: &HistoryRequest,
+        before: Option<i64>,
+        limit: i64,
+    ) -> Result<Vec<Value>, Failure> {
+        let account = &request.account;
+        match self {
+            Self::Here(engine) => {
+                let filter = request.filter();
+                let entries = credits::history(engine, account, &filter, before, limit).await?;
+                let values = entries.into_iter().map(Movement::from);
+                let values: Result<_, _> = values.map(serde_json::to_value).collect();
+                values.map_err(unshown)
+            }
+            Self::There(remote) => {
+                let mut query = request.query();
+                query.push(("limit", limit.to_string()));
+                query.extend(before.map(|before| ("cursor", before.to_string())));
+                let path = path(account, "credits/history");
+                let answer = remote.get(&path, &query).await?;
+                Ok(answer["movements"].as_array().cloned().unwrap_or_default())
+            }
+        }
+    }
+
+    async fn days(&self, request: &HistoryRequest) -> Result<Vec<Value>, Failure> {
+        match self {
+            Self::Here(engine) => {
+                let filter = Filter {
+                    agent: request.agent.as_ref().map(ToString::to_string),
+                    ..Filter::default()
+                };
+                let sums = credits::by_day(engine, &request.account, &filter).await?;
+                let values = sums.into_iter().map(DaySum::from);
+                let values: Result<_, _> = values.map(serde_json::to_value).collect();
+                values.map_err(unshown)
+            }
+            Self::There(remote) => {
+                let agent = request.agent.as_ref().map(|a| ("agent", a.to_string()));
+                let query: Vec<_> = agent.into_iter().collect();
+                let path = path(&request.account, "credits/days");
+                let answer = remote.get(&path, &query).await?;
+                Ok(answer["days"].as_array().cloned().unwrap_or_default())
+            }
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn moved(key: String, granted: credits::Granted) -> Result<Value, Failure> {
+    let new = granted.new;
+    let credits = serde_json::to_value(Balance::from(granted.balance)).map_err(unshown)?;
+    Ok(json!({ "key": key, "new": new, "credits": credits }))
+}
+
+fn tell_moved(told: &Value, done: &str) {
+    let key = plain(&text(&told["key"]));
+    if told["new"] == true {
+        note(&format!("{done} under the key {key}"));
+    } else {
+        note(&format!(
+            "the key {key} was used for this before: nothing changed"
+        ));
+    }
+    tell_balance(&told["credits"], false);
+}
+
+fn tell_balance(told: &Value, json: bool) {
+    if json {
+        return say(&format!("{told:#}"));
+    }
+    let field = |name: &str| plain(&shown(&told[name]));
+    let mut rows = vec![
+        [
+            "ACCOUNT",
+            "BALANCE",
+            "HELD",
+            "AVAILABLE",
+            "DEBT",
+            "CHARGED",
+            "AT THE LIMIT",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    rows.push(
+        [
+            "account",
+            "balanceExact",
+            "held",
+            "availableExact",
+            "debt",
+            "charged",
+            "atLimit",
+        ]
+        .map(field)
+        .to_vec(),
+    );
+    say(&table(&rows));
+    let grants = told["grants"].as_array().map_or(&[][..], Vec::as_slice);
+    if grants.is_empty() {
+        return;
+    }
+    let mut rows = vec![
+        ["GRANT", "LEFT", "OF", "PRIORITY", "EXPIRES"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(grants.iter().map(|grant| {
+        vec![
+            plain(&shown(&grant["key"])),
+            shown(&grant["remaining"]),
+            shown(&grant["amount"]),
+            shown(&grant["priority"]),
+            grant["expiresAt"].as_i64().map_or_else(
+                || "never".to_owned(),
+                |millis| Timestamp(millis.saturating_mul(1_000)).to_string(),
+            ),
+        ]
+    }));
+    say("");
+    say(&table(&rows));
+}
+
+/// A value as a table shows it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+fn tabled(columns: &[(&str, &str)], values: &[Value]) -> String {
+    let mut rows = vec![
+        columns
+            .iter()
+            .map(|(title, _)| (*title).to_owned())
+            .collect(),
+    ];
+    rows.extend(values.iter().map(|value| {
+        let field = |(_, name): &(&str, &str)| match *name {
+            "at" => value["at"].as_i64().map_or_else(String::new, |millis| {
+                Timestamp(millis.saturating_mul(1_000)).to_string()
+            }),
+            name => plain(&shown(&value[name])),
+        };
+        columns.iter().map(field).collect()
+    }));
+    table(&rows)
+}
+
+async fn history(place: &Place<'_>, request: &HistoryRequest) -> Result<(), Failure> {
+    if request.days {
+        let sums = place.days(request).await?;
+        if request.form != HistoryForm::Table {
+            sums.iter().for_each(|sum| say(&sum.to_string()));
+            return Ok(());
+        }
+        let columns = [
+            ("DAY", "day"),
+            ("AGENT", "agentId"),
+            ("CHARGED", "charged"),
+            ("CHARGES", "charges"),
+            ("TOKENS", "tokensUsed"),
+        ];
+        say(&tabled(&columns, &sums));
+        return Ok(());
+    }
+    if request.form == HistoryForm::Table {
+        let movements = place
+            .movements(request, None, i64::from(request.limit.unwrap_or(20)))
+            .await?;
+        let columns = [
+            ("NUMBER", "number"),
+            ("WHEN", "at"),
+            ("KIND", "kind"),
+            ("AMOUNT", "amount"),
+            ("HOLD", "hold"),
+            ("BALANCE", "balance"),
+            ("HELD", "held"),
+            ("AGENT", "agentId"),
+            ("KEY", "key"),
+        ];
+        say(&tabled(&columns, &movements));
+        return Ok(());
+    }
+    let mut left = request.limit.map_or(i64::MAX, i64::from);
+    let mut before = None;
+    if request.form == HistoryForm::Csv {
+        say(Movement::COLUMNS);
+    }
+    while left > 0 {
+        let movements = place.movements(request, before, left.min(STRIDE)).await?;
+        let Some(last) = movements.last() else { break };
+        before = last["number"].as_i64();
+        left -= i64::try_from(movements.len()).unwrap_or(left);
+        for movement in &movements {
+            match request.form {
+                HistoryForm::Csv => {
+                    let read: Movement =
+                        serde_json::from_value(movement.clone()).map_err(unshown)?;
+                    say(&read.csv());
+                }
+                _ => say(&movement.to_string()),
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn quota(place: &Place<'_>, request: QuotaRequest) -> Result<(), Failure> {
+    let account = &request.account;
+    if let Some(per) = request.per {
+        if let Place::There(remote) = place {
+            let body = json!({
+                "agentId": request.agent,
+                "per": per.name(),
+                "count": request.count,
+                "credits": request.credits.map(|credits| credits.to_string()),
+            });
+            remote
+                .post(&path(account, "quotas"), &once(), &body)
+                .await?;
+        } else if let Place::Here(engine) = place {
+            let quota = Quota {
+                agent: request.agent.clone(),
+                window: per,
+                count: request.count,
+                credits: request.credits,
+            };
+            quotas::set_quota(engine, account, quota).await?;
+        }
+    }
+    let told: Vec<Value> = match place {
+        Place::There(remote) => {
+            let answer = remote.get(&path(account, "quotas"), &[]).await?;
+            answer["quotas"].as_array().cloned().unwrap_or_default()
+        }
+        Place::Here(engine) => quotas::quotas(engine, account)
+            .await?
+            .into_iter()
+            .map(|of| {
+                json!({
+                    "agentId": of.quota.agent,
+                    "per": of.quota.window.name(),
+                    "count": of.quota.count,
+                    "countUsed": of.count_used,
+                    "credits": of.quota.credits,
+                    "creditsUsed": of.credits_used,
+                })
+            })
+            .collect(),
+    };
+    if told.is_empty() {
+        say("no quotas; `afterplan credits quota ACCOUNT --per day --count 100` sets one");
+        return Ok(());
+    }
+    let columns = [
+        ("AGENT", "agentId"),
+        ("PER", "per"),
+        ("ATTEMPTS", "count"),
+        ("USED", "countUsed"),
+        ("CREDITS", "credits"),
+        ("USED", "creditsUsed"),
+    ];
+    say(&tabled(&columns, &told));
+    Ok(())
+}
+
+async fn export(place: &Place<'_>, to: &str) -> Result<(), Failure> {
+    let Place::Here(engine) = place else {
+        return Err(Failure::refused(
+            "charges are exported where the database is: leave --server out and give --database",
+        ));
+    };
+    let done = engine::reconcile::export_to_planexe(engine, to).await?;
+    say(&format!(
+        "{} charges written, {} were there already, {} are of accounts that are no PlanExe user's id",
+        done.written, done.known, done.without_user
+    ));
+    Ok(())
+}

@@ -1,0 +1,334 @@
+//! Credits: what an account has, what moved them, and what an orchestration was charged.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::money::ledger::Kind;
+use domain::values::ids::{AccountId, AgentId, OrchestrationId, StepId};
+use domain::values::role::Deed;
+use domain::values::time::Timestamp;
+use engine::credits::{self, Filter};
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::api::auth::Caller;
+use crate::api::error::{Problem, Refusals};
+use crate::api::events::own;
+use crate::api::extract::{Asked, At};
+use crate::api::number::{Amount, Whole};
+use crate::api::orchestrate::account_of;
+use crate::api::page::limit;
+use crate::api::views::money::{Balance, CreditTransaction, DaySum, Movement};
+use crate::app::App;
+use crate::stream::movements::{self, Form};
+
+/// Its routes.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(of_orchestration))
+        .routes(routes!(balance))
+        .routes(routes!(history))
+        .routes(routes!(days))
+}
+
+/// What an orchestration was charged.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Charges {
+    /// A row a charge, in the order in which they were made.
+    transactions: Vec<CreditTransaction>,
+    /// The sum of the rows' totals: the orchestration's `creditsUsed`.
+    #[schema(value_type = f64)]
+    credits_used: Amount,
+    /// The same as text, for adding up.
+    credits_used_exact: String,
+}
+
+/// A page of an account's movements.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct MovementPage {
+    /// The newest first.
+    movements: Vec<Movement>,
+    /// Where the next page begins; null after the last.
+    next_cursor: Option<String>,
+}
+
+/// What an account was charged, day by day.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Days {
+    /// By day, then by agent.
+    days: Vec<DaySum>,
+}
+
+/// Which movements are wanted.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Wanted {
+    /// Only these of one kind.
+    #[param(inline, nullable = false)]
+    kind: Option<KindName>,
+    /// Only those of this orchestration.
+    #[param(nullable = false)]
+    orchestration: Option<Uuid>,
+    /// Only those of this agent.
+    #[param(value_type = Option<String>, nullable = false)]
+    agent: Option<AgentId>,
+    /// Only those of this step.
+    #[param(value_type = Option<String>, nullable = false)]
+    step: Option<StepId>,
+    /// Only those then or later, in milliseconds since 1970.
+    #[param(value_type = Option<u64>, maximum = 9_000_000_000_000_u64, nullable = false)]
+    from: Option<Whole>,
+    /// Only those before, in milliseconds since 1970.
+    #[param(value_type = Option<u64>, maximum = 9_000_000_000_000_u64, nullable = false)]
+    to: Option<Whole>,
+    /// The `nextCursor` of the page before.
+    #[param(max_length = 18, pattern = "^[0-9]{1,18}$", nullable = false)]
+    cursor: Option<String>,
+    /// Most movements of a page; 50 by default.
+    #[param(minimum = 1, maximum = 500, nullable = false)]
+    limit: Option<u32>,
+    /// `json` (a page), `ndjson` or `csv` (all, the oldest first). `Accept` says the same.
+    #[param(inline, nullable = false)]
+    format: Option<Form>,
+}
+
+/// A kind of movement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KindName {
+    /// Kept back for an attempt.
+    Hold,
+    /// Charged.
+    Settle,
+    /// Given back unused.
+    Release,
+    /// A grant that lapsed.
+    Expire,
+    /// A grant.
+    Grant,
+    /// A correction.
+    Adjust,
+}
+
+impl From<KindName> for Kind {
+    fn from(name: KindName) -> Self {
+        match name {
+            KindName::Hold => Self::Hold,
+            KindName::Settle => Self::Settle,
+            KindName::Release => Self::Release,
+            KindName::Expire => Self::Expire,
+            KindName::Grant => Self::Grant,
+            KindName::Adjust => Self::Adjust,
+        }
+    }
+}
+
+/// The latest time that is taken, in milliseconds: the year 2255.
+const LATEST: u64 = 9_000_000_000_000;
+
+/// A time that was given in milliseconds.
+///
+/// # Errors
+/// 400 for one that is too late.
+pub fn time(key: &str, Whole(millis): Whole) -> Result<Timestamp, Problem> {
+    let known = i64::try_from(millis).ok().filter(|_| millis <= LATEST);
+    known
+        .map(|millis| Timestamp(millis * 1_000))
+        .ok_or_else(|| Problem::invalid(format!("`{key}` is at most {LATEST}")))
+}
+
+impl Wanted {
+    fn filter(&self) -> Result<Filter, Problem> {
+        Ok(Filter {
+            kind: self.kind.map(Kind::from),
+            orchestration: self.orchestration.map(OrchestrationId),
+            agent: self.agent.as_ref().map(ToString::to_string),
+            step: self.step.as_ref().map(ToString::to_string),
+            from: self.from.map(|at| time("from", at)).transpose()?,
+            to: self.to.map(|at| time("to", at)).transpose()?,
+        })
+    }
+
+    fn before(&self) -> Result<Option<i64>, Problem> {
+        let read = |cursor: &String| cursor.parse::<i64>().ok().filter(|seq| *seq >= 0);
+        match &self.cursor {
+            None => Ok(None),
+            Some(cursor) => match read(cursor) {
+                Some(seq) => Ok(Some(seq)),
+                None => Err(Problem::invalid("`cursor` is none that a page gave")),
+            },
+        }
+    }
+}
+
+/// The account that is asked for, where the caller sees it.
+///
+/// # Errors
+/// 403 where the caller may not look, 404 for another's account.
+pub async fn seen(app: &App, caller: &Caller, id: &str) -> Result<AccountId, Problem> {
+    caller.may(Deed::Read)?;
+    let unknown = || Problem::not_found("there is no such account");
+    let account = account_of(caller, id).ok_or_else(unknown)?;
+    if account == caller.account || app.engine.store.account(account.as_str()).await?.is_some() {
+        return Ok(account);
+    }
+    // Credits may come before the first orchestration.
+    let balance = credits::balance(&app.engine, &account).await?;
+    if balance == credits::Balance::none(account.clone()) {
+        return Err(unknown());
+    }
+    Ok(account)
+}
+
+/// What an orchestration was charged
+///
+/// The sum of the rows is the orchestration's `creditsUsed`.
+#[utoipa::path(
+    get, path = "/orchestrations/{id}/credits", tag = "credits",
+    params(("id" = Uuid, Path, description = "The orchestration")),
+    responses((status = 200, description = "Its charges", body = Charges), Refusals)
+)]
+async fn of_orchestration(
+    State(app): State<App>,
+    caller: Caller,
+    At(id): At<Uuid>,
+) -> Result<Json<Charges>, Problem> {
+    own(&app, &caller, id).await?;
+    let entries = credits::of_orchestration(&app.engine, OrchestrationId(id)).await?;
+    let transactions: Vec<CreditTransaction> =
+        entries.iter().filter_map(CreditTransaction::of).collect();
+    let sum = transactions.iter().fold(
+        Default::default(),
+        |sum: domain::values::credits::Credits, row| sum.saturating_add(row.total_credits.0),
+    );
+    Ok(Json(Charges {
+        transactions,
+        credits_used: Amount(sum),
+        credits_used_exact: sum.to_string(),
+    }))
+}
+
+/// What an account has
+///
+/// Balance, what attempts in flight hold, debt, and the grants in the order of their use.
+#[utoipa::path(
+    get, path = "/accounts/{id}/credits", tag = "credits",
+    params(("id" = String, Path, description = "The account; `me` for one's own")),
+    responses((status = 200, description = "It", body = Balance), Refusals)
+)]
+async fn balance(
+    State(app): State<App>,
+    caller: Caller,
+    At(id): At<String>,
+) -> Result<Json<Balance>, Problem> {
+    let account = seen(&app, &caller, &id).await?;
+    let balance = credits::balance(&app.engine, &account).await?;
+    Ok(Json(balance.into()))
+}
+
+/// What moved an account's credits
+///
+/// Each movement with the balance after it. As a page, the newest first; or as JSON lines (`application/x-ndjson`) or CSV
+/// (`text/csv`), all of them, the oldest first.
+#[utoipa::path(
+    get, path = "/accounts/{id}/credits/history", tag = "credits",
+    params(("id" = String, Path, description = "The account; `me` for one's own"), Wanted),
+    responses(
+        (status = 200, description = "The movements", content(
+            (MovementPage = "application/json"), (Movement = "application/x-ndjson"), (String = "text/csv"))),
+        Refusals,
+    )
+)]
+async fn history(
+    State(app): State<App>,
+    caller: Caller,
+    At(id): At<String>,
+    Asked(wanted): Asked<Wanted>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let account = seen(&app, &caller, &id).await?;
+    let (filter, before) = (wanted.filter()?, wanted.before()?);
+    let limit = limit(wanted.limit)?;
+    match wanted.format.unwrap_or_else(|| Form::of(&headers)) {
+        Form::Json => {}
+        form => {
+            return Ok(movements::respond(
+                app.engine.clone(),
+                account,
+                filter,
+                form,
+            ));
+        }
+    }
+    let many = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut entries = credits::history(
+        &app.engine,
+        &account,
+        &filter,
+        before,
+        many.saturating_add(1),
+    )
+    .await?;
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    let next_cursor = entries
+        .last()
+        .filter(|_| more)
+        .map(|entry| entry.seq.to_string());
+    Ok(Json(MovementPage {
+        movements: entries.into_iter().map(Movement::from).collect(),
+        next_cursor,
+    })
+    .into_response())
+}
+
+/// What an account was charged, day by day
+///
+/// Days in UTC, by agent. `from` and `to` bound the time.
+#[utoipa::path(
+    get, path = "/accounts/{id}/credits/days", tag = "credits",
+    params(("id" = String, Path, description = "The account; `me` for one's own"), Bounds),
+    responses((status = 200, description = "The sums", body = Days), Refusals)
+)]
+async fn days(
+    State(app): State<App>,
+    caller: Caller,
+    At(id): At<String>,
+    Asked(bounds): Asked<Bounds>,
+) -> Result<Json<Days>, Problem> {
+    let account = seen(&app, &caller, &id).await?;
+    let filter = Filter {
+        agent: bounds.agent.as_ref().map(ToString::to_string),
+        from: bounds.from.map(|at| time("from", at)).transpose()?,
+        to: bounds.to.map(|at| time("to", at)).transpose()?,
+        ..Filter::default()
+    };
+    let sums = credits::by_day(&app.engine, &account, &filter).await?;
+    Ok(Json(Days {
+        days: sums.into_iter().map(DaySum::from).collect(),
+    }))
+}
+
+/// Which days, and whose.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Bounds {
+    /// Only those of this agent.
+    #[param(value_type = Option<String>, nullable = false)]
+    agent: Option<AgentId>,
+    /// Only what was charged then or later, in milliseconds since 1970.
+    #[param(value_type = Option<u64>, maximum = 9_000_000_000_000_u64, nullable = false)]
+    from: Option<Whole>,
+    /// Only what was charged before, in milliseconds since 1970.
+    #[param(value_type = Option<u64>, maximum = 9_000_000_000_000_u64, nullable = false)]
+    to: Option<Whole>,
+}
