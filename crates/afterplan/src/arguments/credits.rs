@@ -67,11 +67,14 @@ pub enum CreditsVerb {
     },
     /// Show an account's quotas, or set one.
     Quota(QuotaRequest),
-    /// Write charges into PlanExe's `credit_history`, each once (source `enrichment`).
+    /// Write charges into PlanExe's `credit_history`, each once (source `enrichment`); or print them as its rows.
     Export {
-        /// PlanExe's database.
+        /// PlanExe's database. Default: the rows are printed.
         #[arg(long, value_name = "URL")]
-        to: String,
+        to: Option<String>,
+        /// Look at every charge again, not only at those since the last export.
+        #[arg(long, requires = "to")]
+        from_start: bool,
     },
 }
 

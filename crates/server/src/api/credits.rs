@@ -177,15 +177,12 @@ pub async fn seen(app: &App, caller: &Caller, id: &str) -> Result<AccountId, Pro
     caller.may(Deed::Read)?;
     let unknown = || Problem::not_found("there is no such account");
     let account = account_of(caller, id).ok_or_else(unknown)?;
-    if account == caller.account || app.engine.store.account(account.as_str()).await?.is_some() {
-        return Ok(account);
-    }
     // Credits may come before the first orchestration.
-    let balance = credits::balance(&app.engine, &account).await?;
-    if balance == credits::Balance::none(account.clone()) {
-        return Err(unknown());
-    }
-    Ok(account)
+    let store = &app.engine.store;
+    let is_known = account == caller.account
+        || store.account(account.as_str()).await?.is_some()
+        || store.ledger(account.as_str()).await?.is_some();
+    is_known.then_some(account).ok_or_else(unknown)
 }
 
 /// What an orchestration was charged

@@ -10,6 +10,7 @@
 mod access;
 mod bad_input;
 mod config;
+mod credits;
 mod docs;
 mod drain;
 mod forecast;

@@ -236,7 +236,8 @@ impl Movement {
     }
 }
 
-fn quoted(text: &str) -> String {
+/// A text as one field of a line of CSV.
+pub fn quoted(text: &str) -> String {
     let text = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{text}")
     } else {

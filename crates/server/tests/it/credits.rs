@@ -1,0 +1,148 @@
+//! Credits over the API: the seed's transactions, what moved an account, and what an admin does to it.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::stage::{Stage, assert_problem, seed_request};
+
+fn fields(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn an_orchestration_shows_its_charges_in_the_seeds_shape() {
+    let stage = Stage::open().await;
+    let (status, body) = stage.post("/api/orchestrate", seed_request()).await;
+    assert_eq!(status, 200, "{body}");
+    let id = body["orchestrationId"].as_str().unwrap();
+    let (status, told) = stage.get(&format!("/api/orchestrations/{id}/credits")).await;
+    assert_eq!(status, 200, "{told}");
+    let rows = told["transactions"].as_array().unwrap();
+    let charged: Vec<(&str, &Value)> = rows
+        .iter()
+        .map(|row| (row["agentId"].as_str().unwrap(), &row["totalCredits"]))
+        .collect();
+    assert_eq!(
+        charged,
+        [("security-review", &json!(0.5)), ("performance-analysis", &json!(0.4))]
+    );
+    for (number, row) in (1..).zip(rows) {
+        let mut names = fields(row);
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            ["agentId", "costs", "orchestrationId", "stepNumber", "timestamp", "totalCredits"]
+        );
+        let mut parts = fields(&row["costs"]);
+        parts.sort_unstable();
+        assert_eq!(parts, ["baseCharge", "llmTokens", "toolExecutions"]);
+        assert_eq!(row["orchestrationId"], id);
+        assert_eq!(row["stepNumber"], number);
+        assert_eq!(row["costs"]["baseCharge"], row["totalCredits"]);
+    }
+    assert_eq!(told["creditsUsed"], body["creditsUsed"]);
+    assert_eq!(told["creditsUsedExact"], "0.9");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn every_movement_is_told_with_the_balance_after_it() {
+    let stage = Stage::open().await;
+    let (_, before) = stage.get("/api/accounts/me/credits").await;
+    assert_eq!(before["balanceExact"], "1000", "{before}");
+    assert_eq!(before["grants"][0]["key"], "initial");
+    stage.post("/api/orchestrate", seed_request()).await;
+    let (_, after) = stage.get("/api/accounts/me/credits").await;
+    assert_eq!(after["balanceExact"], "999.1", "{after}");
+    assert_eq!((&after["held"], &after["debt"]), (&json!(0), &json!(0)));
+    let history = "/api/accounts/me/credits/history";
+    let (_, page) = stage.get(&format!("{history}?limit=2")).await;
+    let newest = page["movements"].as_array().unwrap();
+    assert_eq!(newest.len(), 2, "{page}");
+    assert_eq!(newest[0]["kind"], "settle");
+    assert_eq!((&newest[0]["amount"], &newest[0]["balance"]), (&json!("-0.4"), &json!("999.1")));
+    let cursor = page["nextCursor"].as_str().unwrap();
+    let (_, rest) = stage.get(&format!("{history}?cursor={cursor}")).await;
+    let kinds: Vec<&Value> = rest["movements"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|movement| &movement["kind"])
+        .collect();
+    assert_eq!(kinds, ["settle", "hold", "grant"]);
+    let csv = stage.ask(Method::GET, &format!("{history}?format=csv"));
+    let csv = csv.send().await.unwrap().text().await.unwrap();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines.len(), 6, "{csv}");
+    assert!(lines[0].starts_with("number,at,kind,"), "{csv}");
+    assert!(lines[1].contains(",grant,1000,0,1000,0,"), "the oldest first: {csv}");
+    let lines = stage
+        .ask(Method::GET, &format!("{history}?kind=settle"))
+        .header("accept", "application/x-ndjson");
+    let lines = lines.send().await.unwrap().text().await.unwrap();
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    let (_, days) = stage.get("/api/accounts/me/credits/days").await;
+    assert_eq!(days["days"].as_array().unwrap().len(), 2, "{days}");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_grant_is_given_once_a_key() {
+    let stage = Stage::open().await;
+    let path = "/api/accounts/acme/credits/grants";
+    let order = json!({"key": "invoice-17", "amount": "12.5", "note": "paid"});
+    let (status, first) = stage.post(path, order.clone()).await;
+    assert_eq!((status, &first["new"]), (201, &json!(true)), "{first}");
+    let (status, again) = stage.post(path, order).await;
+    assert_eq!((status, &again["new"]), (200, &json!(false)), "{again}");
+    assert_eq!(again["credits"]["balanceExact"], "12.5");
+    let other = stage.ask(Method::POST, path);
+    let other = other.json(&json!({"key": "invoice-17", "amount": 13}));
+    assert_problem(other, 409, "conflict").await;
+    for refused in [json!({"amount": 0}), json!({"amount": -1}), json!({"amount": 1, "expiresAt": 1})] {
+        let order = stage.ask(Method::POST, path).json(&refused);
+        assert_problem(order, 422, "refused").await;
+    }
+    let (status, told) = stage
+        .post("/api/accounts/acme/credits/adjustments", json!({"amount": "-2.5", "note": "too much"}))
+        .await;
+    assert_eq!(status, 201, "{told}");
+    assert_eq!(told["credits"]["balanceExact"], "10");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_quota_is_set_shown_and_dropped() {
+    let stage = Stage::open().await;
+    let path = "/api/accounts/me/quotas";
+    let wish = json!({"per": "day", "count": 1, "agentId": "security-review"});
+    let (status, told) = stage.post(path, wish).await;
+    assert_eq!(status, 200, "{told}");
+    assert_eq!(told["quotas"][0]["count"], 1);
+    let (_, body) = stage.post("/api/orchestrate", seed_request()).await;
+    assert_eq!(body["status"], "complete", "{body}");
+    let (_, told) = stage.get(path).await;
+    assert_eq!(told["quotas"][0]["countUsed"], 1, "{told}");
+    let dropped = json!({"per": "day", "agentId": "security-review"});
+    let (_, told) = stage.post(path, dropped).await;
+    assert_eq!(told["quotas"], json!([]));
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_step_that_does_not_fit_says_what_is_needed_and_what_is_left() {
+    let stage = Stage::open().await;
+    stage.register("dear", json!({"costPerRun": 5})).await;
+    let mut request = seed_request();
+    request["enrichmentRequest"] =
+        json!({"userId": "ann", "agents": ["dear"], "budget": 3});
+    let (_, body) = stage.post("/api/orchestrate", request).await;
+    assert_eq!(body["status"], "failed", "{body}");
+    let id = body["orchestrationId"].as_str().unwrap();
+    let (_, shown) = stage.get(&format!("/api/orchestrations/{id}")).await;
+    let said = shown["steps"][0].to_string();
+    assert!(said.contains('5') && said.contains('3') && said.contains("budget"), "{said}");
+    let (_, told) = stage.get(&format!("/api/orchestrations/{id}/credits")).await;
+    assert_eq!(told["transactions"], json!([]));
+    stage.close().await;
+}
