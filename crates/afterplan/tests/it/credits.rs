@@ -26,7 +26,7 @@ fn credits_are_granted_once_a_key_and_shown() {
 
 #[test]
 fn a_server_is_asked_the_same() {
-    let (shell, stub) = (Shell::new(), Stub::start());
+    let (shell, stub) = (Shell::new(), Stub::answering_after(std::time::Duration::ZERO));
     let server = served(&shell, &stub, &[]);
     let url = server.url();
     let balance = shell.call(&["--server", &url, "credits", "balance"]);
