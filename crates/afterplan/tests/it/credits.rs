@@ -10,7 +10,10 @@ fn credits_are_granted_once_a_key_and_shown() {
     for _ in 0..2 {
         let answer = shell.call(&["credits", "grant", "acme", "500", "--key", "invoice-17"]);
         assert_eq!(answer.exit, 0, "{answer:?}");
-        assert!(answer.out.contains("acme") && answer.out.contains("500"), "{answer:?}");
+        assert!(
+            answer.out.contains("acme") && answer.out.contains("500"),
+            "{answer:?}"
+        );
     }
     let other = shell.call(&["credits", "grant", "acme", "5", "--key", "invoice-17"]);
     assert_eq!(other.exit, 2, "{other:?}");
@@ -26,14 +29,33 @@ fn credits_are_granted_once_a_key_and_shown() {
 
 #[test]
 fn a_server_is_asked_the_same() {
-    let (shell, stub) = (Shell::new(), Stub::answering_after(std::time::Duration::ZERO));
+    let (shell, stub) = (
+        Shell::new(),
+        Stub::answering_after(std::time::Duration::ZERO),
+    );
     let server = served(&shell, &stub, &[]);
     let url = server.url();
     let balance = shell.call(&["--server", &url, "credits", "balance"]);
     assert_eq!(balance.exit, 0, "{balance:?}");
-    assert!(balance.out.contains("initial") && balance.out.contains("1000"), "{balance:?}");
-    let quota = shell.call(&["--server", &url, "credits", "quota", "system", "--per", "day", "--credits", "20"]);
-    assert!(quota.out.contains("day") && quota.out.contains("20"), "{quota:?}");
+    assert!(
+        balance.out.contains("initial") && balance.out.contains("1000"),
+        "{balance:?}"
+    );
+    let quota = shell.call(&[
+        "--server",
+        &url,
+        "credits",
+        "quota",
+        "system",
+        "--per",
+        "day",
+        "--credits",
+        "20",
+    ]);
+    assert!(
+        quota.out.contains("day") && quota.out.contains("20"),
+        "{quota:?}"
+    );
     let history = shell.call(&["--server", &url, "credits", "history", "--form", "ndjson"]);
     assert!(history.out.contains("\"grant\""), "{history:?}");
 }
@@ -42,7 +64,10 @@ fn a_server_is_asked_the_same() {
 fn prices_are_shown_and_laid_over() {
     let shell = Shell::new();
     let shown = shell.call(&["prices", "gpt-4o"]);
-    assert!(shown.out.contains("2.5") && shown.out.contains("10"), "{shown:?}");
+    assert!(
+        shown.out.contains("2.5") && shown.out.contains("10"),
+        "{shown:?}"
+    );
     let none = shell.call(&["prices", "no-such-model"]);
     assert_eq!(none.exit, 2, "{none:?}");
     std::fs::write(
@@ -50,7 +75,14 @@ fn prices_are_shown_and_laid_over() {
         "version = \"own-1\"\ndate = \"2026-01-01\"\nsource = \"ours\"\n[models]\n\"gpt-4o\" = { input = 7, output = 9 }\n",
     )
     .unwrap();
-    std::fs::write(shell.at("afterplan.toml"), "[credits]\nprices = \"own.toml\"\n").unwrap();
+    std::fs::write(
+        shell.at("afterplan.toml"),
+        "[credits]\nprices = \"own.toml\"\n",
+    )
+    .unwrap();
     let shown = shell.call(&["prices", "gpt-4o"]);
-    assert!(shown.out.contains('7') && shown.err.contains("own-1"), "{shown:?}");
+    assert!(
+        shown.out.contains('7') && shown.err.contains("own-1"),
+        "{shown:?}"
+    );
 }

@@ -6,7 +6,12 @@ use serde_json::{Value, json};
 use crate::stage::{Stage, assert_problem, seed_request};
 
 fn fields(value: &Value) -> Vec<&str> {
-    value.as_object().unwrap().keys().map(String::as_str).collect()
+    value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
 }
 
 #[tokio::test]
@@ -15,7 +20,9 @@ async fn an_orchestration_shows_its_charges_in_the_seeds_shape() {
     let (status, body) = stage.post("/api/orchestrate", seed_request()).await;
     assert_eq!(status, 200, "{body}");
     let id = body["orchestrationId"].as_str().unwrap();
-    let (status, told) = stage.get(&format!("/api/orchestrations/{id}/credits")).await;
+    let (status, told) = stage
+        .get(&format!("/api/orchestrations/{id}/credits"))
+        .await;
     assert_eq!(status, 200, "{told}");
     let rows = told["transactions"].as_array().unwrap();
     let charged: Vec<(&str, &Value)> = rows
@@ -24,14 +31,24 @@ async fn an_orchestration_shows_its_charges_in_the_seeds_shape() {
         .collect();
     assert_eq!(
         charged,
-        [("security-review", &json!(0.5)), ("performance-analysis", &json!(0.4))]
+        [
+            ("security-review", &json!(0.5)),
+            ("performance-analysis", &json!(0.4))
+        ]
     );
     for (number, row) in (1..).zip(rows) {
         let mut names = fields(row);
         names.sort_unstable();
         assert_eq!(
             names,
-            ["agentId", "costs", "orchestrationId", "stepNumber", "timestamp", "totalCredits"]
+            [
+                "agentId",
+                "costs",
+                "orchestrationId",
+                "stepNumber",
+                "timestamp",
+                "totalCredits"
+            ]
         );
         let mut parts = fields(&row["costs"]);
         parts.sort_unstable();
@@ -60,7 +77,10 @@ async fn every_movement_is_told_with_the_balance_after_it() {
     let newest = page["movements"].as_array().unwrap();
     assert_eq!(newest.len(), 2, "{page}");
     assert_eq!(newest[0]["kind"], "settle");
-    assert_eq!((&newest[0]["amount"], &newest[0]["balance"]), (&json!("-0.4"), &json!("999.1")));
+    assert_eq!(
+        (&newest[0]["amount"], &newest[0]["balance"]),
+        (&json!("-0.4"), &json!("999.1"))
+    );
     let cursor = page["nextCursor"].as_str().unwrap();
     let (_, rest) = stage.get(&format!("{history}?cursor={cursor}")).await;
     let kinds: Vec<&Value> = rest["movements"]
@@ -75,7 +95,10 @@ async fn every_movement_is_told_with_the_balance_after_it() {
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines.len(), 6, "{csv}");
     assert!(lines[0].starts_with("number,at,kind,"), "{csv}");
-    assert!(lines[1].contains(",grant,1000,0,1000,0,"), "the oldest first: {csv}");
+    assert!(
+        lines[1].contains(",grant,1000,0,1000,0,"),
+        "the oldest first: {csv}"
+    );
     let lines = stage
         .ask(Method::GET, &format!("{history}?kind=settle"))
         .header("accept", "application/x-ndjson");
@@ -98,11 +121,18 @@ async fn a_grant_is_given_once_a_key() {
     assert_eq!(again["credits"]["balanceExact"], "12.5");
     let other = json!({"key": "invoice-17", "amount": 13});
     assert_problem(&stage.post(path, other).await, 409, "conflict");
-    for refused in [json!({"amount": 0}), json!({"amount": -1}), json!({"amount": 1, "expiresAt": 1})] {
+    for refused in [
+        json!({"amount": 0}),
+        json!({"amount": -1}),
+        json!({"amount": 1, "expiresAt": 1}),
+    ] {
         assert_problem(&stage.post(path, refused).await, 422, "refused");
     }
     let (status, told) = stage
-        .post("/api/accounts/acme/credits/adjustments", json!({"amount": "-2.5", "note": "too much"}))
+        .post(
+            "/api/accounts/acme/credits/adjustments",
+            json!({"amount": "-2.5", "note": "too much"}),
+        )
         .await;
     assert_eq!(status, 201, "{told}");
     assert_eq!(told["credits"]["balanceExact"], "10");
@@ -132,15 +162,19 @@ async fn a_step_that_does_not_fit_says_what_is_needed_and_what_is_left() {
     let stage = Stage::open().await;
     stage.register("dear", json!({"costPerRun": 5})).await;
     let mut request = seed_request();
-    request["enrichmentRequest"] =
-        json!({"userId": "ann", "agents": ["dear"], "budget": 3});
+    request["enrichmentRequest"] = json!({"userId": "ann", "agents": ["dear"], "budget": 3});
     let (_, body) = stage.post("/api/orchestrate", request).await;
     assert_eq!(body["status"], "failed", "{body}");
     let id = body["orchestrationId"].as_str().unwrap();
     let (_, shown) = stage.get(&format!("/api/orchestrations/{id}")).await;
     let said = shown["steps"][0].to_string();
-    assert!(said.contains('5') && said.contains('3') && said.contains("budget"), "{said}");
-    let (_, told) = stage.get(&format!("/api/orchestrations/{id}/credits")).await;
+    assert!(
+        said.contains('5') && said.contains('3') && said.contains("budget"),
+        "{said}"
+    );
+    let (_, told) = stage
+        .get(&format!("/api/orchestrations/{id}/credits"))
+        .await;
     assert_eq!(told["transactions"], json!([]));
     stage.close().await;
 }
