@@ -19,7 +19,7 @@ use engine::quotas::{Quota, Window, quotas, set_quota};
 
 use crate::house::{
     House, after, agent, assert_status, begin, begin_as, clock, done, ended, ended_in_time, events,
-    failure, id, performer, state, step, submission,
+    failure, id, performer, state, step, submission, until,
 };
 use crate::place::on_both;
 
@@ -277,9 +277,11 @@ async fn a_key_grants_once_and_what_cannot_be_meant_is_refused() {
         let less = adjust(engine, &ann, "fix".to_owned(), credits("-2"), String::new());
         assert_eq!(less.await.unwrap().balance.balance, credits("13"));
         clock.advance(Millis(61_000));
-        engine::sweep::sweep(engine).await.unwrap();
-        // The correction was taken from what lapses first.
-        assert_eq!(balance(engine, &ann).await.unwrap().balance, credits("10"));
+        // The correction was taken from what lapses first; the replica's sweep books the rest.
+        until("what was left has lapsed", async || {
+            balance(engine, &ann).await.unwrap().balance == credits("10")
+        })
+        .await;
         let kinds = moved(engine, &ann).await;
         let expected = [
             (Kind::Grant, "10"),
@@ -318,7 +320,7 @@ async fn a_quota_lets_so_many_start_and_the_rest_wait_for_its_next_time() {
         for n in 1..=3 {
             begin_for(engine, n, &ann).await;
         }
-        crate::house::until("two have ended", async || {
+        until("two have ended", async || {
             let mut count = 0;
             for n in 1..=3 {
                 count += usize::from(state(engine, id(n)).await.status().ended());
@@ -343,6 +345,95 @@ async fn a_quota_lets_so_many_start_and_the_rest_wait_for_its_next_time() {
         let id = begin_for(engine, 9, &ann).await;
         // It would not fit in any day: waiting helps nobody.
         assert_status(&ended(engine, id).await, Status::Failed);
+        house.close().await;
+    })
+    .await;
+}
+
+/// What an agent outside tells of its usage counts however its attempt ends: in an error's body, over a stream that hangs
+/// until its time is over, by kind in its result; and a count beyond belief is estimated.
+#[tokio::test]
+async fn usage_that_an_agent_outside_tells_is_charged_however_its_attempt_ends() {
+    use crate::stub::{Said, Stub, json};
+    let stub = Stub::open(
+        |asked, before| match (asked.path.contains("liar"), before) {
+            (true, _) => json(serde_json::json!({"tokensUsed": 9_223_372_036_854_775_808_u64})),
+            (false, 0) => Said::Whole(500, "", r#"{"error":"no","tokensUsed":100}"#.to_owned()),
+            (false, 1) => {
+                let line = "{\"type\":\"usage\",\"data\":{\"tokensUsed\":50}}\n";
+                Said::Begun("application/x-ndjson", line.to_owned())
+            }
+            (false, _) => json(serde_json::json!({
+                "done": true,
+                "usage": {"inputTokens": 10, "outputTokens": 20},
+            })),
+        },
+    )
+    .await;
+    let place = crate::place::Place::sqlite();
+    let clock = clock();
+    let fields = "inputSchema = { fields = ['plan'] }";
+    let agents = vec![
+        by_token("reader", &format!("{fields}\ntimeout = 2000")),
+        by_token("liar", &format!("{fields}\ndependencies = [\"reader\"]")),
+    ];
+    let house = crate::outside::house(&place, &clock, agents, &stub).await;
+    let id = crate::outside::begin(&house.engine, 1).await;
+    let state = ended_in_time(&house.engine, &clock, id).await;
+    assert_status(&state, Status::Complete);
+    let charges = of_orchestration(&house.engine, id).await.unwrap();
+    let told: Vec<_> = charges
+        .iter()
+        .map(|entry| {
+            let parts = entry.parts.unwrap();
+            (
+                entry.attempt.unwrap(),
+                parts.llm_tokens.to_string(),
+                parts.estimated,
+            )
+        })
+        .collect();
+    // 30 dollars a million of input, 60 of output; 1,000 tokens are estimated where none can be believed.
+    let expected = [
+        (1, "0.003", false),
+        (2, "0.0015", false),
+        (3, "0.0015", false),
+        (1, "0.03", true),
+    ];
+    assert_eq!(
+        told,
+        expected.map(|(n, amount, estimated)| (n, amount.to_owned(), estimated))
+    );
+    house.close().await;
+}
+
+/// PlanExe's operators find each charge under its identity, for the user on whose behalf it was made.
+#[tokio::test]
+async fn charges_are_rows_of_planexes_credit_history() {
+    on_both(async |place| {
+        let clock = clock();
+        let house = House::open(
+            &place,
+            &clock,
+            vec![flat("a", "0.5")],
+            performer(async |_| done()),
+        )
+        .await;
+        let engine = &house.engine;
+        let mut wanted = submission(engine);
+        let user = uuid::Uuid::from_u128(7);
+        wanted.request.user = Some(user.to_string());
+        let id = begin_as(engine, 1, wanted).await.id;
+        ended(engine, id).await;
+        let system = AccountId::system();
+        let rows = engine::planexe_credits::rows(engine, &system, 0, 10);
+        let rows = rows.await.unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].external_id, format!("{id}:a:1:0"));
+        assert_eq!(
+            (rows[0].user_id, rows[0].delta),
+            (Some(user), credits("-0.5"))
+        );
         house.close().await;
     })
     .await;
