@@ -20,7 +20,7 @@ pub struct EnrichmentFilter {
 }
 
 impl Store {
-    /// All accounts, by id. Each begins to be with its first orchestration.
+    /// All accounts, by id. Each begins to be with its first orchestration, or with its first credits.
     ///
     /// # Errors
     /// Whatever the database said.
@@ -35,7 +35,7 @@ impl Store {
         rows.into_iter().map(decode).collect()
     }
 
-    /// One account; none before its first orchestration. Cheap but for the counts: for those its orchestrations are counted.
+    /// One account; none before its first orchestration or credits. Cheap but for the counts: for those its orchestrations are counted.
     ///
     /// # Errors
     /// Whatever the database said.

@@ -187,7 +187,7 @@ pub struct AccountRow {
     pub orchestrations: i64,
     /// How many of these have not ended.
     pub running: i64,
-    /// When its first orchestration was submitted, in microseconds.
+    /// When its first orchestration was submitted or its first credits given, in microseconds.
     pub created_at: i64,
 }
 

@@ -184,54 +184,56 @@ async fn what_a_bookkeeping_was_told_never_goes_back() {
     .await;
 }
 
+/// What is changed, what the check then says, and how it is undone.
+const MEDDLING: [(&str, &str, &str); 11] = [
+    (
+        "ledger set balance = balance + 1",
+        "add up to",
+        "ledger set balance = balance - 1",
+    ),
+    (
+        "ledger set held = held + 1",
+        "add up to",
+        "ledger set held = held - 1",
+    ),
+    (
+        "ledger set charged = charged - 1",
+        "sum to",
+        "ledger set charged = charged + 1",
+    ),
+    (
+        "ledger set seq = seq + 1",
+        "add up to",
+        "ledger set seq = seq - 1",
+    ),
+    (
+        "credit_grant set remaining = 92",
+        "grants have",
+        "credit_grant set remaining = 93",
+    ),
+    (
+        "transfer set amount = -8 where seq = 3",
+        "is no settle",
+        "transfer set amount = -7 where seq = 3",
+    ),
+    (
+        "transfer set hold = 31 where seq = 2",
+        "to 100 with 31",
+        "transfer set hold = 30 where seq = 2",
+    ),
+    (
+        "transfer set base = 5 where seq = 3",
+        "is no settle",
+        "transfer set base = 4 where seq = 3",
+    ),
+    ("transfer set seq = 9 where seq = 2", "follows transfer", ""),
+    ("credit_grant set account = 'ben'", "grants have", ""),
+    ("ledger set account = 'ben'", "no ledger", ""),
+];
+
 /// Each way in which the books could be wrong is found, to the last nano-credit; each is undone before the next, but the last ones.
 #[tokio::test]
 async fn the_check_finds_whatever_the_books_do_not_prove() {
-    const MEDDLING: [(&str, &str, &str); 11] = [
-        (
-            "ledger set balance = balance + 1",
-            "add up to",
-            "ledger set balance = balance - 1",
-        ),
-        (
-            "ledger set held = held + 1",
-            "add up to",
-            "ledger set held = held - 1",
-        ),
-        (
-            "ledger set charged = charged - 1",
-            "sum to",
-            "ledger set charged = charged + 1",
-        ),
-        (
-            "ledger set seq = seq + 1",
-            "add up to",
-            "ledger set seq = seq - 1",
-        ),
-        (
-            "credit_grant set remaining = 92",
-            "grants have",
-            "credit_grant set remaining = 93",
-        ),
-        (
-            "transfer set amount = -8 where seq = 3",
-            "is no settle",
-            "transfer set amount = -7 where seq = 3",
-        ),
-        (
-            "transfer set hold = 31 where seq = 2",
-            "to 100 with 31",
-            "transfer set hold = 30 where seq = 2",
-        ),
-        (
-            "transfer set base = 5 where seq = 3",
-            "is no settle",
-            "transfer set base = 4 where seq = 3",
-        ),
-        ("transfer set seq = 9 where seq = 2", "follows transfer", ""),
-        ("credit_grant set account = 'ben'", "grants have", ""),
-        ("ledger set account = 'ben'", "no ledger", ""),
-    ];
     for place in Place::both().await {
         let store = Store::open(&place.url).await.unwrap();
         store.grant(grant("initial", 100)).await.unwrap();
