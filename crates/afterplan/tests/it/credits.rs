@@ -9,22 +9,22 @@ fn credits_are_granted_once_a_key_and_shown() {
     let shell = Shell::new();
     for _ in 0..2 {
         let answer = shell.call(&["credits", "grant", "acme", "500", "--key", "invoice-17"]);
-        assert_eq!(answer.exit, 0, "{answer:?}");
+        assert_eq!(answer.exit, 0, "{answer}");
         assert!(
             answer.out.contains("acme") && answer.out.contains("500"),
-            "{answer:?}"
+            "{answer}"
         );
     }
     let other = shell.call(&["credits", "grant", "acme", "5", "--key", "invoice-17"]);
-    assert_eq!(other.exit, 2, "{other:?}");
-    assert!(other.err.contains("invoice-17"), "{other:?}");
+    assert_eq!(other.exit, 2, "{other}");
+    assert!(other.err.contains("invoice-17"), "{other}");
     shell.call(&["credits", "adjust", "acme", "-0.5", "--note", "too much"]);
     let csv = shell.call(&["credits", "history", "acme", "--form", "csv"]);
     let lines: Vec<&str> = csv.out.lines().collect();
-    assert_eq!(lines.len(), 3, "{csv:?}");
-    assert!(lines[1].contains(",adjust,-0.5,0,499.5,0,"), "{csv:?}");
+    assert_eq!(lines.len(), 3, "{csv}");
+    assert!(lines[1].contains(",adjust,-0.5,0,499.5,0,"), "{csv}");
     let checked = shell.call(&["check"]);
-    assert_eq!(checked.exit, 0, "{checked:?}");
+    assert_eq!(checked.exit, 0, "{checked}");
 }
 
 #[test]
@@ -36,10 +36,10 @@ fn a_server_is_asked_the_same() {
     let server = served(&shell, &stub, &[]);
     let url = server.url();
     let balance = shell.call(&["--server", &url, "credits", "balance"]);
-    assert_eq!(balance.exit, 0, "{balance:?}");
+    assert_eq!(balance.exit, 0, "{balance}");
     assert!(
         balance.out.contains("initial") && balance.out.contains("1000"),
-        "{balance:?}"
+        "{balance}"
     );
     let quota = shell.call(&[
         "--server",
@@ -54,10 +54,10 @@ fn a_server_is_asked_the_same() {
     ]);
     assert!(
         quota.out.contains("day") && quota.out.contains("20"),
-        "{quota:?}"
+        "{quota}"
     );
     let history = shell.call(&["--server", &url, "credits", "history", "--form", "ndjson"]);
-    assert!(history.out.contains("\"grant\""), "{history:?}");
+    assert!(history.out.contains("\"grant\""), "{history}");
 }
 
 #[test]
@@ -66,10 +66,10 @@ fn prices_are_shown_and_laid_over() {
     let shown = shell.call(&["prices", "gpt-4o"]);
     assert!(
         shown.out.contains("2.5") && shown.out.contains("10"),
-        "{shown:?}"
+        "{shown}"
     );
     let none = shell.call(&["prices", "no-such-model"]);
-    assert_eq!(none.exit, 2, "{none:?}");
+    assert_eq!(none.exit, 2, "{none}");
     std::fs::write(
         shell.at("own.toml"),
         "version = \"own-1\"\ndate = \"2026-01-01\"\nsource = \"ours\"\n[models]\n\"gpt-4o\" = { input = 7, output = 9 }\n",
@@ -83,6 +83,6 @@ fn prices_are_shown_and_laid_over() {
     let shown = shell.call(&["prices", "gpt-4o"]);
     assert!(
         shown.out.contains('7') && shown.err.contains("own-1"),
-        "{shown:?}"
+        "{shown}"
     );
 }
