@@ -148,11 +148,15 @@ pub(crate) fn check(row: &QuotaRow, used: i64, needed: Credits, now: Timestamp) 
         EVERY_AGENT => String::new(),
         agent => format!(" of `{agent}`"),
     };
+    let in_what = match row.per.as_str() {
+        "hour" => "an hour".to_owned(),
+        per => format!("a {per}"),
+    };
     let what = if counts_credits(row) {
         let most = Credits::from_nano(row.most);
-        format!("{most} credits{whose} a {}", row.per)
+        format!("{most} credits{whose} {in_what}")
     } else {
-        format!("{} attempts{whose} a {}", row.most, row.per)
+        format!("{} attempts{whose} {in_what}", row.most)
     };
     let left = row.most.saturating_sub(used);
     let shortage = Shortage {

@@ -1,10 +1,14 @@
 //! Why a step in the queue does not start: what its orchestration says, and what lies outside of it.
 
+use std::collections::BTreeMap;
+
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::standing::{Standing, Wait};
 use domain::orchestration::state::Orchestration;
 use store::error::StoreError;
 
+use crate::draft::Learned;
+use crate::funds::{Drafted, beyond};
 use crate::handle::Engine;
 
 /// What the step at `index` waits for at this time, for people; nothing when it is held or has ended. What counts across
@@ -34,6 +38,15 @@ pub async fn wait_of(
         if held >= limit {
             return Ok(Some(Wait::Counter { key, held, limit }.to_string()));
         }
+    }
+    let nothing_drafted = Drafted {
+        head: state.head.as_ref(),
+        before: &BTreeMap::new(),
+        events: &[],
+        learned: &Learned::default(),
+    };
+    if let Some(short) = beyond(engine, state, index, &nothing_drafted).await? {
+        return Ok(Some(Wait::Credits(short.shortage).to_string()));
     }
     let places = engine.slots.available_permits();
     Ok(Some(if engine.holder().is_none() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::money::budget::Shortage;
+use crate::money::budget::{Scope, Shortage};
 use crate::orchestration::command::Holder;
 use crate::orchestration::event::EndedAs;
 use crate::orchestration::graph::StepIndex;
@@ -57,6 +57,9 @@ impl fmt::Display for Wait {
             Self::Gate => f.write_str("its gate has no verdict yet"),
             Self::Approval => f.write_str("it waits for approval"),
             Self::Budget(shortage) => write!(f, "it waits for approval: {shortage}"),
+            Self::Credits(shortage) if shortage.scope == Scope::Quota => {
+                write!(f, "it waits for a quota's next time: {shortage}")
+            }
             Self::Credits(shortage) => {
                 write!(f, "it waits for what attempts in flight hold: {shortage}")
             }

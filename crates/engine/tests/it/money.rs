@@ -330,6 +330,12 @@ async fn a_quota_lets_so_many_start_and_the_rest_wait_for_its_next_time() {
         .await;
         let used = quotas(engine, &ann).await.unwrap();
         assert_eq!((used[0].count_used, used[0].quota.count), (2, Some(2)));
+        for n in 1..=3 {
+            let state = state(engine, id(n)).await;
+            let why = engine::waits::wait_of(engine, &state, 0).await.unwrap();
+            assert_eq!(why.is_none(), state.status().ended());
+            assert!(why.is_none_or(|why| why.contains("2 attempts an hour")));
+        }
         let wait = used[0].window_ends - engine.clock.now();
         clock.advance(wait);
         for n in 1..=3 {
