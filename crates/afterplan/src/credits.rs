@@ -1,15 +1,16 @@
 //! `afterplan credits`: what accounts have, what moved it, and what an operator does to it; here or at a server.
 
+mod export;
+
 use domain::money::budget::AtLimit;
 use domain::values::ids::AccountId;
 use domain::values::time::Timestamp;
 use engine::credits::{self, CreditsError, Filter, GrantOrder};
 use engine::handle::Engine;
-use engine::planexe_credits;
 use engine::quotas::{self, Quota};
 use providers::remote::Remote;
 use serde_json::{Value, json};
-use server::api::views::money::{Balance, DaySum, Movement, quoted};
+use server::api::views::money::{Balance, DaySum, Movement};
 use store::url::DatabaseUrl;
 
 use crate::arguments::{CreditsVerb, HistoryForm, HistoryRequest, QuotaRequest};
@@ -97,7 +98,9 @@ async fn answer(place: &Place<'_>, verb: CreditsVerb) -> Result<(), Failure> {
             tell_balance(&place.limit(&account, at_limit).await?, false);
         }
         CreditsVerb::Quota(request) => quota(place, request).await?,
-        CreditsVerb::Export { to, from_start } => export(place, to.as_deref(), from_start).await?,
+        CreditsVerb::Export { to, from_start } => {
+            export::export(place, to.as_deref(), from_start).await?
+        }
     }
     Ok(())
 }
@@ -455,47 +458,5 @@ async fn quota(place: &Place<'_>, request: QuotaRequest) -> Result<(), Failure> 
         ("USED", "creditsUsed"),
     ];
     say(&tabled(&columns, &told));
-    Ok(())
-}
-
-async fn export(place: &Place<'_>, to: Option<&str>, from_start: bool) -> Result<(), Failure> {
-    let Place::Here(engine) = place else {
-        return Err(Failure::refused(
-            "charges are exported where the database is: leave --server out and give --database",
-        ));
-    };
-    let Some(to) = to else {
-        return report(engine).await;
-    };
-    let done = planexe_credits::export(engine, to, from_start).await?;
-    say(&format!(
-        "{} charges written, {} were there already, {} belong to no user of PlanExe",
-        done.written, done.known, done.without_user
-    ));
-    Ok(())
-}
-
-/// The rows that an export would write, as CSV.
-async fn report(engine: &Engine) -> Result<(), Failure> {
-    say("user_id,delta,reason,source,external_id,created_at");
-    for account in credits::balances(engine).await? {
-        let mut after = 0;
-        loop {
-            let rows = planexe_credits::rows(engine, &account.account, after, STRIDE).await?;
-            let Some(last) = rows.last() else { break };
-            after = last.seq;
-            for row in rows {
-                let user = row.user_id.map(|id| id.to_string()).unwrap_or_default();
-                say(&format!(
-                    "{user},{},{},{},{},{}",
-                    row.delta,
-                    quoted(&row.reason),
-                    store::planexe_history::SOURCE,
-                    quoted(&row.external_id),
-                    row.at
-                ));
-            }
-        }
-    }
     Ok(())
 }
