@@ -88,6 +88,30 @@ fn strictness_refuses_what_may_cost_more_here_and_at_a_server() {
 }
 
 #[test]
+fn without_strictness_it_stops_at_what_it_may_cost() {
+    let (shell, stub) = (Shell::new(), Stub::answering_after(Duration::ZERO));
+    let server = served(&shell, &stub, &[]);
+    let url = server.url();
+    let agents = "security-review,performance-analysis";
+    let dear = [
+        "enrich",
+        sample_path(),
+        "--agents",
+        agents,
+        "--max-cost",
+        "0.6",
+        "--server",
+        &url,
+    ];
+    let answer = shell.call(&dear);
+    assert_eq!(answer.exit, 3, "{answer}");
+    for said in ["1 of 2 steps completed", "budget"] {
+        assert!(answer.out.contains(said), "{said} is not in {answer}");
+    }
+    assert_eq!(stub.asked(), 1, "who cannot be paid is not asked");
+}
+
+#[test]
 fn an_amount_is_a_decimal_that_is_not_negative() {
     let shell = Shell::new();
     for amount in ["-1", "much", "1e3", "0.0000000001", "9000000001"] {
