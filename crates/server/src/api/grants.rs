@@ -20,10 +20,13 @@ use crate::api::credits::{seen, time};
 use crate::api::error::{Code, Problem, Refusals};
 use crate::api::extract::{At, Told};
 use crate::api::number::{Amount, Whole};
-use crate::api::submission::NAME_MAX;
+use crate::api::submission::{BUDGET_MAX, NAME_MAX};
 use crate::api::views::artifact::millis;
 use crate::api::views::money::Balance;
 use crate::app::App;
+
+/// The highest number of attempts that a quota may name.
+const COUNT_MAX: u64 = 1_000_000_000_000;
 
 /// Its routes.
 pub fn routes() -> OpenApiRouter<App> {
@@ -67,7 +70,7 @@ struct Correction {
     #[schema(min_length = 1, max_length = 256)]
     key: Option<String>,
     /// By how much, up or down; a number or a text with at most nine places.
-    #[schema(value_type = f64)]
+    #[schema(value_type = f64, minimum = -9_000_000_000_i64, maximum = 9_000_000_000_u64)]
     amount: Credits,
     /// Why.
     #[schema(min_length = 1, max_length = 256)]
@@ -91,10 +94,10 @@ struct Moved {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct LimitWish {
     /// `stop` fails a step that does not fit, `pause` lets a person decide, `warn` starts it all the same.
-    #[schema(inline)]
     at_limit: Policy,
 }
 
+/// What happens to a step that does not fit.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Policy {
@@ -141,7 +144,6 @@ struct QuotaWish {
     #[schema(value_type = Option<String>)]
     agent_id: Option<AgentId>,
     /// In what time, in UTC.
-    #[schema(inline)]
     per: Per,
     /// Most attempts that may start.
     #[serde(default)]
@@ -212,6 +214,16 @@ fn named(key: Option<String>) -> Result<String, Problem> {
     }
 }
 
+/// An amount that a definition of this API takes.
+fn bounded(key: &str, amount: Credits) -> Result<Credits, Problem> {
+    let most = BUDGET_MAX.nano();
+    if (-most..=most).contains(&amount.nano()) {
+        Ok(amount)
+    } else {
+        Err(Problem::invalid(format!("`{key}` is at most {BUDGET_MAX}")))
+    }
+}
+
 fn said(note: &str) -> Result<(), Problem> {
     if note.chars().count() > NAME_MAX {
         return Err(Problem::invalid(format!(
@@ -255,7 +267,7 @@ async fn grant(
     let key = named(order.key)?;
     let order = GrantOrder {
         key: key.clone(),
-        amount: order.amount,
+        amount: bounded("amount", order.amount)?,
         priority: order.priority.unwrap_or(PRIORITY),
         expires_at: order
             .expires_at
@@ -293,7 +305,8 @@ async fn adjust(
         return Err(Problem::invalid("`note` says why: it must not be empty"));
     }
     let key = named(correction.key)?;
-    let (amount, note) = (correction.amount, correction.note);
+    let amount = bounded("amount", correction.amount)?;
+    let note = correction.note;
     let granted = credits::adjust(&app.engine, &account, key.clone(), amount, note).await?;
     Ok(moved(key, granted))
 }
@@ -346,11 +359,15 @@ async fn set_quota(
     Told(wish): Told<QuotaWish>,
 ) -> Result<Json<Quotas>, Problem> {
     let account = target(&caller, &id)?;
+    let count = wish.count.map(|Whole(count)| count);
+    if count.is_some_and(|count| count > COUNT_MAX) {
+        return Err(Problem::invalid(format!("`count` is at most {COUNT_MAX}")));
+    }
     let quota = Quota {
         agent: wish.agent_id,
         window: wish.per.into(),
-        count: wish.count.map(|Whole(count)| count),
-        credits: wish.credits,
+        count,
+        credits: wish.credits.map(|c| bounded("credits", c)).transpose()?,
     };
     quotas::set_quota(&app.engine, &account, quota).await?;
     shown(&app, &account).await
