@@ -47,7 +47,8 @@ pub async fn perform(database: &DatabaseUrl, verb: AgentsVerb) -> Result<u8, Fai
         verb => {
             let settings = serve::settings::at_hand()?;
             let (outside, billing) = (serve::outside(&settings)?, serve::billing(&settings)?);
-            let engine = house::open_with(database, outside, billing, 1).await?;
+            let engine =
+                house::open_with(database, outside, billing, serve::sharing(&settings), 1).await?;
             let done = change(&engine, verb).await;
             engine.store.close().await;
             done?;

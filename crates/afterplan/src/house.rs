@@ -6,6 +6,7 @@ use engine::handle::{Engine, Parts};
 use engine::outside::Outside;
 use engine::perform::Performer;
 use engine::registry::Registry;
+use engine::sharing::Sharing;
 use store::db::Store;
 use store::url::DatabaseUrl;
 
@@ -14,14 +15,22 @@ use crate::serve;
 
 /// An engine on the database, that performs nothing yet.
 pub async fn open(database: &DatabaseUrl) -> Result<Engine, Failure> {
-    open_with(database, Outside::default(), Billing::default(), slots()).await
+    open_with(
+        database,
+        Outside::default(),
+        Billing::default(),
+        Sharing::default(),
+        slots(),
+    )
+    .await
 }
 
-/// The same with agents outside, billed by what is given, and with so many attempts at one time.
+/// The same with agents outside, billed by and shared as what is given says, and with so many attempts at one time.
 pub async fn open_with(
     database: &DatabaseUrl,
     outside: Outside,
     billing: Billing,
+    sharing: Sharing,
     slots: usize,
 ) -> Result<Engine, Failure> {
     let store = Store::open(database).await?;
@@ -33,6 +42,7 @@ pub async fn open_with(
         performer: Performer::Executors,
         outside,
         billing,
+        sharing,
         slots,
     };
     Ok(Engine::new(parts))
@@ -42,7 +52,14 @@ pub async fn open_with(
 pub async fn open_with_agents(database: &DatabaseUrl) -> Result<Engine, Failure> {
     let settings = serve::settings::at_hand()?;
     let (outside, billing) = (serve::outside(&settings)?, serve::billing(&settings)?);
-    let engine = open_with(database, outside, billing, slots()).await?;
+    let engine = open_with(
+        database,
+        outside,
+        billing,
+        serve::sharing(&settings),
+        slots(),
+    )
+    .await?;
     engine::agents::refresh(&engine).await?;
     Ok(engine)
 }

@@ -17,6 +17,7 @@ use engine::handle::{Engine, Scope};
 use engine::outside::Outside;
 use engine::registry::Source;
 use engine::replica::Replica;
+use engine::sharing::{Limits, ProviderLimits, Sharing};
 use providers::outgoing::{Outgoing, OutgoingSettings};
 use providers::sign::SigningSecret;
 use server::app::{ServeError, serve as serve_at};
@@ -51,7 +52,14 @@ pub async fn serve(given: Option<&str>, request: ServeRequest) -> Result<u8, Fai
     } else {
         settings.slots
     };
-    let engine = house::open_with(&database, outside, billing(&settings)?, slots).await?;
+    let engine = house::open_with(
+        &database,
+        outside,
+        billing(&settings)?,
+        sharing(&settings),
+        slots,
+    )
+    .await?;
     let served = on(&engine, settings, file, &database).await;
     engine.store.close().await;
     served
@@ -224,6 +232,34 @@ pub fn billing(settings: &Settings) -> Result<Billing, Failure> {
         prices: Arc::new(Prices::clone(&own.prices).overlaid(over)),
         ..own
     })
+}
+
+/// How what is scarce is shared.
+pub fn sharing(settings: &Settings) -> Sharing {
+    use std::num::{NonZeroU32, NonZeroU64};
+    let limits = |requests: Option<NonZeroU64>,
+                  tokens: Option<NonZeroU64>,
+                  concurrency: Option<NonZeroU32>| Limits {
+        requests_per_minute: requests.map(u64::from),
+        tokens_per_minute: tokens.map(u64::from),
+        concurrency: concurrency.map(NonZeroU32::get),
+    };
+    let model = |(name, of): (&String, &server::config::ModelLimits)| {
+        let limits = limits(of.requests_per_minute, of.tokens_per_minute, of.concurrency);
+        (name.clone(), limits)
+    };
+    let provider = |(name, of): (&String, &server::config::Provider)| {
+        let limits = ProviderLimits {
+            all: limits(of.requests_per_minute, of.tokens_per_minute, of.concurrency),
+            models: of.models.iter().map(model).collect(),
+        };
+        (name.clone(), limits)
+    };
+    let weight = |(account, weight): (&String, &NonZeroU32)| (account.clone(), weight.get());
+    Sharing {
+        providers: settings.providers.iter().map(provider).collect(),
+        weights: settings.weights.iter().map(weight).collect(),
+    }
 }
 
 /// `host:port` of an http or https URL.

@@ -81,6 +81,8 @@ fn round(agents: usize, seed: u64) -> Timed {
                 reusable: None,
                 held: Default::default(),
                 short: None,
+                model: None,
+                throttled: None,
             }),
             ..Facts::default()
         };

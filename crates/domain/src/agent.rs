@@ -5,5 +5,6 @@ pub mod costs;
 pub mod definition;
 pub mod gate;
 pub mod input;
+pub mod model;
 pub mod retry;
 pub mod validate;

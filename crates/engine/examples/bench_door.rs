@@ -136,6 +136,7 @@ async fn begun(url: &str, in_flight: usize) -> (Engine, Vec<OrchestrationId>) {
         performer: Performer::Executors,
         outside: Outside::default(),
         billing: Billing::default(),
+        sharing: engine::sharing::Sharing::default(),
         slots: 1,
         registry,
     });
@@ -257,6 +258,7 @@ async fn made(engine: &Engine, id: OrchestrationId, each: usize) -> Vec<RowSet> 
             events: &events,
             lenient: &std::collections::BTreeSet::new(),
             quotas: &[],
+            sharing: &engine::sharing::Sharing::default(),
             pinned: None,
             plan: None,
             blobs: Vec::new(),

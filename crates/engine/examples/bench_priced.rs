@@ -109,6 +109,7 @@ async fn cpu_a_step(url: &str, count: usize, price: &str) -> f64 {
         performer,
         outside: Outside::default(),
         billing: Billing::default(),
+        sharing: engine::sharing::Sharing::default(),
         slots: 64,
     });
     engine.set_scope(Scope::Everything);

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use domain::orchestration::command::Command;
-use domain::values::ids::OrchestrationId;
+use domain::values::ids::{AccountId, OrchestrationId};
 use store::error::StoreError;
+use store::steps::{DueStep, Without};
 use tokio::task::JoinSet;
 use tracing::error;
 
@@ -18,6 +19,9 @@ const BATCH: i64 = 256;
 /// Due steps asked for at last.
 const BATCH_MAX: i64 = 65_536;
 
+/// Pages asked for at most in one look at what is due: each after the first leaves out the accounts that have one.
+const PAGES: usize = 16;
+
 /// Lets those claim that were left lying for lack of room, as long as there is some. No query.
 pub async fn claim_left(engine: &Engine) {
     while engine.has_room() {
@@ -27,30 +31,43 @@ pub async fn claim_left(engine: &Engine) {
         if left.is_empty() {
             return;
         }
-        tick_all(engine, &left).await;
+        let ids: Vec<_> = left.iter().map(|(_, id)| *id).collect();
+        tick_all(engine, &ids).await;
+        engine.work.looked_at(&left);
     }
 }
 
-/// One pass: lets every orchestration with due steps claim what there is room for, those that have waited longest first.
+/// One pass: lets every orchestration with due steps claim what there is room for: account by account, and within one those
+/// that have waited longest first.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn claim(engine: &Engine) -> Result<(), StoreError> {
+    match engine.scope() {
+        Scope::Nothing => return Ok(()),
+        Scope::Only(ids) => {
+            visit(engine, &ids).await;
+            return Ok(());
+        }
+        Scope::Everything => {}
+    }
+    if !engine.has_room() {
+        return note_accounts(engine).await;
+    }
     let mut visited = BTreeSet::new();
     let mut limit = BATCH;
     while engine.has_room() {
-        let (ids, all) = match engine.scope() {
-            Scope::Nothing => return Ok(()),
-            Scope::Only(ids) => (ids, true),
-            Scope::Everything => {
-                let due = engine.store.due_steps(engine.clock.now().0, limit).await?;
-                let all = i64::try_from(due.len()).unwrap_or(i64::MAX) < limit;
-                let id = |key: &[u8; 16]| OrchestrationId(uuid::Uuid::from_bytes(*key));
-                (due.iter().map(|due| id(&due.orchestration)).collect(), all)
+        let (due, all) = due_steps(engine, limit).await?;
+        for step in due {
+            let id = OrchestrationId(uuid::Uuid::from_bytes(step.orchestration));
+            let Ok(account) = AccountId::new(&step.account) else {
+                continue;
+            };
+            if visited.insert(id) {
+                engine.work.leave(id, &account);
             }
-        };
-        let new: Vec<_> = ids.into_iter().filter(|id| visited.insert(*id)).collect();
-        visit(engine, &new).await;
+        }
+        claim_left(engine).await;
         if all || limit >= BATCH_MAX {
             break;
         }
@@ -58,6 +75,51 @@ pub async fn claim(engine: &Engine) -> Result<(), StoreError> {
         limit *= 4;
     }
     Ok(())
+}
+
+/// Notes one orchestration of each account that has due steps: so that it has its turn when a place is free, although those
+/// that have all of them would take it again.
+async fn note_accounts(engine: &Engine) -> Result<(), StoreError> {
+    if !engine.is_time_to_note() {
+        return Ok(());
+    }
+    let (due, _) = due_steps(engine, BATCH).await?;
+    let mut noted = BTreeSet::new();
+    for step in due {
+        if let Ok(account) = AccountId::new(&step.account)
+            && noted.insert(account.clone())
+        {
+            let id = OrchestrationId(uuid::Uuid::from_bytes(step.orchestration));
+            engine.work.leave(id, &account);
+        }
+    }
+    Ok(())
+}
+
+/// Due steps, some of each account; and whether these are all.
+async fn due_steps(engine: &Engine, limit: i64) -> Result<(Vec<DueStep>, bool), StoreError> {
+    let now = engine.clock.now();
+    let mut without = Without {
+        agents: engine
+            .throttles
+            .closed(now)
+            .into_keys()
+            .map(|agent| agent.to_string())
+            .collect(),
+        accounts: BTreeSet::new(),
+    };
+    let mut due = Vec::new();
+    for page in 0..PAGES {
+        let found = engine.store.due_steps(now.0, limit, &without).await?;
+        let full = i64::try_from(found.len()).is_ok_and(|found| found >= limit);
+        let accounts = found.iter().map(|step| step.account.clone());
+        without.accounts.extend(accounts);
+        due.extend(found);
+        if !full {
+            return Ok((due, page == 0));
+        }
+    }
+    Ok((due, false))
 }
 
 /// Lets time act on these orchestrations and claim what fits, as many at once as there is room for. One that cannot be

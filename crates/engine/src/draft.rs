@@ -11,7 +11,7 @@ use domain::orchestration::graph::StepIndex;
 use domain::orchestration::needs::{Needs, needs};
 use domain::orchestration::standing::{Standing, Wait};
 use domain::orchestration::state::{Head, Orchestration, Step};
-use domain::values::ids::OrchestrationId;
+use domain::values::ids::{AgentId, OrchestrationId};
 use domain::values::time::Timestamp;
 use store::error::StoreError;
 use store::write::CommitError;
@@ -118,7 +118,7 @@ impl Draft {
         let needs = needs(&hot.state, command);
         let now = world.engine.clock.now();
         let blocked = match command {
-            Command::Tick | Command::Start { .. } => world.engine.breakers.blocked(now),
+            Command::Tick | Command::Start { .. } => world.engine.blocked(now),
             _ => BTreeMap::new(),
         };
         if needs == Needs::default() {
@@ -133,6 +133,7 @@ impl Draft {
             id: world.id,
             before: &self.before,
             full: &world.learned.full,
+            events: &self.events,
             asked: world.asked,
         };
         let mut facts = Box::pin(gather(world.engine, hot, &needs, &pending)).await?;
@@ -184,7 +185,8 @@ impl Draft {
     /// A step that cannot be looked at keeps nobody else waiting.
     async fn claim(&mut self, world: &World<'_>, id: OrchestrationId, hot: &mut Hot) {
         let engine = world.engine;
-        let Some(holder) = engine.holder() else {
+        let account = hot.state.head.as_ref().map(|head| head.account.clone());
+        let Some((holder, account)) = engine.holder().zip(account) else {
             return;
         };
         let mut tried = BTreeSet::new();
@@ -192,14 +194,15 @@ impl Draft {
         let mut full = BTreeSet::new();
         loop {
             let now = engine.clock.now();
-            let blocked = engine.breakers.blocked(now);
+            let blocked = engine.blocked(now);
             let next = hot.state.tally.ready.iter().copied().find(|index| {
                 !tried.contains(index)
+                    && !blocked.contains_key(&hot.state.graph.rules(*index).agent)
                     && !waits_behind(&hot.state, *index, &full)
                     && hot.state.standing_while(*index, now, &blocked) == Standing::Claimable
             });
             let Some(index) = next else { return };
-            let Some(permit) = engine.take_slot(id) else {
+            let Some(permit) = engine.take_slot(id, &account) else {
                 return;
             };
             tried.insert(index);
@@ -222,20 +225,17 @@ impl Draft {
                 Ok(Ok(())) => {
                     let step = &hot.state.steps[index];
                     if step.holder.is_some() {
+                        engine.work.took(&account);
                         self.started.push((index, step.attempt, permit));
                     } else {
                         engine.breakers.withdraw(&agent);
                     }
                     self.open_gates(world, hot).await;
                 }
-                Ok(Err(Rejected::NotStartable {
-                    wait: Wait::Counter { key, .. },
-                    ..
-                })) => {
+                Ok(Err(rejected)) => {
                     engine.breakers.withdraw(&agent);
-                    full.insert(key);
+                    full.extend(what_is_full(engine, &agent, rejected));
                 }
-                Ok(Err(_)) => engine.breakers.withdraw(&agent),
                 Err(error) => {
                     engine.breakers.withdraw(&agent);
                     let step = &hot.state.graph.rules(index).id;
@@ -291,6 +291,27 @@ impl Draft {
         }
         hot.state.head = self.head_before;
         hot.state.tally = hot.state.count();
+    }
+}
+
+/// The counter that a step of `agent` found full. Of a provider that lets none in it is noted until when.
+fn what_is_full(engine: &Engine, agent: &AgentId, rejected: Rejected) -> Option<String> {
+    match rejected {
+        Rejected::NotStartable {
+            wait: Wait::Counter { key, .. },
+            ..
+        } => Some(key),
+        Rejected::NotStartable {
+            wait: Wait::Provider(throttled),
+            ..
+        } => {
+            let now = engine.clock.now();
+            engine
+                .work
+                .due(engine.throttles.note(agent, throttled, now));
+            None
+        }
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@ use domain::agent::gate::{Gate, GateFacts, Verdict};
 use domain::canonical;
 use domain::orchestration::command::{Facts, StartFacts};
 use domain::orchestration::decide::counters;
+use domain::orchestration::event::Recorded;
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::needs::Needs;
 use domain::orchestration::state::{Orchestration, Step};
@@ -22,6 +23,7 @@ use crate::inputs;
 use crate::lane::{Asked, Hot};
 use crate::plans::LoadedPlan;
 use crate::project::counter_changes;
+use crate::throttle::throttled;
 
 /// What the commit that is being prepared already changes, and what the last try learned.
 pub struct Pending<'a> {
@@ -31,6 +33,8 @@ pub struct Pending<'a> {
     pub before: &'a BTreeMap<StepIndex, Step>,
     /// Counters that the store found full.
     pub full: &'a BTreeMap<String, i64>,
+    /// What it makes happen so far.
+    pub events: &'a [Recorded],
     /// The commands, with bytes that are not stored yet.
     pub asked: &'a [Asked],
 }
@@ -130,6 +134,32 @@ async fn verdict(
     }))
 }
 
+/// What these counters hold, with what the commit that is being prepared changes in them.
+async fn held(
+    engine: &Engine,
+    state: &Orchestration,
+    counters: Vec<(String, i64)>,
+    pending: &Pending<'_>,
+) -> Result<BTreeMap<String, i64>, StoreError> {
+    let keys: Vec<String> = counters.into_iter().map(|(key, _)| key).collect();
+    let mut held = BTreeMap::new();
+    if !keys.is_empty() {
+        let named: Vec<&str> = keys.iter().map(String::as_str).collect();
+        held = engine.store.counters(&named).await?;
+        held.extend(
+            pending
+                .full
+                .iter()
+                .filter(|(key, _)| keys.contains(key))
+                .map(|(key, held)| (key.clone(), *held)),
+        );
+        for change in counter_changes(state, pending.before) {
+            *held.entry(change.key).or_default() += change.delta;
+        }
+    }
+    Ok(held)
+}
+
 async fn start_facts(
     engine: &Engine,
     hot: &mut Hot,
@@ -158,25 +188,13 @@ async fn start_facts(
         json!(artifacts(definition, &plan).map_err(lost)?)
     };
     let input = input_hash(&hot.state, index, definition, &pinned, &reads).map_err(lost)?;
-    let keys: Vec<String> = counters(&hot.state, index, input)
-        .into_iter()
-        .map(|(key, _)| key)
-        .collect();
-    let mut held = BTreeMap::new();
-    if !keys.is_empty() {
-        let named: Vec<&str> = keys.iter().map(String::as_str).collect();
-        held = engine.store.counters(&named).await?;
-        held.extend(
-            pending
-                .full
-                .iter()
-                .filter(|(key, _)| keys.contains(key))
-                .map(|(key, held)| (key.clone(), *held)),
-        );
-        for change in counter_changes(&hot.state, pending.before) {
-            *held.entry(change.key).or_default() += change.delta;
-        }
-    }
+    let held = held(
+        engine,
+        &hot.state,
+        counters(&hot.state, index, input),
+        pending,
+    )
+    .await?;
     // After the counters: equal work that is in flight no longer has left its enrichment by now.
     let reusable = if rules.reusable && head.reuse {
         engine
@@ -190,11 +208,21 @@ async fn start_facts(
     } else {
         None
     };
+    let model = engine.sharing.asks(definition);
+    let throttled = match &model {
+        // What is taken over asks nobody.
+        Some(asks) if reusable.is_none() => {
+            Box::pin(throttled(engine, &hot.state, asks, Some(pending))).await?
+        }
+        _ => None,
+    };
     Ok(StartFacts {
         input,
         reusable,
         held,
         short: None,
+        model,
+        throttled,
     })
 }
 
@@ -212,7 +240,20 @@ pub async fn pinned(engine: &Engine, hot: &mut Hot) -> Result<Arc<Pinned>, Store
         .as_ref()
         .map(|head| head.pinned)
         .unwrap_or_default();
-    let pinned = match engine.pins.get(hash) {
+    let pinned = pinned_as(engine, hash).await?;
+    hot.pinned = Some(pinned.clone());
+    Ok(pinned)
+}
+
+/// The pinned definitions under `hash`, kept in memory once loaded.
+///
+/// # Errors
+/// When the database fails or lacks them.
+pub(crate) async fn pinned_as(
+    engine: &Engine,
+    hash: ContentHash,
+) -> Result<Arc<Pinned>, StoreError> {
+    Ok(match engine.pins.get(hash) {
         Some(pinned) => pinned,
         None => {
             let bytes = match engine.outputs.get(hash) {
@@ -229,9 +270,7 @@ pub async fn pinned(engine: &Engine, hot: &mut Hot) -> Result<Arc<Pinned>, Store
             engine.pins.keep(hash, pinned.clone());
             pinned
         }
-    };
-    hot.pinned = Some(pinned.clone());
-    Ok(pinned)
+    })
 }
 
 /// The pinned definition of `agent`.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::orchestration::command::Holder;
 use domain::orchestration::submission::Pinned;
 use domain::values::hash::ContentHash;
-use domain::values::ids::OrchestrationId;
+use domain::values::ids::{AccountId, AgentId, OrchestrationId};
 use domain::values::time::{Millis, Timestamp};
 use store::db::Store;
 use store::error::StoreError;
@@ -27,6 +27,8 @@ use crate::quota::Quotas;
 use crate::recent::Recent;
 use crate::registry::Registry;
 use crate::selected::Selections;
+use crate::sharing::Sharing;
+use crate::throttle::Throttles;
 use crate::work::Work;
 
 /// How long the word of a holder that has nothing under way stands: it beats seldom.
@@ -40,6 +42,9 @@ const FORGET_EVERY: Millis = Millis(60_000);
 
 /// Between two looks at the agents that others have registered.
 const REFRESH_EVERY: Millis = Millis(2_000);
+
+/// Between two looks for accounts that wait, while there is no room.
+const NOTE_EVERY: Millis = Millis(1_000);
 
 /// Lanes kept in memory: beyond that, those without an attempt in flight are loaded when they are next needed. At some
 /// ten kilobytes each.
@@ -71,6 +76,8 @@ pub struct Parts {
     pub outside: Outside,
     /// What is billed by.
     pub billing: Billing,
+    /// How what is scarce is shared.
+    pub sharing: Sharing,
     /// Most attempts at one time.
     pub slots: usize,
 }
@@ -93,6 +100,10 @@ pub struct Inner {
     pub outside: Outside,
     /// What is billed by.
     pub billing: Billing,
+    /// How what is scarce is shared.
+    pub sharing: Sharing,
+    /// Agents whose providers let none in for now.
+    pub(crate) throttles: Throttles,
     /// Whom this replica leaves alone for a while.
     pub breakers: Breakers,
     /// What accounts and agents may use in an hour, day or month.
@@ -127,6 +138,7 @@ pub struct Inner {
     trouble: Mutex<Option<StoreError>>,
     forgot_at: Mutex<Timestamp>,
     refreshed_at: Mutex<Timestamp>,
+    noted_at: Mutex<Timestamp>,
 }
 
 impl std::ops::Deref for Engine {
@@ -162,6 +174,7 @@ impl Engine {
             performer,
             outside,
             billing,
+            sharing,
             slots,
         } = parts;
         Self(Arc::new(Inner {
@@ -175,7 +188,9 @@ impl Engine {
             quotas: Quotas::default(),
             short_accounts: ShortAccounts::default(),
             live: Live::default(),
-            work: Work::default(),
+            work: Work::weighted(sharing.weights.clone()),
+            sharing,
+            throttles: Throttles::default(),
             stirred: Bell::default(),
             plans: Plans::default(),
             pins: Pins::default(),
@@ -185,6 +200,7 @@ impl Engine {
             trouble: Mutex::new(None),
             forgot_at: Mutex::default(),
             refreshed_at: Mutex::default(),
+            noted_at: Mutex::default(),
             stopping: CancellationToken::new(),
             leaving: CancellationToken::new(),
             spawned: TaskTracker::new(),
@@ -278,14 +294,29 @@ impl Engine {
         }
     }
 
-    /// Room for one attempt at a step of `id`, if there is any. Where there is none, whoever claims comes back to it.
-    pub fn take_slot(&self, id: OrchestrationId) -> Option<OwnedSemaphorePermit> {
+    /// Room for one attempt at a step of `id`, if there is any, and it is not another account's turn. Else whoever claims
+    /// comes back to it.
+    pub fn take_slot(
+        &self,
+        id: OrchestrationId,
+        account: &AccountId,
+    ) -> Option<OwnedSemaphorePermit> {
+        if self.work.gives_way(id, account) {
+            return None;
+        }
         let take = || self.slots.clone().try_acquire_owned().ok();
         take().or_else(|| {
             // Left lying first, then looked at once more: room that was made in between would not be told.
-            self.work.leave(id);
+            self.work.leave(id, account);
             take()
         })
+    }
+
+    /// The agents that no attempt of may start here now, each with the reason: they fail, or their provider lets none in.
+    pub(crate) fn blocked(&self, now: Timestamp) -> BTreeMap<AgentId, String> {
+        let mut blocked = self.throttles.closed(now);
+        blocked.extend(self.breakers.blocked(now));
+        blocked
     }
 
     /// Whether there is room for an attempt. Where there is none, whoever claims is told when room is made.
@@ -299,6 +330,11 @@ impl Engine {
     /// Whether what has expired is to be deleted now: once in [`FORGET_EVERY`].
     pub(crate) fn is_time_to_forget(&self) -> bool {
         is_time(&self.forgot_at, self.clock.now(), FORGET_EVERY)
+    }
+
+    /// Whether the accounts with due steps are to be noted now, although there is no room: once in [`NOTE_EVERY`].
+    pub(crate) fn is_time_to_note(&self) -> bool {
+        is_time(&self.noted_at, self.clock.now(), NOTE_EVERY)
     }
 
     /// Whether the agents that others have registered are to be looked at now: once in [`REFRESH_EVERY`].

@@ -19,6 +19,8 @@ use crate::error::TransitionError;
 use crate::gather::definition;
 use crate::movements::{money_changes, movements};
 use crate::quota;
+use crate::sharing::Sharing;
+use crate::throttle;
 
 /// What the rows of one commit are made from.
 pub struct Change<'a> {
@@ -38,6 +40,8 @@ pub struct Change<'a> {
     pub lenient: &'a BTreeSet<StepIndex>,
     /// The account's quotas.
     pub quotas: &'a [QuotaRow],
+    /// How the limits of providers are shared.
+    pub sharing: &'a Sharing,
     /// The definitions, where an event applies an enrichment.
     pub pinned: Option<&'a Pinned>,
     /// With a creation: the plan.
@@ -57,6 +61,7 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
         events,
         lenient,
         quotas,
+        sharing,
         pinned,
         plan,
         blobs,
@@ -75,6 +80,7 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
     let moved = movements(state, before, events);
     let mut counters = counter_changes(state, before);
     counters.extend(quota::counter_changes(state, quotas, &moved));
+    counters.extend(throttle::changes(sharing, state, before, events));
     let mut rows = RowSet {
         orchestration: orchestration_row(id, state, head, chain, last.0)?,
         expected_version,
@@ -289,6 +295,7 @@ pub fn counter_changes(
         for (key, limit) in counters(state, index, input) {
             let change = changes.entry(key.clone()).or_insert(CounterChange {
                 key,
+                floor: None,
                 delta: 0,
                 limit: Some(limit),
             });

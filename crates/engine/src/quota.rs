@@ -196,6 +196,7 @@ pub(crate) fn counter_changes(
         let key = key(row, at);
         let change = changes.entry(key.clone()).or_insert(CounterChange {
             key,
+            floor: None,
             delta: 0,
             limit: None,
         });

@@ -321,9 +321,7 @@ async fn commit(
     }
     let accepted = || {
         let answered = asked.iter().zip(&draft.answers);
-        answered
-            .filter(|(_, answer)| answer.is_ok())
-            .map(|(asked, _)| asked)
+        answered.filter_map(|(asked, answer)| answer.is_ok().then_some(asked))
     };
     let pinned_hash = hot.state.head.as_ref().map(|head| head.pinned);
     let is_stored = |blob: &NewBlob| {
@@ -352,6 +350,7 @@ async fn commit(
         events: &draft.events,
         lenient: &draft.lenient,
         quotas: &quotas,
+        sharing: &engine.sharing,
         pinned: pinned.as_deref(),
         plan: accepted().find_map(|asked| asked.plan.as_deref().cloned()),
         blobs: accepted()
@@ -420,7 +419,10 @@ fn tell_who_claims(engine: &Engine, hot: &Hot, before: &BTreeMap<StepIndex, Step
     if over.peek().is_none() {
         // Only room that a claim took and gave back.
         engine.work.room();
-    } else if over.any(|(index, _)| hot.state.graph.rules(*index).concurrency.is_some()) {
+    } else if over.any(|(index, before)| {
+        hot.state.graph.rules(*index).concurrency.is_some() || before.model.is_some()
+    }) {
+        engine.throttles.ended();
         // Steps behind a full key are not even found: nobody can have noted that they were left lying.
         engine.work.look();
     } else {

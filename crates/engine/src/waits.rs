@@ -10,6 +10,7 @@ use store::error::StoreError;
 use crate::draft::Learned;
 use crate::funds::{Drafted, beyond};
 use crate::handle::Engine;
+use crate::throttle;
 
 /// What the step at `index` waits for at this time, for people; nothing when it is held or has ended. What counts across
 /// orchestrations is asked of the store, whether there is room and whom the breakers stop is said of this replica.
@@ -38,6 +39,9 @@ pub async fn wait_of(
         if held >= limit {
             return Ok(Some(Wait::Counter { key, held, limit }.to_string()));
         }
+    }
+    if let Some(throttled) = throttle::of_step(engine, state, index).await? {
+        return Ok(Some(Wait::Provider(throttled).to_string()));
     }
     let nothing_drafted = Drafted {
         head: state.head.as_ref(),

@@ -1,16 +1,14 @@
 //! Work that could not be claimed when it was seen: for lack of room, because a counter was full, or before its time.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::values::ids::OrchestrationId;
+use domain::values::ids::{AccountId, OrchestrationId};
 use domain::values::time::Timestamp;
 
+use crate::left::Left;
 use crate::live::{Bell, Listener};
-
-/// Orchestrations that are noted as left lying. Of more than these the store knows.
-const LEFT_KEPT: usize = 4_096;
 
 /// What was left lying, and the bell for whoever claims. Clones share both.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +18,8 @@ pub struct Work(Arc<Lying>);
 struct Lying {
     bell: Bell,
     left: Mutex<Left>,
+    /// Whether any account waits: while none does, a claim looks at this and nothing else.
+    waited_for: AtomicBool,
     without_room: AtomicBool,
     behind_counters: AtomicBool,
     /// There may be work that nobody here has noted: the store is to be asked.
@@ -32,19 +32,13 @@ impl Default for Lying {
         Self {
             bell: Bell::default(),
             left: Mutex::default(),
+            waited_for: AtomicBool::new(false),
             without_room: AtomicBool::new(false),
             behind_counters: AtomicBool::new(false),
             unknown: AtomicBool::new(false),
             due_at: AtomicI64::new(i64::MAX),
         }
     }
-}
-
-/// Orchestrations with steps that found no room, those that have waited longest first.
-#[derive(Debug, Default)]
-struct Left {
-    order: VecDeque<OrchestrationId>,
-    known: HashSet<OrchestrationId>,
 }
 
 impl Work {
@@ -58,27 +52,55 @@ impl Work {
         self.0.without_room.store(true, Ordering::SeqCst);
     }
 
+    /// Work of accounts that are served by these weights; 1 where there is none.
+    pub(crate) fn weighted(weights: BTreeMap<String, u32>) -> Self {
+        let work = Self::default();
+        *work.left() = Left::weighted(weights);
+        work
+    }
+
     /// A step of `id` was left lying for lack of room here. Said BEFORE room is looked for a last time.
-    pub fn leave(&self, id: OrchestrationId) {
-        let mut left = self.left();
-        if left.known.len() >= LEFT_KEPT {
+    pub fn leave(&self, id: OrchestrationId, account: &AccountId) {
+        let noted = self.left().leave(id, account);
+        self.0.waited_for.store(true, Ordering::SeqCst);
+        if !noted {
             self.0.unknown.store(true, Ordering::SeqCst);
-        } else if left.known.insert(id) {
-            left.order.push_back(id);
         }
-        drop(left);
         self.lacks_room();
     }
 
-    /// Up to so many of the orchestrations that were left lying, those that have waited longest.
-    pub fn take_left(&self, most: usize) -> Vec<OrchestrationId> {
+    /// Up to so many of the orchestrations that were left lying: by their accounts' turns, and within an account those that
+    /// have waited longest. Each is to be given back to [`Self::looked_at`].
+    pub fn take_left(&self, most: usize) -> Vec<(AccountId, OrchestrationId)> {
+        self.left().next(most)
+    }
+
+    /// These have claimed what they could.
+    pub fn looked_at(&self, taken: &[(AccountId, OrchestrationId)]) {
         let mut left = self.left();
-        let count = most.min(left.order.len());
-        let taken: Vec<_> = left.order.drain(..count).collect();
-        for id in &taken {
-            left.known.remove(id);
-        }
         taken
+            .iter()
+            .for_each(|(account, _)| left.looked_at(account));
+        self.0.waited_for.store(!left.is_empty(), Ordering::SeqCst);
+    }
+
+    /// Whether the next place is not this account's, since another one waits whose turn comes first. Then `id` is left
+    /// lying, and whoever claims looks for the other.
+    pub fn gives_way(&self, id: OrchestrationId, account: &AccountId) -> bool {
+        let gives_way =
+            self.0.waited_for.load(Ordering::SeqCst) && self.left().is_turn_of_another(account);
+        if gives_way {
+            self.leave(id, account);
+            self.room();
+        }
+        gives_way
+    }
+
+    /// An attempt of the account took a place.
+    pub fn took(&self, account: &AccountId) {
+        if self.0.waited_for.load(Ordering::SeqCst) {
+            self.left().took(account);
+        }
     }
 
     /// Something was left lying since a counter is full.
@@ -132,37 +154,5 @@ impl Work {
     /// Register BEFORE looking.
     pub fn listen(&self) -> Listener {
         self.0.bell.listen()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(n: u128) -> OrchestrationId {
-        OrchestrationId(uuid::Uuid::from_u128(n))
-    }
-
-    #[test]
-    fn what_waited_longest_is_taken_first_and_once() {
-        let work = Work::default();
-        for n in [1, 2, 1, 3] {
-            work.leave(id(n));
-        }
-        assert_eq!(work.take_left(2), [id(1), id(2)]);
-        assert!(!work.take_unknown());
-        work.leave(id(1));
-        assert_eq!(work.take_left(9), [id(3), id(1)]);
-    }
-
-    #[test]
-    fn what_is_too_much_to_note_is_asked_of_the_store() {
-        let work = Work::default();
-        for n in 0..=LEFT_KEPT as u128 {
-            work.leave(id(n));
-        }
-        assert_eq!(work.take_left(usize::MAX).len(), LEFT_KEPT);
-        assert!(work.take_unknown());
-        assert!(!work.take_unknown());
     }
 }

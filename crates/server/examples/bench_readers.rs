@@ -185,6 +185,7 @@ impl House {
             performer,
             outside: Outside::default(),
             billing: Billing::default(),
+            sharing: engine::sharing::Sharing::default(),
             slots: 4,
         });
         engine.set_scope(Scope::Everything);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use domain::values::credits::Credits;
@@ -43,6 +44,45 @@ pub struct Settings {
     pub outgoing: Outgoing,
     /// Event streams.
     pub streams: Streams,
+    /// Limits of the providers whose models agents ask, by provider.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub providers: BTreeMap<String, Provider>,
+    /// By account, how many places its steps get for each that another account's get.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, NonZeroU32>,
+}
+
+/// A provider's limits, of all its models together; what is not said is not limited.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Provider {
+    /// Attempts that start in any minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<NonZeroU64>,
+    /// Tokens that are used in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<NonZeroU64>,
+    /// Attempts in flight at one time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<NonZeroU32>,
+    /// Of some of its models, each beside those of all.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, ModelLimits>,
+}
+
+/// A model's limits; what is not said is not limited.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ModelLimits {
+    /// Attempts that start in any minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<NonZeroU64>,
+    /// Tokens that are used in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<NonZeroU64>,
+    /// Attempts in flight at one time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<NonZeroU32>,
 }
 
 /// What accounts begin with, and what tokens cost.
@@ -196,6 +236,8 @@ impl Default for Settings {
             tls: Tls::default(),
             outgoing: Outgoing::default(),
             streams: Streams::default(),
+            providers: BTreeMap::new(),
+            weights: BTreeMap::new(),
         }
     }
 }

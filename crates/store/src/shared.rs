@@ -26,11 +26,7 @@ impl Shared {
     pub(crate) fn fits(&mut self, set: &Prepared) -> Result<(), CommitError> {
         for change in &set.rows.counters {
             let held = self.counters.get(&change.key).map_or(0, |c| c.0);
-            if change.delta > 0
-                && change
-                    .limit
-                    .is_some_and(|limit| held + change.delta > limit)
-            {
+            if change.delta > 0 && change.limit.is_some_and(|limit| change.after(held) > limit) {
                 return Err(CommitError::CounterFull {
                     key: change.key.clone(),
                     held,
@@ -55,7 +51,7 @@ impl Shared {
                 Some(entry) => entry,
                 None => self.counters.entry(change.key.clone()).or_default(),
             };
-            let held = entry.0 + change.delta;
+            let held = change.after(entry.0);
             if held < 0 {
                 tracing::warn!(counter = %change.key, held, "More was given back than is held");
             }

@@ -1,9 +1,36 @@
 //! Reads of steps: those of an orchestration, those that may be claimed, those that time has touched.
 
+use std::collections::BTreeSet;
+
 use crate::db::Store;
 use crate::error::StoreError;
 use crate::record::{Record, Value};
 use crate::rows::{Id, StepKey, StepRow};
+
+/// A step that may be claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueStep {
+    /// Of which orchestration.
+    pub orchestration: Id,
+    /// Its place there.
+    pub step: i64,
+    /// Whose the orchestration is.
+    pub account: String,
+}
+
+/// What is not wanted among the due steps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Without {
+    /// Steps of these agents.
+    pub agents: BTreeSet<String>,
+    /// Orchestrations of these accounts.
+    pub accounts: BTreeSet<String>,
+}
+
+/// Each between line feeds, which neither ids nor names have.
+fn lines(names: &BTreeSet<String>) -> String {
+    names.iter().map(|name| format!("\n{name}\n")).collect()
+}
 
 impl Store {
     /// All steps of an orchestration, by their place.
@@ -26,9 +53,14 @@ impl Store {
     ///
     /// # Errors
     /// Whatever the database said.
-    pub async fn due_steps(&self, now: i64, limit: i64) -> Result<Vec<StepKey>, StoreError> {
+    pub async fn due_steps(
+        &self,
+        now: i64,
+        limit: i64,
+        without: &Without,
+    ) -> Result<Vec<DueStep>, StoreError> {
         const TEXT: &str = "
-            select s.orchestration, s.step
+            select s.orchestration, s.step, o.account
             from step s
             join orchestration o on o.id = s.orchestration
             left join counter c on c.key = s.concurrency_key
@@ -37,9 +69,26 @@ impl Store {
               and o.exclusive = 0
               and (s.exclusive = 0 or o.running = 0)
               and (s.concurrency_max is null or c.held is null or c.held < s.concurrency_max)
+              and ($3 = '' or replace($3, '\n' || s.agent || '\n', '') = $3)
+              and ($4 = '' or replace($4, '\n' || o.account || '\n', '') = $4)
             order by s.due_at, s.orchestration, s.step
             limit $2";
-        decode_keys(self.query(TEXT, vec![now.into(), limit.into()]).await?)
+        let parameters = vec![
+            now.into(),
+            limit.into(),
+            lines(&without.agents).as_str().into(),
+            lines(&without.accounts).as_str().into(),
+        ];
+        let rows = self.query(TEXT, parameters).await?;
+        rows.into_iter()
+            .map(|mut r| {
+                Ok(DueStep {
+                    orchestration: r.fixed("step.orchestration")?,
+                    step: r.int("step.step")?,
+                    account: r.text("orchestration.account")?,
+                })
+            })
+            .collect()
     }
 
     /// When the next step that is not yet due will be, in microseconds; for a sleep that ends in time. Uses `step_due`.

@@ -65,10 +65,20 @@ pub struct NewBlob {
 pub struct CounterChange {
     /// The counter's key.
     pub key: String,
+    /// What the counter holds at least before `delta` is added, such as the time of day in a counter of time.
+    pub floor: Option<i64>,
     /// By how much. A counter never goes below zero: a release of what is not held leaves 0.
     pub delta: i64,
     /// With a positive `delta`: the most that the counter may hold afterwards; else the row set is not admitted.
     pub limit: Option<i64>,
+}
+
+impl CounterChange {
+    /// What the counter holds after the change where it `held` so much before.
+    pub fn after(&self, held: i64) -> i64 {
+        let from = self.floor.map_or(held, |floor| floor.max(held));
+        from.saturating_add(self.delta)
+    }
 }
 
 /// A plan to be stored with its artifacts.

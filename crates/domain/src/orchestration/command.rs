@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::agent::gate::Verdict;
+use crate::agent::model::ModelUse;
 use crate::agent::retry::ErrorClass;
 use crate::money::budget::{AtLimit, Shortage};
 use crate::money::usage::Usage;
 use crate::orchestration::event::Created;
 use crate::orchestration::graph::GraphError;
-use crate::orchestration::standing::Wait;
+use crate::orchestration::standing::{Throttled, Wait};
 use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
 use crate::values::ids::{AgentId, HolderId, OrchestrationId, StepId};
@@ -153,6 +154,10 @@ pub struct StartFacts {
     pub held: BTreeMap<String, i64>,
     /// A limit of the account's that the attempt did not fit when it was tried last: the store has the last word there.
     pub short: Option<Short>,
+    /// What the attempt asks of a provider with limits.
+    pub model: Option<Box<ModelUse>>,
+    /// The limit of its provider's that keeps it from starting, as far as known; the store has the last word.
+    pub throttled: Option<Throttled>,
 }
 
 /// A limit beyond the orchestration, and what it says to do.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::gate::Verdict;
+use crate::agent::model::ModelUse;
 use crate::agent::retry::ErrorClass;
 use crate::artifact::{Enrichment, EnrichmentStatus};
 use crate::money::budget::{AtLimit, Budget, Scope, Shortage};
@@ -292,6 +293,8 @@ pub enum Event {
         hold: Credits,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         over_budget: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<Box<ModelUse>>,
     },
     /// What the attempt has so far is kept: it stands if the step ends without more.
     PartialKept {

@@ -173,6 +173,7 @@ fn evolve_start(state: &mut Orchestration, index: StepIndex, at: Timestamp, even
         epoch,
         input,
         hold,
+        model,
         ..
     } = event
     else {
@@ -192,6 +193,7 @@ fn evolve_start(state: &mut Orchestration, index: StepIndex, at: Timestamp, even
     step.input = Some(*input);
     step.started_at = Some(at);
     step.hold = *hold;
+    step.model.clone_from(model);
     if let Some(head) = &mut state.head {
         head.held = head.held.saturating_add(*hold);
     }
@@ -372,6 +374,7 @@ impl Orchestration {
             step.holder = None;
             step.state = StepState::Waiting;
             step.used = None;
+            step.model = None;
             let hold = std::mem::take(&mut step.hold);
             if let Some(head) = &mut self.head {
                 head.held = head.held.saturating_sub(hold);

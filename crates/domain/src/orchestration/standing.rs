@@ -45,6 +45,30 @@ pub enum Wait {
         /// How many may be.
         limit: i64,
     },
+    /// A limit of the provider's whose model it asks.
+    Provider(Throttled),
+}
+
+/// A limit of a provider's that lets no attempt in now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Throttled {
+    /// The provider, or its model.
+    pub whose: String,
+    /// When it lets one in again; none where an attempt in flight must end first.
+    pub until: Option<Timestamp>,
+}
+
+impl fmt::Display for Throttled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = &self.whose;
+        match self.until {
+            Some(until) => write!(f, "`{whose}` takes no more requests until {until}"),
+            None => write!(
+                f,
+                "as many attempts are in flight as `{whose}` takes at one time"
+            ),
+        }
+    }
 }
 
 impl fmt::Display for Wait {
@@ -69,6 +93,7 @@ impl fmt::Display for Wait {
             Self::Exclusive => f.write_str("a step that must be alone is in flight"),
             Self::Alone => f.write_str("it must be alone and other steps are in flight"),
             Self::Turn(step) => write!(f, "`{step}`, which must be alone, comes first"),
+            Self::Provider(throttled) => throttled.fmt(f),
             Self::Counter { key, held, limit } => {
                 write!(f, "{held} of at most {limit} are in flight for `{key}`")
             }

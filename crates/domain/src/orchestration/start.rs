@@ -47,6 +47,10 @@ pub(super) fn start(
             return Err(not_startable(state, index, wait));
         }
     }
+    if let Some(throttled) = &known.throttled {
+        let wait = Wait::Provider(throttled.clone());
+        return Err(not_startable(state, index, wait));
+    }
     let needed = charge::ceiling(rules);
     let room = spending::room(state, head, index, needed, known.short.as_ref());
     within(state, index, room, |hold, over_budget| {
@@ -59,6 +63,7 @@ pub(super) fn start(
             input: known.input,
             hold,
             over_budget,
+            model: known.model.clone(),
         }]
     })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::gate::Verdict;
+use crate::agent::model::ModelUse;
 use crate::artifact::Enrichment;
 use crate::money::budget::{Budget, Shortage};
 use crate::money::charge::is_zero;
@@ -223,6 +224,9 @@ pub struct Step {
     /// What the attempt in flight told that it used so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub used: Option<Box<Usage>>,
+    /// What the attempt in flight asks of a provider whose limits it counts for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<Box<ModelUse>>,
     /// The limit that it is parked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub short: Option<Box<Shortage>>,

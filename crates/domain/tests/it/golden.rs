@@ -172,6 +172,7 @@ fn of_attempts() -> Vec<Event> {
             input: hash("input"),
             hold: Credits::ZERO,
             over_budget: false,
+            model: None,
         },
         Event::PartialKept {
             step: step(),

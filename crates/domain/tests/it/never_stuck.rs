@@ -110,6 +110,7 @@ impl World {
             }
             Wait::Credits(_) => panic!("only a start knows of holds"),
             Wait::Cancelling => panic!("a step in the queue of a cancelled orchestration"),
+            Wait::Provider(_) => panic!("only a start knows of providers"),
             Wait::Counter { .. } => panic!("counters are not this orchestration's alone"),
         }
         let after = copy.state.standing(index, copy.now);

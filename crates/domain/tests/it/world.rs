@@ -87,6 +87,8 @@ impl World {
             reusable: self.reusable.get(&self.id(index)).copied(),
             held: self.held.clone(),
             short: self.short.get(&self.id(index)).cloned(),
+            model: None,
+            throttled: None,
         });
         facts
     }

@@ -25,6 +25,7 @@ use engine::perform::{Assignment, Performed, Performer};
 use engine::plans::LoadedPlan;
 use engine::registry::Registry;
 use engine::replica::Replica;
+use engine::sharing::Sharing;
 use engine::submit::{Submission, Submitted, submit};
 use engine::transition::{load, transition};
 use planexe::plan::Plan;
@@ -118,6 +119,7 @@ pub struct Setup {
     pub performer: Performer,
     pub slots: usize,
     pub scope: Scope,
+    pub sharing: Sharing,
 }
 
 impl Setup {
@@ -128,6 +130,7 @@ impl Setup {
             performer,
             slots: 8,
             scope: Scope::Everything,
+            sharing: Sharing::default(),
         }
     }
 
@@ -143,6 +146,7 @@ impl Setup {
             performer: self.performer,
             outside: Outside::default(),
             billing: Billing::default(),
+            sharing: self.sharing,
             slots: self.slots,
         });
         engine.set_scope(self.scope);

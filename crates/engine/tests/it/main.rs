@@ -9,6 +9,7 @@ mod chance;
 mod crash;
 mod door;
 mod house;
+mod limits;
 mod money;
 mod outside;
 mod place;

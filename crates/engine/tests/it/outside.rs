@@ -73,6 +73,7 @@ pub async fn engine(
             ..Outside::default()
         },
         billing: Billing::default(),
+        sharing: engine::sharing::Sharing::default(),
         slots: 8,
     });
     engine.set_scope(Scope::Everything);

@@ -138,6 +138,7 @@ impl House {
             performer,
             outside: Outside::default(),
             billing: Billing::default(),
+            sharing: engine::sharing::Sharing::default(),
             slots: 8,
         });
         engine.set_scope(Scope::Everything);

@@ -232,6 +232,7 @@ async fn engine(folder: &tempfile::TempDir, base: String) -> Engine {
         performer: Performer::Executors,
         outside,
         billing: Billing::default(),
+        sharing: engine::sharing::Sharing::default(),
         slots: 16,
     });
     engine.set_scope(Scope::Everything);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use store::db::Store;
 use store::rows::{HolderRow, StepKey, StepRow};
+use store::steps::Without;
 use store::write::{CounterChange, RowSet};
 
 use crate::harness::{Place, event, id, new, next, on_both, step};
@@ -88,16 +89,60 @@ async fn due_steps_honour_pauses_exclusive_steps_and_full_counters() {
             s.steps = vec![gpu(held(0, 50, 1)), gpu(due(1, 1_000))];
             s.counters = vec![CounterChange {
                 key: "gpu".to_owned(),
+                floor: None,
                 delta: 1,
                 limit: Some(1),
             }];
         })
         .await;
-        let due = store.due_steps(2_000, 10).await.unwrap();
+        let all = Without::default();
+        let due = found(&store, 10, &all).await;
         assert_eq!(due, [key(1, 1), key(1, 0), key(4, 2)]);
-        assert_eq!(store.due_steps(2_000, 1).await.unwrap(), [key(1, 1)]);
+        assert_eq!(found(&store, 1, &all).await, [key(1, 1)]);
         assert_eq!(store.next_due(2_000).await.unwrap(), Some(9_000));
         assert_eq!(store.next_due(9_000).await.unwrap(), None);
+    })
+    .await;
+}
+
+/// The keys of the steps that are due at 2,000.
+async fn found(store: &Store, limit: i64, without: &Without) -> Vec<StepKey> {
+    let due = store.due_steps(2_000, limit, without).await.unwrap();
+    let keys = due.into_iter().map(|due| StepKey {
+        orchestration: due.orchestration,
+        step: due.step,
+    });
+    keys.collect()
+}
+
+#[tokio::test]
+async fn due_steps_of_agents_and_accounts_that_are_not_wanted_are_left_out() {
+    on_both(async |store| {
+        let at = |n, at| StepRow {
+            due_at: Some(at),
+            ..step(n)
+        };
+        put(&store, 1, |s| s.steps = vec![at(0, 1_000), at(1, 500)]).await;
+        let due = store
+            .due_steps(2_000, 9, &Without::default())
+            .await
+            .unwrap();
+        assert_eq!(due.len(), 2);
+        let (account, agent) = (due[0].account.clone(), step(0).agent);
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        // A part of a name is no name.
+        for (agents, accounts, left) in [
+            (vec![], vec![&account[1..]], 2),
+            (vec![&agent[1..], "no such agent"], vec![], 2),
+            (vec!["x", agent.as_str()], vec![], 0),
+            (vec![], vec!["x", account.as_str()], 0),
+        ] {
+            let without = Without {
+                agents: names(&agents),
+                accounts: names(&accounts),
+            };
+            assert_eq!(found(&store, 9, &without).await.len(), left, "{without:?}");
+        }
     })
     .await;
 }

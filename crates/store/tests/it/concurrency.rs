@@ -68,6 +68,7 @@ async fn a_shared_counter_never_passes_its_limit() {
         let change = |delta| {
             vec![CounterChange {
                 key: "gpu".to_owned(),
+                floor: None,
                 delta,
                 limit: Some(3),
             }]

@@ -136,6 +136,7 @@ async fn change(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
         let key = format!("flight-{place}");
         set.counters = vec![CounterChange {
             key,
+            floor: None,
             delta: *counter,
             limit: Some(3),
         }];
@@ -303,7 +304,13 @@ async fn dump(store: &Store) -> Vec<String> {
     }
     lines.push(format!("{:?}", store.feed("ann", 0, 10_000).await.unwrap()));
     lines.push(format!("{:?}", store.holders().await.unwrap()));
-    lines.push(format!("{:?}", store.due_steps(150, 100).await.unwrap()));
+    lines.push(format!(
+        "{:?}",
+        store
+            .due_steps(150, 100, &Default::default())
+            .await
+            .unwrap()
+    ));
     lines.push(format!("{:?}", store.waking(150, 100).await.unwrap()));
     let keys: Vec<String> = (0..4).map(|n| format!("flight-{n}")).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();

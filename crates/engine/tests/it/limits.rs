@@ -1,0 +1,344 @@
+//! Limits of providers, shared by all replicas; and places, shared by all accounts.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::agent::definition::AgentDefinition;
+use domain::agent::retry::ErrorClass;
+use domain::orchestration::state::Status;
+use domain::values::ids::{AccountId, OrchestrationId};
+use domain::values::time::{Millis, Timestamp};
+use engine::clock::{Clock, ManualClock};
+use engine::handle::{Engine, Scope};
+use engine::perform::{Performed, Performer};
+use engine::sharing::{Limits, ProviderLimits, Sharing};
+use engine::waits::wait_of;
+use tokio::sync::Semaphore;
+
+use crate::house::{
+    House, START, Setup, agent, assert_status, begin, begin_as, clock, done, performer, state,
+    submission, until,
+};
+use crate::place::{Place, on_both};
+
+fn limited(all: Limits) -> Sharing {
+    let of = ProviderLimits {
+        all,
+        models: BTreeMap::new(),
+    };
+    Sharing {
+        providers: BTreeMap::from([("openai".to_owned(), of)]),
+        ..Sharing::default()
+    }
+}
+
+/// Two replicas on one database that know the same limits.
+async fn two(
+    place: &Place,
+    clock: &ManualClock,
+    agents: &[AgentDefinition],
+    sharing: &Sharing,
+    performing: &Performer,
+) -> [House; 2] {
+    let open = || {
+        let mut setup = Setup::new(clock, agents.to_vec(), performing.clone());
+        setup.sharing = sharing.clone();
+        setup.open(place)
+    };
+    [open().await, open().await]
+}
+
+async fn all_end(engine: &Engine, clock: &ManualClock, ids: &[OrchestrationId], step: Millis) {
+    for id in ids {
+        until("it has ended", async || {
+            clock.advance(step);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            state(engine, *id).await.status().ended()
+        })
+        .await;
+        let state = state(engine, *id).await;
+        assert_status(&state, Status::Complete);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_minute_sees_more_requests_than_the_provider_takes_whatever_replica_asks() {
+    on_both(async |place| {
+        const A_MINUTE: usize = 20;
+        let clock = clock();
+        let asked: Arc<Mutex<Vec<Timestamp>>> = Arc::default();
+        let performing = {
+            let (asked, clock) = (asked.clone(), clock.clone());
+            performer(move |_| {
+                let now = Clock::Manual(clock.clone()).now();
+                asked.lock().unwrap().push(now);
+                async { done() }
+            })
+        };
+        let sharing = limited(Limits {
+            requests_per_minute: Some(A_MINUTE as u64),
+            ..Limits::default()
+        });
+        let agents = [agent("asks", "model = \"gpt-4o\"")];
+        let houses = two(&place, &clock, &agents, &sharing, &performing).await;
+        let mut ids = Vec::new();
+        for n in 0..50 {
+            ids.push(begin(&houses[n as usize % 2].engine, n).await);
+        }
+        let first = asked.lock().unwrap().len();
+        assert!((1..=2).contains(&first), "{first} at once");
+        all_end(&houses[0].engine, &clock, &ids, Millis(500)).await;
+        for id in ids {
+            let state = state(&houses[0].engine, id).await;
+            assert_eq!((state.steps[0].attempt, state.steps[0].retries), (1, 0));
+        }
+        let mut asked = asked.lock().unwrap().clone();
+        asked.sort();
+        assert_eq!(asked.len(), 50);
+        for window in asked.windows(A_MINUTE + 1) {
+            let span = window[A_MINUTE] - window[0];
+            assert!(span >= Millis(59_000), "{A_MINUTE} in less than {span:?}");
+        }
+        // And not many fewer: 50 at 19 a minute are less than three minutes.
+        let took = asked[49] - asked[0];
+        assert!(took < Millis(200_000), "{took:?}");
+        for house in houses {
+            house.close().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_attempts_are_in_flight_than_the_provider_takes_at_one_time() {
+    on_both(async |place| {
+        let clock = clock();
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let performing = {
+            let (now, most) = (now.clone(), most.clone());
+            performer(move |_| {
+                let (now, most) = (now.clone(), most.clone());
+                async move {
+                    let together = now.fetch_add(1, Ordering::SeqCst) + 1;
+                    most.fetch_max(together, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    done()
+                }
+            })
+        };
+        let sharing = limited(Limits {
+            concurrency: Some(3),
+            ..Limits::default()
+        });
+        // Of one provider, whatever they call its models.
+        let agents = [
+            agent("a", "model = \"gpt-4o\""),
+            agent("b", "model = \"openai/o3\""),
+        ];
+        let houses = two(&place, &clock, &agents, &sharing, &performing).await;
+        let mut ids = Vec::new();
+        for n in 0..20 {
+            ids.push(begin(&houses[n as usize % 2].engine, n).await);
+        }
+        all_end(&houses[0].engine, &clock, &ids, Millis(100)).await;
+        let most = most.load(Ordering::SeqCst);
+        assert!((2..=3).contains(&most), "{most}");
+        let keys = ["asks/openai", "asks/openai/gpt-4o", "asks/openai/o3"];
+        let held = houses[0].engine.store.counters(&keys).await.unwrap();
+        assert_eq!(held, BTreeMap::new());
+        for house in houses {
+            house.close().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_429_closes_the_provider_for_all_replicas_and_uses_no_retry() {
+    on_both(async |place| {
+        let clock = clock();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let performing = {
+            let asked = asked.clone();
+            performer(move |_| {
+                let first = asked.fetch_add(1, Ordering::SeqCst) == 0;
+                async move {
+                    if first {
+                        return Performed::Failed {
+                            class: ErrorClass::RateLimited,
+                            message: "429".to_owned(),
+                            retry_after: Some(Millis(60_000)),
+                        };
+                    }
+                    done()
+                }
+            })
+        };
+        let agents = [agent("asks", "model = \"gpt-4o\"\nmaxRetries = 0")];
+        let sharing = limited(Limits::default());
+        let houses = two(&place, &clock, &agents, &sharing, &performing).await;
+        let first = begin(&houses[0].engine, 0).await;
+        until("the first one was told to come back later", async || {
+            state(&houses[0].engine, first).await.steps[0]
+                .last_error
+                .is_some()
+        })
+        .await;
+        let second = begin(&houses[1].engine, 1).await;
+        for _ in 0..11 {
+            clock.advance(Millis(5_000));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(
+            asked.load(Ordering::SeqCst),
+            1,
+            "it was asked although it said 429"
+        );
+        let waiting = state(&houses[1].engine, second).await;
+        assert_eq!(waiting.steps[0].attempt, 0);
+        let why = wait_of(&houses[0].engine, &waiting, 0)
+            .await
+            .unwrap()
+            .unwrap();
+        let until_when = (START + Millis(60_000)).to_string();
+        assert!(why.contains("`openai`"), "{why}");
+        assert!(why.contains(&until_when[..16]), "{why}");
+        all_end(&houses[0].engine, &clock, &[first, second], Millis(1_000)).await;
+        let first = state(&houses[0].engine, first).await;
+        assert_eq!((first.steps[0].attempt, first.steps[0].retries), (2, 0));
+        for house in houses {
+            house.close().await;
+        }
+    })
+    .await;
+}
+
+/// Who was served, place by place; each waits until the test lets it end.
+struct Served {
+    order: Arc<Mutex<Vec<String>>>,
+    may_end: Arc<Semaphore>,
+}
+
+/// An agent that tells whose orchestration it is asked for: by its id, below `split` they are A's.
+fn telling(split: u128) -> (Served, Performer) {
+    let served = Served {
+        order: Arc::default(),
+        may_end: Arc::new(Semaphore::new(0)),
+    };
+    let (order, may_end) = (served.order.clone(), served.may_end.clone());
+    let performing = performer(move |assignment| {
+        let number = assignment.orchestration.0.as_u128() & 0xffff_ffff;
+        let whose = if number < split { "a" } else { "b" };
+        order.lock().unwrap().push(whose.to_owned());
+        let may_end = may_end.clone();
+        async move {
+            may_end.acquire().await.unwrap().forget();
+            done()
+        }
+    });
+    (served, performing)
+}
+
+impl Served {
+    fn count(&self) -> usize {
+        self.order.lock().unwrap().len()
+    }
+
+    /// Lets one after another end until `most` have begun.
+    async fn go_on(&self, clock: &ManualClock, most: usize) {
+        while self.count() < most {
+            let begun = self.count();
+            self.may_end.add_permits(1);
+            until("the place is taken again", async || {
+                clock.advance(Millis(100));
+                self.count() > begun
+            })
+            .await;
+        }
+    }
+}
+
+async fn begin_for(engine: &Engine, account: &str, n: u128) -> OrchestrationId {
+    let mut submission = submission(engine);
+    submission.account = AccountId::new(account).unwrap();
+    begin_as(engine, n, submission).await.id
+}
+
+/// 100 orchestrations of 100 steps each wait for one place, and have it, when another account asks for its first step: at
+/// this replica, or at one that performs nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_steps_of_one_account_do_not_delay_the_first_of_another() {
+    on_both(async |place| {
+        for elsewhere in [false, true] {
+            let clock = clock();
+            let many: Vec<_> = (0..100)
+                .map(|n| agent(&format!("s{n}"), "timeout = 3600000"))
+                .collect();
+            let (served, performing) = telling(1_000);
+            let mut setup = Setup::new(&clock, many.clone(), performing);
+            setup.slots = 1;
+            let house = setup.open(&place).await;
+            let base = if elsewhere { 200 } else { 0 };
+            for n in 0..100 {
+                begin_for(&house.engine, "a", base + n).await;
+            }
+            served.go_on(&clock, 20).await;
+            assert_eq!(served.order.lock().unwrap().len(), 20);
+            let mut shell = Setup::new(&clock, many, performer(|_| async { done() }));
+            shell.scope = Scope::Nothing;
+            let shell = shell.engine(&place).await;
+            let asked = if elsewhere { &shell } else { &house.engine };
+            begin_for(asked, "b", 1_000 + base).await;
+            if elsewhere {
+                // Noticed within a second.
+                for _ in 0..15 {
+                    clock.advance(Millis(100));
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+            let begun = served.count();
+            served.go_on(&clock, begun + 20).await;
+            let order = served.order.lock().unwrap()[begun..begun + 20].to_vec();
+            let first = order.iter().position(|whose| whose == "b").unwrap();
+            assert!(first <= 1, "b waited for {first} of {order:?}");
+            // And from then on one for one.
+            let of_b = order.iter().filter(|whose| *whose == "b").count();
+            assert!((8..=11).contains(&of_b), "{order:?}");
+            served.may_end.close();
+            shell.store.close().await;
+            drop(house.replica.stop().await);
+            house.engine.store.close().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_have_places_by_their_weights() {
+    on_both(async |place| {
+        let clock = clock();
+        let agents: Vec<_> = (0..20)
+            .map(|n| agent(&format!("s{n}"), "timeout = 3600000"))
+            .collect();
+        let (served, performing) = telling(1_000);
+        let mut setup = Setup::new(&clock, agents, performing);
+        setup.slots = 2;
+        setup.sharing.weights = BTreeMap::from([("b".to_owned(), 3)]);
+        let house = setup.open(&place).await;
+        for n in 0..8 {
+            begin_for(&house.engine, "a", n).await;
+            begin_for(&house.engine, "b", 1_000 + n).await;
+        }
+        served.go_on(&clock, 104).await;
+        let order = served.order.lock().unwrap()[4..104].to_vec();
+        let of_b = order.iter().filter(|whose| *whose == "b").count();
+        assert!((72..=78).contains(&of_b), "{of_b} of 100: {order:?}");
+        served.may_end.close();
+        drop(house.replica.stop().await);
+        house.engine.store.close().await;
+    })
+    .await;
+}
