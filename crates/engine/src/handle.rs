@@ -239,9 +239,9 @@ impl Engine {
 
     /// Whether this replica has the orchestration's state in memory, and it has not ended: then its end is told here.
     pub fn is_under_way(&self, id: OrchestrationId) -> bool {
-        lock(&self.lanes)
-            .get(&id)
-            .is_some_and(|lane| lane.is_under_way())
+        // The map is let go of first: whoever drives a lane asks, with its queue in hand, how many lanes there are.
+        let lane = lock(&self.lanes).get(&id).cloned();
+        lane.is_some_and(|lane| lane.is_under_way())
     }
 
     /// Lets go of a lane that is gone. A newer one of the same orchestration stays.

@@ -413,3 +413,35 @@ async fn what_has_ended_is_not_created_again() {
     })
     .await;
 }
+
+/// Who drives a lane asks how full the map of lanes is, and who waits for an end asks the map for a lane: neither may hold
+/// what the other needs.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_drives_and_who_waits_for_the_end_do_not_lock_each_other_out() {
+    const OFTEN: usize = 100_000;
+    on_both(async |place| {
+        let house = House::open(&place, &clock(), diamond(), performer(|_| async { done() })).await;
+        let id = begin(&house.engine, 1).await;
+        ended(&house.engine, id).await;
+        let (told, over) = std::sync::mpsc::channel();
+        let (driver, waiter) = (house.engine.clone(), house.engine.clone());
+        let (driven, waited) = (told.clone(), told);
+        std::thread::spawn(move || {
+            let lane = driver.lane(id);
+            (0..OFTEN).for_each(|_| drop(lane.take(|| driver.is_crowded())));
+            let _ = driven.send(());
+        });
+        std::thread::spawn(move || {
+            (0..OFTEN).for_each(|_| {
+                waiter.is_under_way(id);
+            });
+            let _ = waited.send(());
+        });
+        for _ in 0..2 {
+            let end = over.recv_timeout(std::time::Duration::from_secs(60));
+            assert_eq!(end, Ok(()), "they wait for each other");
+        }
+        house.close().await;
+    })
+    .await;
+}

@@ -9,8 +9,8 @@ use domain::agent::definition::AgentDefinition;
 use domain::agent::retry::ErrorClass;
 use domain::orchestration::state::Status;
 use domain::values::ids::{AccountId, OrchestrationId};
-use domain::values::time::{Millis, Timestamp};
-use engine::clock::{Clock, ManualClock};
+use domain::values::time::Millis;
+use engine::clock::ManualClock;
 use engine::handle::{Engine, Scope};
 use engine::perform::{Performed, Performer};
 use engine::sharing::{Limits, ProviderLimits, Sharing};
@@ -68,15 +68,7 @@ async fn no_minute_sees_more_requests_than_the_provider_takes_whatever_replica_a
     on_both(async |place| {
         const A_MINUTE: usize = 20;
         let clock = clock();
-        let asked: Arc<Mutex<Vec<Timestamp>>> = Arc::default();
-        let performing = {
-            let (asked, clock) = (asked.clone(), clock.clone());
-            performer(move |_| {
-                let now = Clock::Manual(clock.clone()).now();
-                asked.lock().unwrap().push(now);
-                async { done() }
-            })
-        };
+        let performing = performer(|_| async { done() });
         let sharing = limited(Limits {
             requests_per_minute: Some(A_MINUTE as u64),
             ..Limits::default()
@@ -87,15 +79,17 @@ async fn no_minute_sees_more_requests_than_the_provider_takes_whatever_replica_a
         for n in 0..50 {
             ids.push(begin(&houses[n as usize % 2].engine, n).await);
         }
-        let first = asked.lock().unwrap().len();
-        assert!((1..=2).contains(&first), "{first} at once");
         all_end(&houses[0].engine, &clock, &ids, Millis(500)).await;
+        // By the times of the starts as they are stored: when a performer gets to work is the machine's business.
+        let mut asked = Vec::new();
         for id in ids {
             let state = state(&houses[0].engine, id).await;
             assert_eq!((state.steps[0].attempt, state.steps[0].retries), (1, 0));
+            asked.push(state.steps[0].started_at.unwrap());
         }
-        let mut asked = asked.lock().unwrap().clone();
         asked.sort();
+        let first = asked.iter().filter(|at| **at == asked[0]).count();
+        assert!((1..=2).contains(&first), "{first} at once");
         assert_eq!(asked.len(), 50);
         for window in asked.windows(A_MINUTE + 1) {
             let span = window[A_MINUTE] - window[0];
