@@ -2,6 +2,7 @@
 
 pub mod accepted;
 pub mod asking;
+pub mod conversation;
 pub mod costs;
 pub mod definition;
 pub mod gate;
@@ -9,5 +10,6 @@ pub mod input;
 pub mod message;
 pub mod model;
 pub mod retry;
+pub mod schema;
 pub mod script;
 pub mod validate;

@@ -1,5 +1,7 @@
 //! What is asked of a language model, and what it answers: the same for every provider.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -29,12 +31,12 @@ pub struct ModelCall {
     pub models: Vec<String>,
     /// The system prompt, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
-    /// What was said so far.
-    pub messages: Vec<Message>,
+    pub system: Option<Arc<str>>,
+    /// What was said so far. Shared with whoever keeps the conversation: a long history is not copied for each question.
+    pub messages: Vec<Arc<Message>>,
     /// What the model may call.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tools: Vec<ToolSpec>,
+    #[serde(default = "no_tools", skip_serializing_if = "<[ToolSpec]>::is_empty")]
+    pub tools: Arc<[ToolSpec]>,
     /// JSON Schema of the answer, where the provider can hold the model to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,
@@ -50,6 +52,10 @@ pub struct ModelCall {
     /// Further settings, passed on as they are (`temperature`, `top_p`, `reasoning`, ...).
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub settings: Map<String, Value>,
+}
+
+fn no_tools() -> Arc<[ToolSpec]> {
+    Arc::from([])
 }
 
 /// A piece of an answer on its way, as a provider streams it.

@@ -34,7 +34,13 @@ pub struct Resume {
 }
 
 /// What a script yields.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    rename_all = "snake_case",
+    rename_all_fields = "camelCase",
+    tag = "kind",
+    content = "value"
+)]
 pub enum Yield {
     /// One turn of the model.
     Step,
