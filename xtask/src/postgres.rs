@@ -27,6 +27,9 @@ listen_addresses = '127.0.0.1'
 max_connections = 200
 fsync = on
 synchronous_commit = on
+ssl = on
+ssl_cert_file = 'server.pem'
+ssl_key_file = 'server.key'
 dynamic_shared_memory_type = mmap
 ";
 
@@ -82,6 +85,7 @@ pub(crate) fn start() -> Result<Cluster> {
             .args(["--pgdata=data", "--pwfile=password"])
             .args(options),
     )?;
+    give_certificate(&home.join("data"), account)?;
     let log = home.join("log");
     for _ in 0..STARTS {
         let port = free_port()?;
@@ -99,6 +103,20 @@ pub(crate) fn start() -> Result<Cluster> {
     }
     let log = fs::read_to_string(log).unwrap_or_default();
     bail!("PostgreSQL did not start; its log says:\n{log}")
+}
+
+/// Puts the tests' certificate for 127.0.0.1 where the server reads it: it believes a key only that others cannot read.
+fn give_certificate(data: &Path, account: Option<(u32, u32)>) -> Result<()> {
+    let certificates = shell::root()?.join("crates/providers/tests/it/certificates");
+    for (from, to) in [("agent.pem", "server.pem"), ("agent.key", "server.key")] {
+        let to = data.join(to);
+        fs::copy(certificates.join(from), &to)?;
+        fs::set_permissions(&to, Permissions::from_mode(0o600))?;
+        if let Some((user, group)) = account {
+            chown(&to, Some(user), Some(group))?;
+        }
+    }
+    Ok(())
 }
 
 fn settings(port: u16, sockets: &Path) -> String {

@@ -36,6 +36,7 @@ mod postgres_error;
 mod postgres_known;
 mod postgres_money;
 mod postgres_outage;
+mod postgres_tls;
 mod postgres_write;
 mod prepare;
 mod presence;

@@ -3,13 +3,11 @@
 //! PlanExe has no unique constraint on (source, external_id), and others may export at the same time: a lock that all
 //! exporters take stands in for it.
 
-use std::str::FromStr;
-use std::time::Duration;
-
-use tokio_postgres::{Config, NoTls, Transaction};
+use tokio_postgres::Transaction;
 
 use crate::error::StoreError;
 use crate::postgres_error::failed;
+use crate::postgres_tls::Address;
 use crate::rows::Id;
 use crate::url::DatabaseUrl;
 
@@ -18,9 +16,6 @@ pub const SOURCE: &str = "enrichment";
 
 /// One lock for all who export: "afterexp" as a number.
 const EXPORT_LOCK: i64 = 0x6166_7465_7265_7870;
-
-/// How long PlanExe's database may take to answer at first.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// A row of `credit_history`, as it is to stand there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,15 +63,7 @@ impl History {
             });
         };
         let name = DatabaseUrl::Postgres(text.clone()).to_string();
-        let cannot = |detail: String| StoreError::CannotConnect {
-            database: name.clone(),
-            detail,
-        };
-        let mut config = Config::from_str(&text).map_err(|error| cannot(error.to_string()))?;
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT);
-        }
-        let connected = config.connect(NoTls).await;
+        let connected = Address::parse(&text, &name)?.connect().await;
         let (client, connection) = connected.map_err(|error| failed(&name, &error).at_open())?;
         tokio::spawn(connection);
         Ok(Self { client, name })

@@ -1,20 +1,20 @@
 //! PostgreSQL: a pool for reads and errands, one connection that writes, one that listens.
 
 use std::future::poll_fn;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Transaction};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client};
 
 use crate::errand::{Errand, Numbers, Tx, perform};
 use crate::error::StoreError;
 use crate::migrate::{self, missing};
 use crate::postgres_error::failed;
 use crate::postgres_outage::Outage;
+use crate::postgres_tls::Address;
 use crate::postgres_write::write_loop;
 use crate::queue::{Queue, Request, WAITING};
 use crate::record::{Record, Value};
@@ -36,7 +36,7 @@ pub(crate) enum Never {}
 
 /// What the writer, the listener and the handle share.
 pub(crate) struct Shared {
-    pub(crate) config: Config,
+    pub(crate) address: Address,
     pub(crate) name: String,
     /// One channel a schema, so that databases within a database do not wake each other.
     pub(crate) channel: String,
@@ -56,29 +56,24 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) async fn open(url: &str, name: String) -> Result<Self, StoreError> {
-        let mut config = Config::from_str(url).map_err(|e| StoreError::CannotConnect {
-            database: name.clone(),
-            detail: e.to_string(),
-        })?;
-        if config.get_application_name().is_none() {
-            config.application_name("afterplan");
+        let mut address = Address::parse(url, &name)?;
+        if address.config.get_application_name().is_none() {
+            address.config.application_name("afterplan");
         }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(Duration::from_secs(10));
-        }
-        let channel = migrated(&config, &name).await?;
+        let channel = migrated(&address, &name).await?;
         let recycling = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
-        let pool = Pool::builder(Manager::from_config(config.clone(), NoTls, recycling))
-            .max_size(POOL)
-            .build()
-            .map_err(|e| StoreError::CannotConnect {
+        let (config, tls) = (address.config.clone(), address.tls.clone());
+        let manager = Manager::from_config(config, tls, recycling);
+        let pool = Pool::builder(manager).max_size(POOL).build().map_err(|e| {
+            StoreError::CannotConnect {
                 database: name.clone(),
                 detail: e.to_string(),
-            })?;
+            }
+        })?;
         let shared = Arc::new(Shared {
-            config,
+            address,
             name,
             channel,
             writer_pid: AtomicI32::new(0),
@@ -274,9 +269,9 @@ fn records(name: &str, rows: &[tokio_postgres::Row]) -> Result<Vec<Record>, Stor
 }
 
 /// Checks the server's version, migrates; answers the channel's name.
-async fn migrated(config: &Config, name: &str) -> Result<String, StoreError> {
-    let (mut client, connection) = config
-        .connect(NoTls)
+async fn migrated(address: &Address, name: &str) -> Result<String, StoreError> {
+    let (mut client, connection) = address
+        .connect()
         .await
         .map_err(|e| failed(name, &e).at_open())?;
     let version = connection
@@ -413,7 +408,7 @@ async fn listen_once(
     ready: &mut Option<oneshot::Sender<Result<(), StoreError>>>,
 ) -> Result<(), StoreError> {
     let sql = |e| failed(&shared.name, &e);
-    let (client, mut connection) = shared.config.connect(NoTls).await.map_err(sql)?;
+    let (client, mut connection) = shared.address.connect().await.map_err(sql)?;
     let (heard, mut hear) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{Client, Statement};
 
 use crate::error::StoreError;
 use crate::money_statements::{MONEY, READ_LEDGER};
@@ -130,7 +130,7 @@ struct Line {
 impl Line {
     async fn open(connected: &Connected) -> Result<Self, StoreError> {
         let name = &connected.name;
-        let opened = connected.config.connect(NoTls).await;
+        let opened = connected.address.connect().await;
         let (client, connection) = opened.map_err(|e| failed(name, &e))?;
         tokio::spawn(connection);
         let prepare = async {

@@ -82,6 +82,16 @@ pub async fn administer(server: &str, text: &str) {
     client.batch_execute(text).await.unwrap();
 }
 
+/// The one text that a question beside the store is answered with.
+pub async fn asked(server: &str, question: &str) -> String {
+    let (client, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let row = client.query_one(question, &[]).await.unwrap();
+    row.get(0)
+}
+
 /// Changes rows behind the store's back, on either database.
 pub async fn meddle(url: &DatabaseUrl, text: &str) {
     match url {

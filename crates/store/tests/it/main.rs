@@ -23,3 +23,4 @@ mod money;
 mod opening;
 mod planexe_history;
 mod plans;
+mod tls;
