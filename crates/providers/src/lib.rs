@@ -10,6 +10,7 @@ mod frames;
 mod guard;
 mod hearing;
 pub mod http_agent;
+pub mod models;
 pub mod outgoing;
 mod pool;
 mod refused;

@@ -45,9 +45,16 @@ pub(crate) fn failure(
     }
 }
 
-/// How long `Retry-After` asks to wait: seconds, or a date. A date is held against the peer's own `Date` where it gives one,
+/// How long `retry-after-ms` or `Retry-After` asks to wait: milliseconds; seconds, or a date. A date is held against the peer's own `Date` where it gives one,
 /// so that its clock and ours need not agree.
 fn retry_after(headers: &HeaderMap, now: Option<Timestamp>) -> Option<Millis> {
+    let precise = headers
+        .get("retry-after-ms")
+        .and_then(|value| value.to_str().ok());
+    let precise = precise.and_then(|text| text.trim().parse::<f64>().ok());
+    if let Some(precise) = precise.filter(|precise| *precise >= 0.0) {
+        return Some(Millis(precise.ceil() as u64));
+    }
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let seconds: u64 = text.parse().unwrap_or(u64::MAX);
@@ -158,6 +165,8 @@ mod tests {
         );
         let past = "Sun, 22 Nov 2026 09:00:00 GMT";
         assert_eq!(asked(429, &[("retry-after", past)]), limited(0));
+        let precise = [("retry-after-ms", "1500.5"), ("retry-after", "7")];
+        assert_eq!(asked(429, &precise), limited(1_501));
         let endless = "99999999999999999999999999";
         assert_eq!(asked(429, &[("retry-after", endless)]).1, Some(u64::MAX));
         for nonsense in ["", "soon", "-1", "1.5"] {

@@ -87,6 +87,27 @@ impl Usage {
         }
     }
 
+    /// Takes in what something else used beside it: the numbers add up.
+    pub fn add(&mut self, other: &Self) {
+        self.total = match (self.total, other.total) {
+            (None, None) => None,
+            // Where one side knows only its kinds, they are what it has in all.
+            _ => Some(
+                self.tokens()
+                    .unwrap_or(0)
+                    .saturating_add(other.tokens().unwrap_or(0)),
+            ),
+        };
+        self.input = self.input.saturating_add(other.input);
+        self.cached_input = self.cached_input.saturating_add(other.cached_input);
+        self.output = self.output.saturating_add(other.output);
+        self.reasoning = self.reasoning.saturating_add(other.reasoning);
+        for (tool, &calls) in &other.tools {
+            let known = self.tools.entry(tool.clone()).or_default();
+            *known = known.saturating_add(calls);
+        }
+    }
+
     /// What can be believed of it: a number of tokens or calls beyond [`COUNT_MAX`] counts as not told.
     pub fn believed(&self) -> (Self, bool) {
         let kinds = [

@@ -8,5 +8,6 @@ mod environment;
 mod peer;
 mod refusals;
 mod requests;
+mod scripted;
 mod statuses;
 mod streams;

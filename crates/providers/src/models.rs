@@ -1,0 +1,251 @@
+//! Asks language models: finds who answers for a name, asks again what failed, and goes on to the next model of the chain.
+
+mod anthropic;
+mod anthropic_stream;
+pub mod asked;
+mod calls;
+mod endpoint;
+mod key;
+mod llm_config;
+mod names;
+mod openai;
+mod openai_stream;
+mod reasoning;
+mod route;
+mod said_error;
+pub mod scripted;
+pub mod settings;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::agent::asking::{Delta, ModelCall};
+use domain::agent::retry::ErrorClass;
+use domain::money::usage::Usage;
+use domain::values::hash::ContentHash;
+use domain::values::time::Millis;
+use tokio::time::sleep;
+
+use crate::failure::Failure;
+use crate::models::asked::{AskLimits, Asked, Spoken};
+use crate::models::route::{Route, Routes};
+use crate::models::settings::{ModelsError, ModelsSettings};
+use crate::outgoing::OutgoingSettings;
+
+/// A peer that asks to wait longer than this is not waited for within a turn: the next model is asked, or the step goes back
+/// to the queue.
+const PATIENCE_MAX: Millis = Millis(60_000);
+
+/// No pause between two tries that backoff itself gives is longer.
+const BACKOFF_MAX: Millis = Millis(30_000);
+
+/// Asks models. Clones share connections, settings and what scripted models have used up.
+#[derive(Clone, Debug)]
+pub struct Models {
+    routes: Arc<Routes>,
+}
+
+impl Models {
+    /// A handle by its settings; `environment` gives variables' values. Nothing is connected yet. What `outgoing` allows is
+    /// widened, for models only, by the hosts of the base URLs: operators name those.
+    ///
+    /// # Errors
+    /// A base URL, an entry of PlanExe's configuration or an allow list that cannot be used.
+    pub fn new(
+        settings: ModelsSettings,
+        outgoing: OutgoingSettings,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ModelsError> {
+        let routes = Arc::new(Routes::new(settings, outgoing, environment)?);
+        Ok(Self { routes })
+    }
+
+    /// Whether a model of this name can be asked at all, and if not, why: an unknown provider, or a key that is not there.
+    ///
+    /// # Errors
+    /// The reason; fatal.
+    pub fn check(&self, model: &str) -> Result<(), Failure> {
+        self.routes.of(model).map(|_| ())
+    }
+
+    /// Asks the models of `call` in their order until one answers whole. What is said on the way goes to `hear` at once; after
+    /// [`Spoken::Anew`] what was said before counts for nothing. Dropping the future closes the connection.
+    ///
+    /// # Errors
+    /// What kept every model of the chain from a whole answer. Its class is that of the first failure that may pass by itself;
+    /// its usage is that of all tries together.
+    pub async fn ask(
+        &self,
+        call: &ModelCall,
+        limits: &AskLimits,
+        mut hear: impl FnMut(Spoken) + Send,
+    ) -> Result<Asked, Failure> {
+        let mut tries = Tries::default();
+        for name in &call.models {
+            let routes = match self.routes.of(name) {
+                Ok(routes) => routes,
+                Err(failure) => {
+                    tries.failed(name, failure);
+                    continue;
+                }
+            };
+            for route in routes {
+                let asked = self
+                    .ask_one(&route, call, limits, &mut tries, &mut hear)
+                    .await;
+                match asked {
+                    Ok(mut asked) => {
+                        tries.usage.add(&asked.usage);
+                        asked.usage = tries.usage;
+                        name.clone_into(&mut asked.asked);
+                        return Ok(asked);
+                    }
+                    Err(failure) => tries.failed(name, failure),
+                }
+            }
+        }
+        Err(tries.failure())
+    }
+
+    /// Asks one model, again where that can help.
+    async fn ask_one(
+        &self,
+        route: &Route<'_>,
+        call: &ModelCall,
+        limits: &AskLimits,
+        tries: &mut Tries,
+        hear: &mut (impl FnMut(Spoken) + Send),
+    ) -> Result<Asked, Failure> {
+        let mut retries = 0;
+        loop {
+            if let Some(why) = tries.stale.take() {
+                hear(Spoken::Anew { why });
+            }
+            let mut told = false;
+            let mut pass = |delta: Delta| {
+                told = true;
+                hear(Spoken::Delta(delta));
+            };
+            let failure = match self.routes.ask(route, call, limits, &mut pass).await {
+                Ok(asked) => return Ok(asked),
+                Err(failure) => failure,
+            };
+            tries.usage.add(&failure.usage);
+            tries.stale = told.then(|| failure.message.clone());
+            let wait = pause(&route.model, call, limits, retries, &failure);
+            match wait.filter(|_| retries < limits.retries) {
+                Some(wait) => sleep(Duration::from_millis(wait.0)).await,
+                None => return Err(failure),
+            }
+            retries += 1;
+        }
+    }
+}
+
+/// How long to wait before the same model is asked again; nothing where that cannot help, or would take too long. Full jitter
+/// under a doubling ceiling, the chance being a hash of the question: equal questions wait alike, different ones apart.
+fn pause(
+    model: &str,
+    call: &ModelCall,
+    limits: &AskLimits,
+    retries: u32,
+    failure: &Failure,
+) -> Option<Millis> {
+    if !failure.class.retryable() {
+        return None;
+    }
+    let asked = failure.retry_after.unwrap_or(Millis(0));
+    if asked > PATIENCE_MAX {
+        return None;
+    }
+    let ceiling = limits.backoff.0.saturating_mul(1 << retries.min(20));
+    let ceiling = ceiling.min(BACKOFF_MAX.0);
+    let said = call.messages.last().map(|message| message.plain());
+    let name = format!("{model}/{retries}/{}", said.unwrap_or_default());
+    let jittered = ContentHash::of(name.as_bytes()).seed() % (ceiling + 1);
+    Some(Millis(jittered.max(asked.0)))
+}
+
+/// What became of a question so far.
+#[derive(Default)]
+struct Tries {
+    /// Of tries that failed.
+    usage: Usage,
+    /// Why what was said so far counts for nothing, until that is told.
+    stale: Option<String>,
+    /// One failure a model.
+    failures: Vec<(String, Failure)>,
+}
+
+impl Tries {
+    fn failed(&mut self, model: &str, failure: Failure) {
+        self.failures.push((model.to_owned(), failure));
+    }
+
+    /// All failures as one.
+    fn failure(self) -> Failure {
+        let passing = |(_, failure): &&(String, Failure)| failure.class.retryable();
+        let first = self.failures.iter().find(passing);
+        let (class, retry_after) = match first {
+            Some((_, failure)) => (failure.class, failure.retry_after),
+            None => (ErrorClass::Fatal, None),
+        };
+        let said: Vec<String> = self
+            .failures
+            .iter()
+            .map(|(model, failure)| format!("model `{model}`: {}", failure.message))
+            .collect();
+        let message = match said.is_empty() {
+            true => "no model is named".to_owned(),
+            false => said.join("; "),
+        };
+        Failure {
+            class,
+            message,
+            retry_after,
+            usage: self.usage,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn call() -> ModelCall {
+        serde_json::from_value(serde_json::json!({"models": ["m"], "messages": []})).unwrap()
+    }
+
+    fn wait(retries: u32, class: ErrorClass, retry_after: Option<u64>) -> Option<u64> {
+        let failure = Failure {
+            retry_after: retry_after.map(Millis),
+            ..Failure::new(class, "x")
+        };
+        let waited = pause("m", &call(), &AskLimits::default(), retries, &failure);
+        waited.map(|wait| wait.0)
+    }
+
+    #[test]
+    fn pauses_stay_under_their_ceiling_and_heed_the_peer() {
+        for retries in 0..40 {
+            let waited = wait(retries, ErrorClass::Transient, None).unwrap();
+            assert!(waited <= (1_000_u64 << retries.min(10)).min(30_000));
+        }
+        assert!(wait(0, ErrorClass::RateLimited, Some(20_000)).unwrap() >= 20_000);
+        assert_eq!(wait(0, ErrorClass::RateLimited, Some(60_001)), None);
+        assert_eq!(wait(0, ErrorClass::Fatal, None), None);
+    }
+
+    #[test]
+    fn a_chain_that_failed_names_every_model_and_the_class_that_may_pass() {
+        let mut tries = Tries::default();
+        tries.failed("a", Failure::fatal("no key"));
+        tries.failed("b", Failure::transient("hung up"));
+        let failure = tries.failure();
+        assert_eq!(failure.class, ErrorClass::Transient);
+        assert_eq!(failure.message, "model `a`: no key; model `b`: hung up");
+    }
+}

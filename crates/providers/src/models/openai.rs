@@ -1,0 +1,169 @@
+//! A question in the words of OpenAI's chat completions, which most providers understand.
+
+use domain::agent::asking::ModelCall;
+use domain::agent::message::{Message, Part, Role, ToolResult};
+use serde_json::{Map, Value, json};
+
+use crate::models::endpoint::Endpoint;
+use crate::models::names::Names;
+use crate::models::reasoning;
+
+/// The body of a question.
+pub(crate) fn body(endpoint: &Endpoint, model: &str, call: &ModelCall, names: &Names) -> Value {
+    let router = endpoint.provider == "openrouter";
+    let mut body = call.settings.clone();
+    if !router {
+        // OpenRouter's own words.
+        body.remove("provider");
+        if let Some(effort) = reasoning::taken(&mut body).and_then(|wish| wish.effort()) {
+            body.entry("reasoning_effort").or_insert(effort.into());
+        }
+    }
+    body.insert("model".to_owned(), model.into());
+    body.insert("messages".to_owned(), messages(call, names, router));
+    body.insert("stream".to_owned(), true.into());
+    body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+    if router {
+        body.insert("usage".to_owned(), json!({"include": true}));
+    }
+    if let Some(most) = call.max_tokens {
+        // OpenAI's newer models know only the one, most others only the other.
+        let name = match endpoint.provider.as_str() {
+            "openai" => "max_completion_tokens",
+            _ => "max_tokens",
+        };
+        body.insert(name.to_owned(), most.into());
+    }
+    if !call.stop.is_empty() {
+        body.insert("stop".to_owned(), json!(call.stop));
+    }
+    if !call.tools.is_empty() {
+        body.insert("tools".to_owned(), tools(call, names));
+    }
+    if let Some(schema) = call
+        .output_schema
+        .as_ref()
+        .filter(|schema| is_object(schema))
+        && endpoint.structured_output
+    {
+        let format = json!({"name": "answer", "schema": schema, "strict": is_strict(schema)});
+        let format = json!({"type": "json_schema", "json_schema": format});
+        body.insert("response_format".to_owned(), format);
+    }
+    Value::Object(body)
+}
+
+fn tools(call: &ModelCall, names: &Names) -> Value {
+    let tools = call.tools.iter().map(|tool| {
+        let function = json!({
+            "name": names.there(&tool.name),
+            "description": tool.description,
+            "parameters": tool.input_schema,
+        });
+        json!({"type": "function", "function": function})
+    });
+    tools.collect()
+}
+
+fn messages(call: &ModelCall, names: &Names, router: bool) -> Value {
+    let mut messages = Vec::with_capacity(call.messages.len() + 1);
+    if let Some(system) = call.system.as_deref().filter(|system| !system.is_empty()) {
+        messages.push(json!({"role": "system", "content": system}));
+    }
+    for message in &call.messages {
+        match message.role {
+            Role::System => messages.push(json!({"role": "system", "content": message.plain()})),
+            Role::User => messages.push(json!({"role": "user", "content": message.plain()})),
+            Role::Assistant => messages.extend(assistant(message, names, router)),
+            Role::Tool => {
+                for part in &message.parts {
+                    if let Part::ToolResult(result) = part {
+                        messages.push(json!({
+                            "role": "tool",
+                            "tool_call_id": result.call,
+                            "content": output(result),
+                        }));
+                    }
+                }
+            }
+        }
+    }
+    Value::Array(messages)
+}
+
+/// What the model said; nothing where that was nothing.
+fn assistant(message: &Message, names: &Names, router: bool) -> Option<Value> {
+    let text = message.plain();
+    let (mut calls, mut thoughts) = (Vec::new(), Vec::new());
+    for part in &message.parts {
+        match part {
+            Part::ToolCall(call) => calls.push(json!({
+                "id": call.id,
+                "type": "function",
+                "function": {"name": names.there(&call.name), "arguments": call.input.to_string()},
+            })),
+            Part::Reasoning {
+                text,
+                signature: Some(signature),
+            } if router => thoughts.push(json!({
+                "type": "reasoning.text", "text": text, "signature": signature,
+            })),
+            _ => {}
+        }
+    }
+    if text.is_empty() && calls.is_empty() {
+        return None;
+    }
+    let mut said = Map::new();
+    said.insert("role".to_owned(), "assistant".into());
+    let content = match text.is_empty() {
+        true => Value::Null,
+        false => text.into(),
+    };
+    said.insert("content".to_owned(), content);
+    if !calls.is_empty() {
+        said.insert("tool_calls".to_owned(), calls.into());
+    }
+    if !thoughts.is_empty() {
+        said.insert("reasoning_details".to_owned(), thoughts.into());
+    }
+    Some(Value::Object(said))
+}
+
+/// What a call gave, as text: this format has no word for errors.
+pub(crate) fn output(result: &ToolResult) -> String {
+    match &result.output {
+        Value::String(text) if result.failed => format!("Error: {text}"),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The root must be an object.
+pub(crate) fn is_object(schema: &Value) -> bool {
+    schema.get("type").and_then(Value::as_str) == Some("object")
+}
+
+/// Whether the schema is one that the provider can hold the model to letter by letter: no object in it has members that are
+/// optional or unnamed.
+fn is_strict(schema: &Value) -> bool {
+    let members = match schema {
+        Value::Object(members) => members,
+        Value::Array(items) => return items.iter().all(is_strict),
+        _ => return true,
+    };
+    if let Some(properties) = members.get("properties").and_then(Value::as_object) {
+        let required = members.get("required").and_then(Value::as_array);
+        let all = properties
+            .keys()
+            .all(|name| required.is_some_and(|names| names.iter().any(|known| known == name)));
+        if !all || members.get("additionalProperties") != Some(&Value::Bool(false)) {
+            return false;
+        }
+        return properties.values().all(is_strict);
+    }
+    if is_object(schema) {
+        return false;
+    }
+    members.values().all(is_strict)
+}
