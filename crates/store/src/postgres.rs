@@ -65,13 +65,14 @@ impl Postgres {
             recycling_method: RecyclingMethod::Fast,
         };
         let (config, tls) = (address.config.clone(), address.tls.clone());
-        let manager = Manager::from_config(config, tls, recycling);
-        let pool = Pool::builder(manager).max_size(POOL).build().map_err(|e| {
-            StoreError::CannotConnect {
+        let connecting = Manager::from_config(config, tls, recycling);
+        let pool = Pool::builder(connecting)
+            .max_size(POOL)
+            .build()
+            .map_err(|e| StoreError::CannotConnect {
                 database: name.clone(),
                 detail: e.to_string(),
-            }
-        })?;
+            })?;
         let shared = Arc::new(Shared {
             address,
             name,
