@@ -1,0 +1,130 @@
+//! The inside of a script's thread: the generator object, and one step of it.
+
+use domain::agent::script::Yield;
+use rquickjs::function::This;
+use rquickjs::{Function, Object, Value};
+
+use crate::crossing;
+use crate::error::{ScriptError, TOLD, shortened};
+use crate::log;
+use crate::realm::Realm;
+use crate::sandbox::bounded;
+use crate::yields;
+
+/// Why a step failed: the engine's error, not yet looked into, or ours.
+enum Failed {
+    Engine(rquickjs::Error),
+    Ours(ScriptError),
+}
+
+impl From<rquickjs::Error> for Failed {
+    fn from(error: rquickjs::Error) -> Self {
+        Failed::Engine(error)
+    }
+}
+
+impl Failed {
+    fn told(self, realm: &Realm<'_>) -> ScriptError {
+        match self {
+            Failed::Engine(error) => realm.failure(&error),
+            Failed::Ours(error) => error,
+        }
+    }
+}
+
+fn unreadable(why: &str) -> Failed {
+    Failed::Ours(ScriptError::Source(why.to_owned()))
+}
+
+fn invalid(why: String) -> Failed {
+    Failed::Ours(ScriptError::InvalidYield(why))
+}
+
+/// A generator object and the `next` of all generators, taken before the script could lay hands on it.
+pub(crate) struct Generator<'js> {
+    object: Object<'js>,
+    next: Function<'js>,
+}
+
+impl<'js> Generator<'js> {
+    /// Evaluates the generator function and calls it with what JSON says, and a logger.
+    pub(crate) fn call(
+        realm: &Realm<'js>,
+        expression: &str,
+        given: String,
+    ) -> Result<Self, ScriptError> {
+        called(realm, expression, given).map_err(|failed| failed.told(realm))
+    }
+
+    /// One step: from one yield to the next.
+    pub(crate) fn step(
+        &self,
+        realm: &Realm<'js>,
+        given: String,
+        output_bytes: usize,
+    ) -> Result<Yield, ScriptError> {
+        let yielded = self
+            .next(realm, given, output_bytes)
+            .map_err(|failed| failed.told(realm));
+        // An async function turns its interruption into a rejected promise, which nobody hears of.
+        match realm.meter.spent() {
+            Some(spent) => Err(ScriptError::OutOfTime(spent)),
+            None => yielded,
+        }
+    }
+
+    fn next(
+        &self,
+        realm: &Realm<'js>,
+        given: String,
+        output_bytes: usize,
+    ) -> Result<Yield, Failed> {
+        let given = realm.ctx.json_parse(given)?;
+        let result: Object<'js> = self.next.call((This(self.object.clone()), given))?;
+        if result.get::<_, bool>("done")? {
+            return Ok(Yield::Done);
+        }
+        let value: Value<'js> = result.get("value")?;
+        if let Some(why) = yields::unspeakable(&value) {
+            return Err(invalid(why));
+        }
+        let json = crossing::json(&realm.ctx, &value).map_err(|error| {
+            Failed::Ours(match realm.failure(&error) {
+                ScriptError::Threw { message } => {
+                    let message = shortened(&message, TOLD);
+                    ScriptError::InvalidYield(format!("what cannot be told as JSON: {message}"))
+                }
+                other => other,
+            })
+        })?;
+        let json = json.ok_or_else(|| invalid("its toJSON gives undefined".to_owned()))?;
+        bounded("what the script yields", json.len(), output_bytes).map_err(Failed::Ours)?;
+        yields::read(&json).map_err(Failed::Ours)
+    }
+}
+
+fn called<'js>(
+    realm: &Realm<'js>,
+    expression: &str,
+    given: String,
+) -> Result<Generator<'js>, Failed> {
+    let ctx = &realm.ctx;
+    let genuine: Object<'js> = ctx.eval("Object.getPrototypeOf(function* () {})")?;
+    let next = ctx.eval("Object.getPrototypeOf(function* () {}).prototype.next")?;
+    let given = ctx.json_parse(given)?;
+    if let Some(given) = given.as_object() {
+        given.set("logger", log::object(ctx, &realm.log)?)?;
+    }
+    let function = realm
+        .evaluate(expression)
+        .map_err(|error| match realm.failure(&error) {
+            ScriptError::Threw { message } => unreadable(&message),
+            other => Failed::Ours(other),
+        })?;
+    let function = function
+        .into_function()
+        .filter(|function| function.get_prototype().as_ref() == Some(&genuine))
+        .ok_or_else(|| unreadable("it begins like a generator function but is something else"))?;
+    let object = function.call((given,))?;
+    Ok(Generator { object, next })
+}
