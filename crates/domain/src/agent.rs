@@ -3,12 +3,15 @@
 pub mod accepted;
 pub mod asking;
 pub mod conversation;
+pub mod conversing;
+pub mod conversing_rules;
 pub mod costs;
 pub mod definition;
 pub mod gate;
 pub mod input;
 pub mod message;
 pub mod model;
+pub mod reference;
 pub mod retry;
 pub mod schema;
 pub mod script;

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::agent::definition::{Dependency, InputSchema, OutputSchema};
+use crate::agent::definition::{Dependency, InputSchema, OutputSchema, PromptSchema};
 use crate::values::ids::AgentId;
 
 /// Our own form.
@@ -16,9 +16,15 @@ struct WrittenInput {
     /// Logical names of artifacts, with JSON pointers if wanted: `project_plan_raw.json#/smart_criteria?`.
     #[serde(default)]
     fields: Vec<String>,
-    /// Further artifacts, read where the plan has them.
+    /// Further artifacts, read where the plan has them; `messages:<agent>` is what was said in that agent's conversation.
     #[serde(default)]
     context: Vec<String>,
+    /// What the prompt is about that a parent gives it as its child.
+    #[serde(default)]
+    prompt: Option<PromptSchema>,
+    /// JSON Schema, of an object, of the parameters that a parent gives it.
+    #[serde(default)]
+    params: Option<Map<String, Value>>,
 }
 
 /// A JSON Schema of the plan's parts: each property is an artifact, optional where it is not required.
@@ -69,9 +75,18 @@ impl<'de> Deserialize<'de> for InputSchema {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
         if !is_json_schema(&value) {
-            let WrittenInput { fields, context } =
-                serde_json::from_value(value).map_err(serde::de::Error::custom)?;
-            return Ok(Self { fields, context });
+            let WrittenInput {
+                fields,
+                context,
+                prompt,
+                params,
+            } = serde_json::from_value(value).map_err(serde::de::Error::custom)?;
+            return Ok(Self {
+                fields,
+                context,
+                prompt,
+                params,
+            });
         }
         let JsonSchemaInput {
             properties,
@@ -81,7 +96,7 @@ impl<'de> Deserialize<'de> for InputSchema {
         let optional: Vec<String> = optional.map(|name| format!("{name}?")).collect();
         Ok(Self {
             fields: required.into_iter().chain(optional).collect(),
-            context: Vec::new(),
+            ..Self::default()
         })
     }
 }

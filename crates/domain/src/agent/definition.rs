@@ -9,7 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::agent::conversing::{HttpTool, McpServer, OutputMode, ReasoningOptions};
 use crate::agent::input::{InputRef, InvalidInput};
+use crate::agent::reference::AgentReference;
 use crate::canonical::{self, CanonicalError};
 use crate::money::budget::Budget;
 use crate::money::price::{Billing, CostMode};
@@ -110,9 +112,24 @@ pub struct AgentDefinition {
     /// Tools that a model agent may use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_names: Vec<String>,
-    /// Agents that it may spawn.
+    /// Agents that it may spawn: `name`, `name@version`, `publisher/name`, `publisher/name@version`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub spawnable_agents: Vec<AgentId>,
+    pub spawnable_agents: Vec<AgentReference>,
+    /// Most children of one step; 16 where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_children: Option<u32>,
+    /// Whose agent it is, where it came from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publisher: Option<AgentId>,
+    /// Tells other agents when to spawn this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spawner_prompt: Option<String>,
+    /// As a child it begins with what its parent has heard and said.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub include_message_history: bool,
+    /// As a child it has its parent's system prompt and tools, so that the provider's cache serves both.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub inherit_parent_system_prompt: bool,
     /// System prompt of a model agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_prompt: Option<String>,
@@ -124,13 +141,38 @@ pub struct AgentDefinition {
     pub step_prompt: Option<String>,
     /// How a model agent's output is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output_mode: Option<String>,
+    pub output_mode: Option<OutputMode>,
     /// Source of a generator that drives a conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handle_steps: Option<String>,
-    /// Tool servers by name.
+    /// Tool servers by name. One of which `toolNames` names no tool (`server/tool`) gives all of its tools.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub mcp_servers: BTreeMap<String, Value>,
+    pub mcp_servers: BTreeMap<String, McpServer>,
+    /// Tools that are HTTP requests, by name; `toolNames` need not name them again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, HttpTool>,
+    /// Language models that are tried in this order when `model` fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback_models: Vec<String>,
+    /// Retries of one failed question to a model, before the next model is tried; 3 where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llm_retries: Option<u32>,
+    /// How much the model thinks before it speaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_options: Option<ReasoningOptions>,
+    /// Most tokens of one answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u32>,
+    /// Tokens that the model takes in: the history is trimmed to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_tokens: Option<u32>,
+    /// Further settings for the model, passed on as they are (`temperature`, `top_p`, `provider`, ...).
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub model_settings: Map<String, Value>,
+    /// Every citation in the output (an object with `pointer` and `artifact` or `agent`) must resolve in what the agent was
+    /// given, or the output is invalid.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub check_citations: bool,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -168,9 +210,36 @@ pub struct InputSchema {
     /// Logical names of artifacts, with JSON pointers if wanted: `project_plan_raw.json#/smart_criteria?`.
     #[serde(default)]
     pub fields: Vec<String>,
-    /// Further artifacts, read where the plan has them.
+    /// Further artifacts, read where the plan has them; `messages:<agent>` is what was said in that agent's conversation.
     #[serde(default)]
     pub context: Vec<String>,
+    /// What the prompt is about that a parent gives it as its child.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<PromptSchema>,
+    /// JSON Schema, of an object, of the parameters that a parent gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<Map<String, Value>>,
+}
+
+/// The schema of a prompt, which is always text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PromptSchema {
+    /// `string`, which may be left out.
+    #[serde(rename = "type", default)]
+    pub kind: PromptKind,
+    /// What the prompt says, for who writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// The one type of a prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptKind {
+    /// Text.
+    #[default]
+    String,
 }
 
 /// What an agent gives.

@@ -24,6 +24,14 @@ impl InputRef {
     /// The name that stands for every artifact of the plan: for agents that look at the plan as a whole.
     pub const ALL: &str = "*";
 
+    /// What stands before an agent's id where its conversation is meant.
+    pub const MESSAGES: &str = "messages:";
+
+    /// Whose conversation is meant, if one is.
+    pub fn messages_of(&self) -> Option<&str> {
+        self.artifact.strip_prefix(Self::MESSAGES)
+    }
+
     /// Whether this is the prompt and summary, which are always there.
     pub fn is_plan(&self) -> bool {
         self.artifact == Self::PLAN

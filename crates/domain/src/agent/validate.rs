@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use url::Url;
 
+use crate::agent::conversing_rules;
 use crate::agent::costs;
 use crate::agent::definition::{AgentDefinition, Executor};
 use crate::agent::gate::Gate;
@@ -42,6 +43,7 @@ pub fn problems(definition: &AgentDefinition) -> Vec<Problem> {
     limits(definition, &mut found);
     executor(definition, &mut found);
     gate(definition, &mut found);
+    found.0.extend(conversing_rules::problems(definition));
     if let Some(schema) = &definition.output_schema.schema
         && !schema.is_object()
         && !schema.is_boolean()
@@ -191,9 +193,6 @@ fn limits(definition: &AgentDefinition, found: &mut Problems) {
         );
     }
     found.0.extend(costs::problems(definition));
-    if definition.max_turns == Some(0) {
-        found.add("maxTurns", "must be at least 1".to_owned());
-    }
     if let Some(concurrency) = &definition.concurrency {
         if concurrency.max == 0 {
             found.add("concurrency.max", "must be at least 1".to_owned());
