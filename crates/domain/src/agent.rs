@@ -15,4 +15,5 @@ pub mod reference;
 pub mod retry;
 pub mod schema;
 pub mod script;
+pub mod stream;
 pub mod validate;

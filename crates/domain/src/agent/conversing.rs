@@ -25,7 +25,7 @@ pub const TOOL_TIMEOUT_DEFAULT: Millis = Millis::from_secs(30);
 pub const SPAWN_TOOL: &str = "spawn_agents";
 
 /// The tools that need no declaration but their name in `toolNames`.
-pub const BUILT_IN_TOOLS: [&str; 14] = [
+pub const BUILT_IN_TOOLS: [&str; 15] = [
     "add_message",
     "add_subgoal",
     "create_plan",
@@ -37,6 +37,7 @@ pub const BUILT_IN_TOOLS: [&str; 14] = [
     "set_messages",
     "set_output",
     SPAWN_TOOL,
+    "suggest_followups",
     "task_completed",
     "think_deeply",
     "update_subgoal",

@@ -11,7 +11,9 @@ mod asked;
 mod attempts;
 mod books;
 mod chance;
+
 mod charges;
+mod conformance;
 mod cost;
 mod costs;
 mod forecast;
@@ -27,5 +29,6 @@ mod schema;
 mod script;
 mod selection;
 mod spending;
+mod stream;
 mod told;
 mod world;

@@ -1,0 +1,139 @@
+//! Times the reading of answers alone: long streams of text with calls now and then, and one call of ten megabytes.
+
+#![allow(clippy::print_stdout, reason = "a bench speaks by printing")]
+#![allow(clippy::disallowed_methods, reason = "a bench measures")]
+#![allow(clippy::panic, reason = "a broken bench is to stop")]
+
+use std::time::Instant;
+
+use domain::agent::asking::{Delta, Piece};
+use domain::agent::stream::Assembly;
+
+const ROUNDS: usize = 5;
+
+/// Bytes of a delta: what a provider sends at once when it is fast, and what it sends a token.
+const LARGE: usize = 256;
+const SMALL: usize = 16;
+
+fn main() {
+    let said = long_answer(32 << 20);
+    let (large, small) = (timed(&said, LARGE, 1), timed(&said, SMALL, 1));
+    println!(
+        "bench stream-text {:.0} MB/s target >=200",
+        rate(said.len(), large)
+    );
+    println!(
+        "bench stream-text-in-tokens {:.0} MB/s",
+        rate(said.len(), small)
+    );
+    let (five, ten) = (one_call(5 << 20), one_call(10 << 20));
+    let half = timed(&five, SMALL, 1);
+    let full = timed(&ten, SMALL, 1);
+    println!("bench stream-call-of-5MB {:.1} ms", half * 1e3);
+    println!(
+        "bench stream-call-of-10MB {:.1} ms ratio {:.2} to stream-call-of-5MB target ratio<=2.5",
+        full * 1e3,
+        full / half
+    );
+    println!(
+        "bench stream-call {:.0} MB/s target >=200",
+        rate(ten.len(), timed(&ten, LARGE, 1))
+    );
+    let native = native(&ten);
+    let seconds = best(|| read(native.clone()));
+    println!(
+        "bench stream-native-call {:.0} MB/s target >=200",
+        rate(ten.len(), seconds)
+    );
+}
+
+/// Megabytes a second.
+fn rate(bytes: usize, seconds: f64) -> f64 {
+    bytes as f64 / 1e6 / seconds
+}
+
+/// Prose with line breaks, a comparison, and a call in every few kilobytes.
+fn long_answer(length: usize) -> String {
+    let prose = "The critical chain has a slack of < 3 days, so that each delay of the \"pier works\" moves the opening.\n";
+    let call = "<codebuff_tool_call>\n{\"cb_tool_name\":\"read_artifact\",\"name\":\"task_durations.json\",\"pointer\":\"/7\"}\n</codebuff_tool_call>";
+    let mut said = String::with_capacity(length);
+    while said.len() < length {
+        said.push_str(&prose.repeat(40));
+        said.push_str(call);
+    }
+    said
+}
+
+/// One call with a text of about so many bytes.
+fn one_call(length: usize) -> String {
+    let line = "a line of a long text with \\\"quotes\\\" and a <b>tag</b>\\n";
+    let text = line.repeat(length / line.len());
+    format!(
+        "<codebuff_tool_call>\n{{\"cb_tool_name\":\"set_output\",\"text\":\"{text}\"}}\n</codebuff_tool_call>"
+    )
+}
+
+fn cut(said: &str, size: usize) -> Vec<Delta> {
+    let mut deltas = Vec::with_capacity(said.len() / size + 1);
+    let mut rest = said;
+    while !rest.is_empty() {
+        let (part, behind) = rest.split_at(rest.len().min(size));
+        deltas.push(Delta::Text(part.to_owned()));
+        rest = behind;
+    }
+    deltas
+}
+
+/// The same call as a native one.
+fn native(said: &str) -> Vec<Delta> {
+    let json = said.trim_start_matches("<codebuff_tool_call>");
+    let json = json.trim_end_matches("</codebuff_tool_call>");
+    let mut deltas = vec![Delta::CallBegins {
+        place: 0,
+        id: "call".to_owned(),
+        name: "set_output".to_owned(),
+    }];
+    deltas.extend(
+        cut(json, LARGE)
+            .into_iter()
+            .filter_map(|delta| match delta {
+                Delta::Text(text) => Some(Delta::CallInput { place: 0, text }),
+                _ => None,
+            }),
+    );
+    deltas.push(Delta::CallEnds { place: 0 });
+    deltas
+}
+
+/// Seconds of the best round.
+fn timed(said: &str, size: usize, calls_at_least: usize) -> f64 {
+    let deltas = cut(said, size);
+    best(|| {
+        let pieces = read(deltas.clone());
+        let calls = pieces
+            .0
+            .iter()
+            .filter(|piece| matches!(piece, Piece::Call { .. }));
+        if calls.count() < calls_at_least {
+            panic!("calls were lost");
+        }
+        pieces
+    })
+}
+
+/// The best round's own time: making the deltas is the provider's.
+fn best(mut round: impl FnMut() -> (Vec<Piece>, f64)) -> f64 {
+    (0..ROUNDS).map(|_| round().1).fold(f64::INFINITY, f64::min)
+}
+
+fn read(deltas: Vec<Delta>) -> (Vec<Piece>, f64) {
+    let started = Instant::now();
+    let mut assembly = Assembly::new(true);
+    let mut shown = Vec::new();
+    for delta in deltas {
+        assembly.push(delta, &mut shown);
+        shown.clear();
+    }
+    let pieces = assembly.finish(&mut shown);
+    (pieces, started.elapsed().as_secs_f64())
+}
