@@ -434,8 +434,8 @@ fn stream(chance: &mut Chance) -> Vec<Delta> {
         deltas.push(match chance.below(12) {
             0 => begins(
                 place,
-                chance.pick(&["", "a", "b"]),
-                chance.pick(&["t", "u", ""]),
+                ["", "a", "b"][chance.below(3)],
+                ["t", "u", ""][chance.below(3)],
             ),
             1 => input(place, word),
             2 => input(place, "{\"k\":[1,\"\u{e9}\"]}"),
