@@ -70,6 +70,10 @@ impl Hearing {
         hear: &mut impl FnMut(Heard),
     ) -> Result<(), Failure> {
         self.frames += 1;
+        // The farewell that streams of language models end with: their libraries write it for any stream.
+        if frame.name.is_none() && frame.text == b"[DONE]" {
+            return Ok(());
+        }
         let said = match frame.name {
             None | Some("message") => self.parsed(frame.text)?,
             Some(kind @ ("progress" | "partial" | "usage" | "result")) => Said {
@@ -224,6 +228,16 @@ mod tests {
 
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_farewell_is_no_line() {
+        let mut hearing = Hearing::default();
+        for text in [&br#"{"type": "result", "data": {"a": 1}}"#[..], b"[DONE]"] {
+            let frame = Frame { name: None, text };
+            hearing.take(frame, &mut |_| {}).unwrap();
+        }
+        assert_eq!(hearing.answer().unwrap().data, json!({"a": 1}));
+    }
 
     #[test]
     fn merge_patches_do_what_the_rfc_lists() {
