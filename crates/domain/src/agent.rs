@@ -2,6 +2,7 @@
 
 pub mod accepted;
 pub mod asking;
+pub mod codebuff;
 pub mod conversation;
 pub mod conversing;
 pub mod conversing_rules;

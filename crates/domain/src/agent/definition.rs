@@ -61,7 +61,7 @@ pub struct AgentDefinition {
     /// Retries after the first attempt: 2 means three attempts.
     #[serde(default = "default_retries")]
     pub max_retries: u32,
-    /// Language model, for agents that use one.
+    /// Language model, for agents that use one; where it is missing, the one that the program is configured with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Tokens that one step is expected to use.

@@ -6,7 +6,7 @@
 mod call;
 mod tagged;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::agent::asking::{Delta, Piece};
 use tagged::{Found, Tagged};
@@ -37,7 +37,7 @@ pub struct Assembly {
 #[derive(Debug, Default)]
 struct Said {
     pieces: Vec<Option<Piece>>,
-    ids: HashSet<String>,
+    ids: BTreeSet<String>,
     calls: usize,
     /// Where the call in text form stands that is not yet complete.
     open: Option<Begun>,

@@ -221,12 +221,6 @@ fn executor(definition: &AgentDefinition, found: &mut Problems) {
             }
         }
     }
-    if matches!(definition.executor, Some(Executor::Model {})) && definition.model.is_none() {
-        found.add(
-            "model",
-            "an agent of kind `model` must name its model".to_owned(),
-        );
-    }
     if matches!(definition.executor, Some(Executor::Script {})) && definition.handle_steps.is_none()
     {
         found.add(

@@ -11,8 +11,8 @@ mod asked;
 mod attempts;
 mod books;
 mod chance;
-
 mod charges;
+mod codebuff;
 mod conformance;
 mod cost;
 mod costs;

@@ -102,22 +102,26 @@ impl Tagged {
     }
 
     fn outside<'t>(&mut self, text: &'t str, on: &mut dyn FnMut(Found<'_>)) -> &'t str {
-        let Some(at) = text.find('<') else {
-            on(Found::Text(text));
-            return "";
-        };
-        if at > 0 {
-            on(Found::Text(&text[..at]));
+        let mut from = 0;
+        while let Some(found) = text[from..].find('<') {
+            let at = from + found;
+            let same = same(START, &text[at..]);
+            if same == START.len() || at + same == text.len() {
+                if at > 0 {
+                    on(Found::Text(&text[..at]));
+                }
+                self.held = 1;
+                return &text[at + 1..];
+            }
+            from = at + same;
         }
-        self.held = 1;
-        &text[at + 1..]
+        on(Found::Text(text));
+        ""
     }
 
     /// `<` stands in a start tag at its beginning alone: bytes that do not go on with it leave all held ones as text.
     fn within_tag<'t>(&mut self, text: &'t str, on: &mut dyn FnMut(Found<'_>)) -> &'t str {
-        let wanted = START.as_bytes()[self.held..].iter();
-        let same = wanted.zip(text.as_bytes()).take_while(|(a, b)| a == b);
-        let same = same.count();
+        let same = same(&START[self.held..], text);
         self.held += same;
         if self.held == START.len() {
             self.held = 0;
@@ -182,11 +186,17 @@ impl Open {
         let bytes = text.as_bytes();
         let before = self.body.length();
         let mut at = 0;
-        while let Some(&byte) = bytes.get(at) {
-            at += 1;
-            if self.matched == 0 && !self.escaped && PLAIN[usize::from(byte)] {
-                continue;
+        loop {
+            if self.matched == 0 && !self.escaped {
+                let plain = bytes[at..]
+                    .iter()
+                    .take_while(|byte| PLAIN[usize::from(**byte)]);
+                at += plain.count();
             }
+            let Some(&byte) = bytes.get(at) else {
+                return (at, None);
+            };
+            at += 1;
             let was_broken = self.broken;
             self.strings(byte);
             let proved = self.broken && !was_broken;
@@ -206,7 +216,6 @@ impl Open {
                 self.inner_end.get_or_insert(before + at);
             }
         }
-        (at, None)
     }
 
     /// Keeps account of whether a JSON string is open.
@@ -222,6 +231,12 @@ impl Open {
             _ => {}
         }
     }
+}
+
+/// How many bytes at the beginning of both are the same.
+fn same(wanted: &str, text: &str) -> usize {
+    let both = wanted.bytes().zip(text.bytes());
+    both.take_while(|(a, b)| a == b).count()
 }
 
 /// Bytes that neither begin nor end anything.
