@@ -30,5 +30,6 @@ mod script;
 mod selection;
 mod spending;
 mod stream;
+mod stream_cuts;
 mod told;
 mod world;

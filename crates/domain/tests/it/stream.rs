@@ -1,10 +1,9 @@
-//! Answers put together from their deltas: Codebuff's vectors, what providers do wrong, and any way of cutting.
+//! Answers put together from their deltas: Codebuff's vectors, and what providers and models do wrong.
 
 use domain::agent::asking::{Delta, Piece};
 use domain::agent::stream::{Assembly, CALL_MAX, Shown};
 use serde_json::{Value, json};
 
-use crate::chance::{Chance, rounds};
 use crate::conformance::{deviations, vectors};
 
 /// What came of a stream, and what was shown of it, the calls in the order in which they were complete.
@@ -48,7 +47,7 @@ fn assemble(deltas: impl IntoIterator<Item = Delta>) -> Outcome {
 }
 
 /// Everything that holds of every stream.
-fn whole(deltas: &[Delta]) -> Vec<Piece> {
+pub fn whole(deltas: &[Delta]) -> Vec<Piece> {
     let outcome = assemble(deltas.iter().cloned());
     let text: String = outcome.pieces.iter().map(text_of).collect();
     assert_eq!(
@@ -90,11 +89,11 @@ fn id_of(piece: &Piece) -> String {
     }
 }
 
-fn text(text: &str) -> Delta {
+pub fn text(text: &str) -> Delta {
     Delta::Text(text.to_owned())
 }
 
-fn begins(place: u32, id: &str, name: &str) -> Delta {
+pub fn begins(place: u32, id: &str, name: &str) -> Delta {
     Delta::CallBegins {
         place,
         id: id.to_owned(),
@@ -102,14 +101,14 @@ fn begins(place: u32, id: &str, name: &str) -> Delta {
     }
 }
 
-fn input(place: u32, text: &str) -> Delta {
+pub fn input(place: u32, text: &str) -> Delta {
     Delta::CallInput {
         place,
         text: text.to_owned(),
     }
 }
 
-fn ends(place: u32) -> Delta {
+pub fn ends(place: u32) -> Delta {
     Delta::CallEnds { place }
 }
 
@@ -291,8 +290,8 @@ fn providers_that_give_ids_twice_or_never_end_lose_no_call() {
     assert_eq!(&ids[..3], ["same", "same-2-2", "call-3"]);
 }
 
-const CALL: &str = "<codebuff_tool_call>";
-const END: &str = "</codebuff_tool_call>";
+pub const CALL: &str = "<codebuff_tool_call>";
+pub const END: &str = "</codebuff_tool_call>";
 
 #[test]
 fn a_malformed_call_swallows_neither_text_nor_the_next_call() {
@@ -395,147 +394,4 @@ fn a_call_without_end_is_refused_and_not_kept() {
     };
     assert!(text.len() <= 2_000 && why.contains("longer than"), "{why}");
     assert_eq!(after, " after");
-}
-
-/// Words of which streams are made that are hard to read.
-const WORDS: [&str; 24] = [
-    "text ",
-    "<",
-    "\n",
-    "\"",
-    "\\",
-    "{",
-    "}",
-    CALL,
-    END,
-    "<codebuff",
-    "_tool_call>",
-    "</codebuff_tool_",
-    "{\"cb_tool_name\":\"t\"",
-    ",\"a\":\"",
-    "\"}",
-    "{\"cb_tool_name\":\"u\"}",
-    "\u{e9}\u{20ac}",
-    "\u{1f980}",
-    "<codebuff_tool_call>{\"cb_tool_name\":\"t\"}</codebuff_tool_call>",
-    "\\\"",
-    "call>",
-    "</",
-    ">",
-    "\t",
-];
-
-/// A random stream: each entry may be cut further.
-fn stream(chance: &mut Chance) -> Vec<Delta> {
-    let mut deltas = Vec::new();
-    for _ in 0..chance.below(24) {
-        let place = chance.below(3) as u32;
-        let word = *chance.pick(&WORDS);
-        deltas.push(match chance.below(12) {
-            0 => begins(
-                place,
-                ["", "a", "b"][chance.below(3)],
-                ["t", "u", ""][chance.below(3)],
-            ),
-            1 => input(place, word),
-            2 => input(place, "{\"k\":[1,\"\u{e9}\"]}"),
-            3 => ends(place),
-            4 => Delta::Reasoning {
-                text: word.to_owned(),
-                signature: chance.once_in(3).then(|| "sign".to_owned()),
-            },
-            _ => text(word),
-        });
-    }
-    deltas
-}
-
-/// The same stream in other portions: texts are cut anywhere, neighbours are put together, empty ones come between.
-fn recut(deltas: &[Delta], chance: &mut Chance) -> Vec<Delta> {
-    let mut out: Vec<Delta> = Vec::new();
-    for delta in deltas {
-        let (said, make): (&str, &dyn Fn(String) -> Delta) = match delta {
-            Delta::Text(said) => (said, &Delta::Text),
-            Delta::CallInput { place, text } => (text, &|text| Delta::CallInput {
-                place: *place,
-                text,
-            }),
-            Delta::Reasoning {
-                text,
-                signature: None,
-            } => (text, &|text| Delta::Reasoning {
-                text,
-                signature: None,
-            }),
-            other => {
-                out.push(other.clone());
-                continue;
-            }
-        };
-        let mut part = String::new();
-        for c in said.chars() {
-            part.push(c);
-            if chance.once_in(2) {
-                add(&mut out, make(std::mem::take(&mut part)), chance);
-            }
-        }
-        add(&mut out, make(part), chance);
-    }
-    out
-}
-
-fn add(out: &mut Vec<Delta>, delta: Delta, chance: &mut Chance) {
-    if chance.once_in(6) {
-        out.push(text(""));
-    }
-    match (out.last_mut(), delta) {
-        (Some(Delta::Text(before)), Delta::Text(more)) if chance.once_in(2) => {
-            before.push_str(&more);
-        }
-        (_, delta) => out.push(delta),
-    }
-}
-
-#[test]
-fn however_a_stream_is_cut_the_pieces_are_the_same() {
-    for seed in 0..rounds(3_000) {
-        let mut chance = Chance::of(seed);
-        let deltas = stream(&mut chance);
-        let once = whole(&deltas);
-        for _ in 0..4 {
-            let other = recut(&deltas, &mut chance);
-            assert_eq!(whole(&other), once, "seed {seed}\n{deltas:?}\n{other:?}");
-        }
-    }
-}
-
-#[test]
-fn no_text_is_lost() {
-    for seed in 0..rounds(3_000) {
-        let mut chance = Chance::of(seed);
-        let words: Vec<&str> = (0..chance.below(20))
-            .map(|_| *chance.pick(&WORDS))
-            .collect();
-        let said = words.concat();
-        let mut rebuilt = String::new();
-        for piece in whole(&[text(&said)]) {
-            match piece {
-                Piece::Text { text } => rebuilt.push_str(&text),
-                Piece::BadCall { text, why, .. } => {
-                    rebuilt.push_str(CALL);
-                    rebuilt.push_str(&text);
-                    let ended = !why.contains("ended before");
-                    rebuilt.push_str(if ended { END } else { "" });
-                }
-                Piece::Call { .. } => rebuilt.push('\u{0}'),
-                Piece::Reasoning { .. } => unreachable!(),
-            }
-        }
-        let mut rest = said.as_str();
-        for kept in rebuilt.split('\u{0}') {
-            let at = rest.find(kept);
-            assert!(at.is_some(), "seed {seed}: {said:?} became {rebuilt:?}");
-            rest = &rest[at.unwrap() + kept.len()..];
-        }
-    }
 }
