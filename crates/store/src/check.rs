@@ -141,14 +141,11 @@ async fn chain(
         if page.is_empty() {
             break;
         }
-        for record in page {
-            let e = match events::decode(record) {
-                Ok(event) => event,
-                Err(error) => {
-                    findings.push(format!("after event {seq}: {error}"));
-                    return Ok(findings);
-                }
-            };
+        let mut read = Vec::new();
+        let unread = page
+            .into_iter()
+            .find_map(|record| events::decode(record, &mut read).err());
+        for e in read {
             if e.seq != seq + 1 {
                 findings.push(format!("event {} follows event {seq}", e.seq));
             }
@@ -160,6 +157,10 @@ async fn chain(
                 findings.push(format!("the chain breaks at event {}", e.seq));
             }
             (seq, hash) = (e.seq, e.hash);
+        }
+        if let Some(error) = unread {
+            findings.push(format!("after event {seq}: {error}"));
+            return Ok(findings);
         }
     }
     if seq != cursor {
@@ -176,7 +177,8 @@ async fn chain(
 /// Each account's feed: as many events as were given numbers, less those that retention deleted, and none beyond the last.
 async fn feeds(tx: &impl Tx, problems: &mut Vec<Problem>) -> Result<(), StoreError> {
     let text = "
-        select a.id, a.feed, a.pruned, count(e.feed), coalesce(min(e.feed), 1), coalesce(max(e.feed), 0)
+        select a.id, a.feed, a.pruned, cast(coalesce(sum(e.events), 0) as bigint), coalesce(min(e.feed - e.events + 1), 1),
+               coalesce(max(e.feed), 0)
         from account a
         left join event e on e.account = a.id
         group by a.id, a.feed, a.pruned

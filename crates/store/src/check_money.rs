@@ -48,7 +48,29 @@ pub(crate) async fn money(tx: &impl Tx, problems: &mut Vec<Problem>) -> Result<(
             finding: format!("with the other sides of their transfers they sum to {sum}, not to 0"),
         });
     }
+    pathless(tx, problems).await?;
     strays(tx, problems).await
+}
+
+/// Charges that their orchestration's events do not lead to: nobody who asks what it was charged would find them.
+async fn pathless(tx: &impl Tx, problems: &mut Vec<Problem>) -> Result<(), StoreError> {
+    let text = "
+        select t.account, t.seq
+        from transfer t
+        join orchestration o on o.id = t.orchestration
+        where t.kind = 'settle'
+          and not exists (select 1 from event e
+                          where e.orchestration = t.orchestration and e.account = t.account
+                            and t.seq > e.transfer - e.transfers and t.seq <= e.transfer)
+        order by t.account, t.seq";
+    for mut r in tx.query(text, &[]).await? {
+        let (account, seq) = (r.text("transfer.account")?, r.int("transfer.seq")?);
+        problems.push(Problem {
+            subject: format!("account {account}"),
+            finding: format!("its money: no event of its orchestration leads to transfer {seq}"),
+        });
+    }
+    Ok(())
 }
 
 /// What an account's transfers come to.

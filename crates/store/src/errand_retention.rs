@@ -76,18 +76,20 @@ async fn delete_parts(
             *released.entry(r.fixed("blob.hash")?).or_default() += 1;
         }
     }
+    let text =
+        "select cast(coalesce(sum(events), 0) as bigint) from event where orchestration = $1";
+    for mut r in tx.query(text, &key).await? {
+        let pruned = r.int("event.events")?;
+        let text = "update account set pruned = pruned + $2 where id = $1";
+        tx.execute(text, &[account.into(), pruned.into()]).await?;
+    }
     for text in [
         "delete from enrichment where orchestration = $1",
         "delete from step where orchestration = $1",
+        "delete from event where orchestration = $1",
     ] {
         tx.execute(text, &key).await?;
     }
-    let events = tx
-        .execute("delete from event where orchestration = $1", &key)
-        .await?;
-    let text = "update account set pruned = pruned + $2 where id = $1";
-    let pruned = i64::try_from(events).unwrap_or(i64::MAX);
-    tx.execute(text, &[account.into(), pruned.into()]).await?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod agents;
 pub mod blobs;
+mod bundle;
 pub mod chain;
 pub mod check;
 mod check_money;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::types::ToSql;
 
+use crate::ledger::Moved;
 use crate::postgres_money::Transfers;
-use crate::prepare::{PackedBlob, PackedPlan, Prepared};
+use crate::prepare::{EventColumns, PackedBlob, PackedPlan, Prepared};
 use crate::rows::Hash;
 
 /// The columns of one statement's rows, by kind of value.
@@ -76,12 +77,12 @@ columns! {
     /// `PROGRESS`, its third part.
     Events {
         orchestration: &'s [u8], seq: i64, account: &'s str, feed: i64, at: i64, kind: &'s str, step: Option<&'s str>,
-        data: &'s [u8], hash: &'s [u8],
+        data: &'s [u8], hash: &'s [u8], events: i64, earlier: Option<&'s [u8]>, transfers: i64, transfer: i64,
     }
 }
 
 columns! {
-    /// `ADD_ENRICHMENT`.
+    /// `PROGRESS`, its fourth part.
     Enrichments {
         orchestration: &'s [u8], version: i64, step: &'s str, agent: &'s str, agent_version: &'s str, account: &'s str,
         enrichment_type: &'s str, status: &'s str, input_hash: &'s [u8], data_hash: Option<&'s [u8]>, reusable: i64, at: i64, cost: i64, detail: &'s [u8],
@@ -156,9 +157,7 @@ impl<'s> Columns<'s> {
         columns
             .steps
             .reserve(sets.iter().map(|s| s.rows.steps.len()).sum());
-        columns
-            .events
-            .reserve(sets.iter().map(|s| s.rows.events.len()).sum());
+        columns.events.reserve(sets.len());
         let enrichments = sets.iter().map(|s| s.rows.enrichments.len()).sum();
         columns.enrichments.reserve(enrichments);
         columns
@@ -170,7 +169,7 @@ impl<'s> Columns<'s> {
     }
 
     /// An admitted row set.
-    pub(crate) fn put(&mut self, set: &'s Prepared, feed_before: i64) {
+    pub(crate) fn put(&mut self, set: &'s Prepared, feed_before: i64, moved: &[Moved]) {
         self.put_orchestration(set);
         let o = &set.rows.orchestration;
         for (s, detail) in set.rows.steps.iter().zip(&set.texts.steps) {
@@ -192,19 +191,7 @@ impl<'s> Columns<'s> {
                 detail,
             );
         }
-        for (((e, hash), data), feed) in set
-            .rows
-            .events
-            .iter()
-            .zip(&set.hashes)
-            .zip(&set.texts.events)
-            .zip(feed_before + 1..)
-        {
-            let step = e.step.as_deref();
-            self.events.push(
-                &o.id, e.seq, &o.account, feed, e.at, &e.kind, step, data, hash,
-            );
-        }
+        self.put_events(set, feed_before, moved);
         let enrichments = set.rows.enrichments.iter().zip(&set.texts.enrichments);
         for ((e, detail), own) in enrichments.zip(&set.own) {
             self.enrichments.push(
@@ -234,6 +221,27 @@ impl<'s> Columns<'s> {
         for (hash, refs) in &set.released {
             *self.gained.entry(hash).or_default() -= refs;
             self.released.push(hash);
+        }
+    }
+
+    fn put_events(&mut self, set: &'s Prepared, feed_before: i64, moved: &[Moved]) {
+        if let Some(events) = EventColumns::of(set, feed_before, moved) {
+            let e = events.last;
+            self.events.push(
+                &set.rows.orchestration.id,
+                e.seq,
+                &set.rows.orchestration.account,
+                events.feed,
+                e.at,
+                &e.kind,
+                e.step.as_deref(),
+                events.data,
+                events.hash,
+                events.count,
+                events.earlier,
+                events.transfers,
+                events.transfer,
+            );
         }
     }
 

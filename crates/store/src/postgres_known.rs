@@ -88,7 +88,7 @@ impl Known {
                     None => false,
                 };
                 self.refer(set);
-                columns.put(set, before);
+                columns.put(set, before, &self.shared.moved);
                 columns.money.put(set, &self.shared.moved);
                 Committed {
                     version,

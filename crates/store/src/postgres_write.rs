@@ -16,9 +16,9 @@ use crate::postgres_money::Ledgers;
 use crate::prepare::Prepared;
 use crate::queue::{Batch as Waiters, Next, Queue, Waiting};
 use crate::statements::{
-    ADD_ENRICHMENT, ADD_PLAN, ADD_REVISION, DROP_BLOB, DROP_COUNTER, INSERT_ORCHESTRATION,
-    LAST_REVISION, LOCK_ACCOUNT, LOCK_BLOB, LOCK_COUNTER, LOCK_PLAN, MAKE_ACCOUNT, OPEN_SUBMISSION,
-    PROGRESS, PUT_BLOB, REFER_BLOB, SET_COUNTER, STANDING, TOUCH_PLAN,
+    ADD_PLAN, ADD_REVISION, DROP_BLOB, DROP_COUNTER, INSERT_ORCHESTRATION, LAST_REVISION,
+    LOCK_ACCOUNT, LOCK_BLOB, LOCK_COUNTER, LOCK_PLAN, MAKE_ACCOUNT, OPEN_SUBMISSION, PROGRESS,
+    PUT_BLOB, REFER_BLOB, SET_COUNTER, STANDING, TOUCH_PLAN,
 };
 use crate::write::{CommitError, Committed};
 
@@ -104,7 +104,6 @@ struct Line {
     client: Client,
     insert: Statement,
     progress: Statement,
-    enrichment: Statement,
     blob: Statement,
     refer: Statement,
     set_counter: Statement,
@@ -142,7 +141,6 @@ impl Line {
             Ok(Self {
                 insert: client.prepare(INSERT_ORCHESTRATION.postgres).await?,
                 progress: client.prepare(PROGRESS.postgres).await?,
-                enrichment: client.prepare(ADD_ENRICHMENT.postgres).await?,
                 blob: client.prepare(PUT_BLOB.postgres).await?,
                 refer: client.prepare(REFER_BLOB.postgres).await?,
                 set_counter: client.prepare(SET_COUNTER.postgres).await?,
@@ -332,6 +330,7 @@ impl Line {
         let mut progress = update.parameters();
         progress.extend(steps.parameters());
         progress.extend(events.parameters());
+        progress.extend(enrichments.parameters());
         progress.extend([
             &accounts as Parameter<'_>,
             &feeds,
@@ -347,7 +346,6 @@ impl Line {
             one(c, &self.touch, !touched.is_empty(), touched.parameters()),
             one(c, &self.revision, !revisions.is_empty(), revisions.parameters()),
             one(c, &self.insert, !insert.is_empty(), insert.parameters()),
-            one(c, &self.enrichment, !enrichments.is_empty(), enrichments.parameters()),
             one(c, &self.blob, !blobs.is_empty(), blobs.parameters()),
             one(c, &self.refer, !referred.is_empty(), referred.parameters()),
             one(c, &self.drop_blob, !released.is_empty(), vec![released]),
@@ -356,8 +354,8 @@ impl Line {
             one(c, &self.drop_counter, !free.is_empty(), vec![&free]),
             async { c.batch_execute("commit").await.map(|()| 0) },
         };
-        let (p, np, tp, nr, i, e, b, r, db, sc, m, dc, done) = written;
-        for answer in [p, np, tp, nr, i, e, b, r, db, sc, m, dc, done] {
+        let (p, np, tp, nr, i, b, r, db, sc, m, dc, done) = written;
+        for answer in [p, np, tp, nr, i, b, r, db, sc, m, dc, done] {
             answer?;
         }
         Ok(())

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::bundle;
 use crate::chain::link;
 use crate::error::StoreError;
-use crate::ledger::check_amounts;
+use crate::ledger::{Moved, check_amounts};
 use crate::pack::pack;
 use crate::rows::{Hash, PlanRow};
 use crate::text::pack_text;
-use crate::write::{NewBlob, NewPlan, RowSet};
+use crate::write::{NewBlob, NewEvent, NewPlan, RowSet};
 
 /// A row set that is ready to be written.
 #[derive(Debug)]
@@ -32,8 +33,8 @@ pub(crate) struct Prepared {
     pub(crate) released: Vec<(Hash, i64)>,
     /// The plan, packed.
     pub(crate) plan: Option<PackedPlan>,
-    /// `orchestration.detail`, `detail` of each step, `data` of each event and `detail` of each enrichment, as they are stored; the
-    /// texts themselves are gone.
+    /// `orchestration.detail`, `detail` of each step, the events' row and `detail` of each enrichment, as they are stored; the texts
+    /// themselves are gone.
     pub(crate) texts: Texts,
     /// About how many bytes it writes.
     pub(crate) bytes: usize,
@@ -44,17 +45,40 @@ pub(crate) struct Prepared {
 pub(crate) struct Texts {
     pub(crate) orchestration: Vec<u8>,
     pub(crate) steps: Vec<Vec<u8>>,
-    pub(crate) events: Vec<Vec<u8>>,
+    /// Nothing where nothing happened.
+    pub(crate) events: Option<Bundle>,
     pub(crate) enrichments: Vec<Vec<u8>>,
 }
 
+/// What is packed of the events' row.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    /// `data` of the last one.
+    pub(crate) data: Vec<u8>,
+    /// Those before it.
+    pub(crate) earlier: Option<Vec<u8>>,
+}
+
+impl Bundle {
+    fn take(events: &mut [NewEvent], hashes: &[Hash]) -> Option<Self> {
+        let (last, earlier) = events.split_last_mut()?;
+        let data = pack_text(&std::mem::take(&mut last.data));
+        let packed = bundle::pack(earlier.iter().zip(hashes), last.at);
+        earlier.iter_mut().for_each(|e| e.data.clear());
+        Some(Self {
+            data,
+            earlier: (!earlier.is_empty()).then_some(packed),
+        })
+    }
+}
+
 impl Texts {
-    fn take(rows: &mut RowSet) -> Self {
+    fn take(rows: &mut RowSet, hashes: &[Hash]) -> Self {
         let pack = |text: &mut String| pack_text(&std::mem::take(text));
         Self {
             orchestration: pack(&mut rows.orchestration.detail),
             steps: rows.steps.iter_mut().map(|s| pack(&mut s.detail)).collect(),
-            events: rows.events.iter_mut().map(|e| pack(&mut e.data)).collect(),
+            events: Bundle::take(&mut rows.events, hashes),
             enrichments: rows
                 .enrichments
                 .iter_mut()
@@ -64,12 +88,40 @@ impl Texts {
     }
 
     fn bytes(&self) -> usize {
-        let all = self
-            .steps
-            .iter()
-            .chain(&self.events)
-            .chain(&self.enrichments);
+        let events = self.events.iter();
+        let events = events.flat_map(|b| b.earlier.iter().chain([&b.data]));
+        let all = self.steps.iter().chain(events).chain(&self.enrichments);
         self.orchestration.len() + all.map(Vec::len).sum::<usize>()
+    }
+}
+
+/// The row of a row set's events.
+pub(crate) struct EventColumns<'s> {
+    pub(crate) last: &'s NewEvent,
+    pub(crate) feed: i64,
+    pub(crate) data: &'s [u8],
+    pub(crate) hash: &'s Hash,
+    pub(crate) count: i64,
+    pub(crate) earlier: Option<&'s [u8]>,
+    pub(crate) transfers: i64,
+    pub(crate) transfer: i64,
+}
+
+impl<'s> EventColumns<'s> {
+    /// Given the feed number before the first of them, and the transfers of their row set.
+    pub(crate) fn of(set: &'s Prepared, feed_before: i64, moved: &[Moved]) -> Option<Self> {
+        let bundle = set.texts.events.as_ref()?;
+        let count = set.hashes.len() as i64;
+        Some(Self {
+            last: set.rows.events.last()?,
+            feed: feed_before + count,
+            data: &bundle.data,
+            hash: set.hashes.last()?,
+            count,
+            earlier: bundle.earlier.as_deref(),
+            transfers: moved.len() as i64,
+            transfer: moved.last().map_or(0, |m| m.seq),
+        })
     }
 }
 
@@ -175,7 +227,7 @@ pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, St
     let mut hashes = Vec::with_capacity(rows.events.len());
     let mut chain = chain_before;
     let mut cursor = cursor_before;
-    let row_count = 1 + rows.events.len() + rows.steps.len() + rows.enrichments.len();
+    let row_count = 2 + rows.steps.len() + rows.enrichments.len();
     let mut bytes = ROW_BYTES * row_count;
     for event in &rows.events {
         if event.seq != cursor + 1 {
@@ -210,8 +262,8 @@ pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, St
     if rows.steps.windows(2).any(|w| w[0].step == w[1].step) {
         return Err(StoreError::Refused("a step is written twice".to_owned()));
     }
-    check_amounts(&rows.money)?;
-    let texts = Texts::take(&mut rows);
+    check_money(&rows)?;
+    let texts = Texts::take(&mut rows, &hashes);
     bytes += texts.bytes();
     Ok(Prepared {
         texts,
@@ -226,6 +278,15 @@ pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, St
         plan,
         bytes,
     })
+}
+
+fn check_money(rows: &RowSet) -> Result<(), StoreError> {
+    if rows.events.is_empty() && !rows.money.is_empty() {
+        return Err(StoreError::Refused(
+            "money moves, and no event tells of it".to_owned(),
+        ));
+    }
+    check_amounts(&rows.money)
 }
 
 fn packed_plan(plan: NewPlan, rows: &RowSet, known: bool) -> Result<PackedPlan, StoreError> {

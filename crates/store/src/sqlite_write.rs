@@ -1,18 +1,18 @@
 //! The writer of SQLite: a thread that makes each batch one transaction, statement by prepared statement.
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params, params_from_iter};
 
 use crate::error::StoreError;
-use crate::prepare::{PackedBlob, Prepared};
+use crate::ledger::Moved;
+use crate::prepare::{EventColumns, PackedBlob, Prepared};
 use crate::queue::{Batch, Next, Queue, Waiting};
 use crate::shared::Shared;
 use crate::sqlite::failed;
 use crate::sqlite_money;
 use crate::sqlite_plan::{is_stored, put_plan};
 use crate::statements::{
-    ADD_ENRICHMENT, DROP_BLOB, DROP_COUNTER, INSERT_ORCHESTRATION, LOCK_ACCOUNT, LOCK_BLOB,
-    LOCK_COUNTER, MAKE_ACCOUNT, OPEN_SUBMISSION, PROGRESS, PUT_BLOB, REFER_BLOB, SET_COUNTER,
-    STANDING,
+    DROP_BLOB, DROP_COUNTER, INSERT_ORCHESTRATION, LOCK_ACCOUNT, LOCK_BLOB, LOCK_COUNTER,
+    MAKE_ACCOUNT, OPEN_SUBMISSION, PROGRESS, PUT_BLOB, REFER_BLOB, SET_COUNTER, STANDING,
 };
 use crate::write::{CommitError, Committed};
 
@@ -86,7 +86,7 @@ fn write(connection: &Connection, sets: &[&Prepared]) -> rusqlite::Result<Answer
                     Some(plan) => put_plan(&mut statements, plan)?,
                     None => false,
                 };
-                statements.put(set, before)?;
+                statements.put(set, before, &shared.moved)?;
                 sqlite_money::put(connection, set, &shared.moved)?;
                 Ok(Committed {
                     version,
@@ -208,6 +208,7 @@ pub(crate) struct Statements<'c> {
     pub(crate) connection: &'c Connection,
     insert: CachedStatement<'c>,
     update: CachedStatement<'c>,
+    end: CachedStatement<'c>,
     step: CachedStatement<'c>,
     event: CachedStatement<'c>,
     enrichment: CachedStatement<'c>,
@@ -221,9 +222,10 @@ impl<'c> Statements<'c> {
             connection,
             insert: one(connection, INSERT_ORCHESTRATION.sqlite)?,
             update: one(connection, PROGRESS.update_orchestration)?,
+            end: one(connection, PROGRESS.end_orchestration)?,
             step: one(connection, PROGRESS.put_step)?,
-            event: one(connection, PROGRESS.append_event)?,
-            enrichment: one(connection, ADD_ENRICHMENT.sqlite)?,
+            event: one(connection, PROGRESS.append_events)?,
+            enrichment: one(connection, PROGRESS.add_enrichment)?,
             blob: one(connection, PUT_BLOB.sqlite)?,
             refer: one(connection, REFER_BLOB.sqlite)?,
         })
@@ -255,28 +257,33 @@ impl<'c> Statements<'c> {
 
     fn update(&mut self, set: &Prepared, expected: i64) -> rusqlite::Result<bool> {
         let o = &set.rows.orchestration;
-        let changed = self.update.execute(params![
-            &o.id[..],
-            expected,
-            set.cursor_before,
-            &set.chain_before[..],
-            o.status,
-            o.claimable,
-            o.exclusive,
-            o.running,
-            o.artifact_version,
-            o.cursor,
-            &o.chain[..],
-            o.wake_at,
-            set.texts.orchestration,
-            o.updated_at,
-            o.ended_at,
-        ])?;
-        Ok(changed == 1)
+        let statement = match o.ended_at {
+            None => &mut self.update,
+            Some(_) => &mut self.end,
+        };
+        let columns: [&dyn ToSql; 14] = [
+            &&o.id[..],
+            &expected,
+            &set.cursor_before,
+            &&set.chain_before[..],
+            &o.status,
+            &o.claimable,
+            &o.exclusive,
+            &o.running,
+            &o.artifact_version,
+            &o.cursor,
+            &&o.chain[..],
+            &o.wake_at,
+            &set.texts.orchestration,
+            &o.updated_at,
+        ];
+        let ended_at = o.ended_at.as_ref().map(|at| at as &dyn ToSql);
+        let columns = columns.into_iter().chain(ended_at);
+        Ok(statement.execute(params_from_iter(columns))? == 1)
     }
 
     /// All rows but the orchestration's own.
-    fn put(&mut self, set: &Prepared, feed_before: i64) -> rusqlite::Result<()> {
+    fn put(&mut self, set: &Prepared, feed_before: i64, moved: &[Moved]) -> rusqlite::Result<()> {
         let o = &set.rows.orchestration;
         for (s, detail) in set.rows.steps.iter().zip(&set.texts.steps) {
             self.step.execute(params![
@@ -297,24 +304,21 @@ impl<'c> Statements<'c> {
                 detail,
             ])?;
         }
-        for (((e, hash), data), feed) in set
-            .rows
-            .events
-            .iter()
-            .zip(&set.hashes)
-            .zip(&set.texts.events)
-            .zip(feed_before + 1..)
-        {
+        if let Some(events) = EventColumns::of(set, feed_before, moved) {
             self.event.execute(params![
                 &o.id[..],
-                e.seq,
+                events.last.seq,
                 o.account,
-                feed,
-                e.at,
-                e.kind,
-                e.step,
-                data,
-                &hash[..],
+                events.feed,
+                events.last.at,
+                events.last.kind,
+                events.last.step,
+                events.data,
+                &events.hash[..],
+                events.count,
+                events.earlier,
+                events.transfers,
+                events.transfer,
             ])?;
         }
         self.enrichments(set)?;

@@ -27,23 +27,33 @@ pub(crate) const INSERT_ORCHESTRATION: Write = Write {
                artifact_version, cursor, chain, wake_at, detail, created_at, updated_at, ended_at)",
 };
 
-/// What nearly every batch does: orchestrations as they shall stand, their steps, events, the accounts' feeds.
+/// What nearly every batch does: orchestrations as they shall stand, their steps, events, enrichments, the accounts' feeds.
 pub(crate) struct Progress {
-    /// The fence: no row changed means overtaken (PostgreSQL has looked before, with the accounts locked).
+    /// The fence: no row changed means overtaken (PostgreSQL has looked before, with the accounts locked). For what has not ended:
+    /// a column that is set is written anew into every index that it stands in, changed or not.
     pub(crate) update_orchestration: &'static str,
+    /// The same for what ends.
+    pub(crate) end_orchestration: &'static str,
     /// A step as it shall stand, new or touched.
     pub(crate) put_step: &'static str,
-    /// An event.
-    pub(crate) append_event: &'static str,
+    /// The events of a row set, as one row.
+    pub(crate) append_events: &'static str,
+    /// An enrichment.
+    pub(crate) add_enrichment: &'static str,
     /// An account's last feed number at the end of the batch.
     pub(crate) set_feed: &'static str,
-    /// All four over arrays, and one notification: each statement of a batch costs the writer a wake-up, so that one is best.
+    /// All of them over arrays, and one notification: each statement of a batch costs the writer a wake-up, so that one is best.
     pub(crate) postgres: &'static str,
 }
 
-/// Four prepared statements for SQLite, one for PostgreSQL.
+/// Six prepared statements for SQLite, one for PostgreSQL.
 pub(crate) const PROGRESS: Progress = Progress {
     update_orchestration: "
+        update orchestration
+        set status = ?5, claimable = ?6, exclusive = ?7, running = ?8, version = version + 1, artifact_version = ?9,
+            cursor = ?10, chain = ?11, wake_at = ?12, detail = ?13, updated_at = ?14
+        where id = ?1 and version = ?2 and cursor = ?3 and chain = ?4",
+    end_orchestration: "
         update orchestration
         set status = ?5, claimable = ?6, exclusive = ?7, running = ?8, version = version + 1, artifact_version = ?9,
             cursor = ?10, chain = ?11, wake_at = ?12, detail = ?13, updated_at = ?14, ended_at = ?15
@@ -57,9 +67,13 @@ pub(crate) const PROGRESS: Progress = Progress {
             exclusive = excluded.exclusive, concurrency_key = excluded.concurrency_key, concurrency_max = excluded.concurrency_max,
             holder = excluded.holder, epoch = excluded.epoch, attempt = excluded.attempt, kept_hash = excluded.kept_hash,
             detail = excluded.detail",
-    append_event: "
-        insert into event (orchestration, seq, account, feed, at, kind, step, data, hash)
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    append_events: "
+        insert into event (orchestration, seq, account, feed, at, kind, step, data, hash, events, earlier, transfers, transfer)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    add_enrichment: "
+        insert into enrichment (orchestration, version, step, agent, agent_version, account, enrichment_type, status, input_hash,
+                                data_hash, reusable, at, cost, detail, size, encoding, stored)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     set_feed: "update account set feed = ?2 where id = ?1",
     postgres: "
         with updated as (
@@ -82,28 +96,21 @@ pub(crate) const PROGRESS: Progress = Progress {
               holder = excluded.holder, epoch = excluded.epoch, attempt = excluded.attempt, kept_hash = excluded.kept_hash,
               detail = excluded.detail),
         appended as (
-          insert into event (orchestration, seq, account, feed, at, kind, step, data, hash)
+          insert into event (orchestration, seq, account, feed, at, kind, step, data, hash, events, earlier, transfers, transfer)
           select * from unnest($28::bytea[], $29::bigint[], $30::text[], $31::bigint[], $32::bigint[], $33::text[], $34::text[], $35::bytea[],
-                               $36::bytea[])),
+                               $36::bytea[], $37::bigint[], $38::bytea[], $39::bigint[], $40::bigint[])),
+        enriched as (
+          insert into enrichment (orchestration, version, step, agent, agent_version, account, enrichment_type, status, input_hash,
+                                  data_hash, reusable, at, cost, detail, size, encoding, stored)
+          select * from unnest($41::bytea[], $42::bigint[], $43::text[], $44::text[], $45::text[], $46::text[], $47::text[], $48::text[],
+                               $49::bytea[], $50::bytea[], $51::bigint[], $52::bigint[], $53::bigint[], $54::bytea[], $55::bigint[],
+                               $56::bigint[], $57::bytea[])),
         given as (
           update account a
           set feed = t.feed
-          from unnest($37::text[], $38::bigint[]) as t(id, feed)
+          from unnest($58::text[], $59::bigint[]) as t(id, feed)
           where a.id = t.id)
-        select pg_notify($39, $40)",
-};
-
-/// An enrichment.
-pub(crate) const ADD_ENRICHMENT: Write = Write {
-    sqlite: "
-        insert into enrichment (orchestration, version, step, agent, agent_version, account, enrichment_type, status, input_hash,
-                                data_hash, reusable, at, cost, detail, size, encoding, stored)
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
-    postgres: "
-        insert into enrichment (orchestration, version, step, agent, agent_version, account, enrichment_type, status, input_hash,
-                                data_hash, reusable, at, cost, detail, size, encoding, stored)
-        select * from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                             $9::bytea[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bytea[], $15::bigint[], $16::bigint[], $17::bytea[])",
+        select pg_notify($60, $61)",
 };
 
 /// A blob with its bytes, or more references to one that is there. PostgreSQL: each hash once, in order (locks).

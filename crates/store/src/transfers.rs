@@ -169,14 +169,15 @@ impl Store {
         rows.into_iter().map(decode).collect()
     }
 
-    /// What an orchestration was charged, in the order of its account's transfers. Uses `transfer_charge`.
+    /// What an orchestration was charged, in the order of its account's transfers: its events lead to them.
     ///
     /// # Errors
     /// Whatever the database said.
     pub async fn credits_of(&self, orchestration: Id) -> Result<Vec<TransferRow>, StoreError> {
         const TEXT: &str = concat!(
             columns!(),
-            "where t.orchestration = $1 and t.kind = 'settle'
+            "join event e on e.account = t.account and t.seq > e.transfer - e.transfers and t.seq <= e.transfer
+             where e.orchestration = $1 and e.transfers > 0 and t.orchestration = $1 and t.kind = 'settle'
              order by t.seq"
         );
         let rows = self.query(TEXT, vec![Value::from(&orchestration)]).await?;

@@ -34,7 +34,7 @@ pub fn round(load: &Load, sizes: &[usize], path: &Path) -> Round {
 }
 
 const UPDATE: &str = "update orchestration set status = ?2, claimable = ?3, exclusive = ?4, running = ?5, version = version + 1,
-       artifact_version = ?6, cursor = ?7, chain = ?8, wake_at = ?9, detail = ?10, updated_at = ?11, ended_at = ?12
+       artifact_version = ?6, cursor = ?7, chain = ?8, wake_at = ?9, detail = ?10, updated_at = ?11
      where id = ?1";
 
 const PUT: &str = "insert into step (orchestration, step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max,
@@ -73,8 +73,7 @@ fn write(connection: &Connection, load: &Load, sizes: &[usize], hashes: &[[u8; 3
                     &hash[..],
                     o.wake_at,
                     o.detail,
-                    o.updated_at,
-                    o.ended_at
+                    o.updated_at
                 ])
                 .unwrap();
             put.execute(params![

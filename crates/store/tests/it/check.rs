@@ -4,25 +4,42 @@ use store::db::Store;
 
 use crate::blobs::not_reusable;
 use crate::harness::{Place, agent, blob, event, meddle, new, next, plan, step};
+use crate::money::settle;
 
 /// A statement that breaks something, and a part of the finding that must follow.
 const MEDDLINGS: &[(&str, &str)] = &[
     (
-        "update event set data = (select data from event where seq = 1) where seq = 2",
-        "the chain breaks at event 2",
+        "update event set data = (select data from event where seq = 1) where seq = 3",
+        "the chain breaks at event 3",
     ),
     (
         "update event set at = at + 1 where seq = 1",
         "the chain breaks at event 1",
     ),
     (
-        "update event set data = hash where seq = 2",
+        "update event set at = at + 1 where seq = 3",
+        "the chain breaks at event 2",
+    ),
+    (
+        "update event set data = hash where seq = 3",
         "event.data holds what was never written",
     ),
-    ("delete from event where seq = 2", "event 3 follows event 1"),
+    (
+        "update event set earlier = hash where seq = 3",
+        "event.earlier holds what was never written",
+    ),
+    (
+        "update event set events = 1 where seq = 3",
+        "event.earlier holds what was never written",
+    ),
+    ("delete from event where seq = 1", "event 2 follows event 0"),
     (
         "delete from event where seq = 3",
-        "the cursor is 3, but the last event is 2",
+        "the cursor is 3, but the last event is 1",
+    ),
+    (
+        "update event set transfers = 0",
+        "no event of its orchestration leads to transfer 1",
     ),
     ("update orchestration set running = 7", "running is 7"),
     (
@@ -89,6 +106,7 @@ async fn each_meddling_is_found() {
             second.steps = vec![keyed];
             second.enrichments = vec![not_reusable(1, 2, "found")];
             second.blobs = vec![blob("found")];
+            second.money = vec![settle("lint", 0, 5)];
             store.commit(second).await.unwrap();
             assert_eq!(store.check().await.unwrap(), []);
             meddle(&place.url, statement).await;

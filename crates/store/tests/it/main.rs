@@ -8,6 +8,7 @@
 )]
 
 mod blobs;
+mod bundles;
 mod callers;
 mod check;
 mod claims;

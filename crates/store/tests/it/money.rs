@@ -205,24 +205,36 @@ async fn an_account_without_credits_is_short() {
     .await;
 }
 
-/// A report that is told twice, by whoever: one charge.
+/// Of two reports of one attempt the second comes too late: the orchestration has moved on.
 #[tokio::test]
 async fn a_charge_is_made_once() {
     on_both(async |store| {
         store.grant(grant("initial", 100)).await.unwrap();
         let (of, done) = submit(&store, 1).await;
-        let charge = || vec![settle("a", 0, 25)];
-        let done = store.commit(with(&of, &done, charge())).await.unwrap();
-        let again = store.commit(with(&of, &done, charge())).await;
-        assert!(
-            matches!(
-                again,
-                Err(CommitError::Store(StoreError::Constraint { .. }))
-            ),
-            "{again:?}"
-        );
+        let charge = || with(&of, &done, vec![settle("a", 0, 25)]);
+        store.commit(charge()).await.unwrap();
+        assert_eq!(store.commit(charge()).await, Err(CommitError::Overtaken));
         assert_eq!(stands(&store).await, (75, 0));
         assert_eq!(store.credits_of(id(1)).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+/// Who asks what an orchestration was charged goes by its events.
+#[tokio::test]
+async fn money_does_not_move_without_an_event() {
+    on_both(async |store| {
+        store.grant(grant("initial", 100)).await.unwrap();
+        let (of, done) = submit(&store, 1).await;
+        let mut silent = with(&of, &done, vec![settle("a", 0, 25)]);
+        silent.events.clear();
+        silent.orchestration.cursor = done.cursor;
+        let refused = store.commit(silent).await;
+        assert!(
+            matches!(refused, Err(CommitError::Store(StoreError::Refused(_)))),
+            "{refused:?}"
+        );
+        assert_eq!(stands(&store).await, (100, 0));
     })
     .await;
 }
