@@ -213,7 +213,8 @@ fn columns(
     if let Some((_, column)) = differs.iter().find(|(differs, _)| *differs) {
         return Some(format!("the column {column} is not what the log says"));
     }
-    steps.iter().enumerate().find_map(|(index, row)| {
+    steps.iter().find_map(|row| {
+        let index = usize::try_from(row.step).ok()?;
         let expected = project::step_row(folded, index).ok()?;
         let differs = [
             (expected.id != row.id, "id"),

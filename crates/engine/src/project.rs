@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::artifact::{Enrichment, EnrichmentStatus};
 use domain::orchestration::decide::counters;
-use domain::orchestration::event::{Created, Event, Recorded};
+use domain::orchestration::event::{Event, Recorded};
+use domain::orchestration::evolve::fold;
 use domain::orchestration::graph::{StepIndex, StepRules};
 use domain::orchestration::state::{Head, Orchestration, Status, Step, StepState};
 use domain::orchestration::submission::Pinned;
@@ -72,9 +73,11 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
     let last = events
         .last()
         .map_or(head.created_at, |recorded| recorded.at);
+    let creates = expected_version.is_none();
     let steps = before
-        .keys()
-        .map(|&index| step_row(state, index))
+        .iter()
+        .filter(|(index, before)| !(creates && is_as_created(state, **index, before)))
+        .map(|(&index, _)| step_row(state, index))
         .collect::<Result<_, _>>()?;
     let (kept, released) = kept_changes(state, before);
     let moved = movements(state, before, events);
@@ -282,6 +285,13 @@ pub(crate) fn step_row(
     })
 }
 
+/// Whether a step still waits as its orchestration's creation, which made it, left it: nobody looks for it by a column, and so it needs
+/// no row. It gets one when something happens to it; the rows of what goes on at one time then stand together.
+fn is_as_created(state: &Orchestration, index: StepIndex, created: &Step) -> bool {
+    let step = &state.steps[index];
+    step.state == StepState::Waiting && step == created && state.wake_at(index).is_none()
+}
+
 /// What the touched steps hold now and did not before, and the other way round.
 pub fn counter_changes(
     state: &Orchestration,
@@ -312,7 +322,7 @@ pub fn counter_changes(
         .collect()
 }
 
-/// The state that rows hold. `first` is the first event, which pins the graph.
+/// The state that rows hold. `first` is the first event, which pins the graph and makes the steps.
 pub fn assemble(
     row: &OrchestrationRow,
     steps: &[StepRow],
@@ -325,31 +335,24 @@ pub fn assemble(
     };
     let head: Head =
         serde_json::from_str(&row.detail).map_err(|error| corrupt("its head", &error))?;
-    let created = created(first).map_err(|error| corrupt("its first event", &error))?;
-    let steps = steps
-        .iter()
-        .map(|step| {
-            serde_json::from_str(&step.detail)
-                .map_err(|error| corrupt(&format!("its step `{}`", step.id), &error))
-        })
-        .collect::<Result<Vec<Step>, _>>()?;
-    if steps.len() != created.steps.len() {
-        return Err(corrupt(
-            "its steps",
-            &format!("{} rows, {} pinned", steps.len(), created.steps.len()),
-        ));
+    let first = recorded(first).map_err(|error| corrupt("its first event", &error))?;
+    let Event::OrchestrationCreated(created) = &first.event else {
+        let kind = first.event.kind();
+        return Err(corrupt("its first event", &format!("it is a {kind}")));
+    };
+    // A step without a row is as it was created.
+    let mut all = fold([&first]).steps;
+    for row in steps {
+        let place = usize::try_from(row.step).ok();
+        let Some(step) = place.and_then(|place| all.get_mut(place)) else {
+            let pinned = created.steps.len();
+            let reason = format!("a row of step {}, {pinned} pinned", row.step);
+            return Err(corrupt("its steps", &reason));
+        };
+        *step = serde_json::from_str(&row.detail)
+            .map_err(|error| corrupt(&format!("its step `{}`", row.id), &error))?;
     }
-    Ok(Orchestration::assemble(&created, head, steps))
-}
-
-fn created(first: &EventRow) -> Result<Created, serde_json::Error> {
-    match serde_json::from_str(&first.data)? {
-        Event::OrchestrationCreated(created) => Ok(*created),
-        other => Err(serde::de::Error::custom(format!(
-            "it is a {}",
-            other.kind()
-        ))),
-    }
+    Ok(Orchestration::assemble(created, head, all))
 }
 
 /// An event as it was recorded.
