@@ -18,6 +18,7 @@ mod git;
 mod killed;
 mod look;
 mod network;
+mod one_budget;
 mod plan;
 mod plans;
 mod remote;

@@ -149,6 +149,16 @@ pub struct Stub {
 
 impl Stub {
     pub fn answering_after(pause: Duration) -> Self {
+        let body =
+            r#"{"issues":["one"],"bottlenecks":[],"recommendations":["more"],"tokensUsed":2100}"#;
+        Self::answering(move |_| {
+            std::thread::sleep(pause);
+            body.to_owned()
+        })
+    }
+
+    /// `reply` says what the n-th request is answered, and takes the time that it takes.
+    pub fn answering(reply: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stub = Self {
             address: listener.local_addr().unwrap().to_string(),
@@ -156,17 +166,17 @@ impl Stub {
             bodies: Arc::default(),
         };
         let (asked, bodies) = (stub.asked.clone(), stub.bodies.clone());
+        let reply = Arc::new(reply);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (asked, bodies) = (asked.clone(), bodies.clone());
+                let (asked, bodies, reply) = (asked.clone(), bodies.clone(), reply.clone());
                 std::thread::spawn(move || {
                     let stream = stream.unwrap();
                     let mut reader = BufReader::new(stream.try_clone().unwrap());
                     while let Some(body) = next_body(&mut reader) {
-                        asked.fetch_add(1, Ordering::SeqCst);
+                        let number = asked.fetch_add(1, Ordering::SeqCst);
                         bodies.lock().unwrap().push(body);
-                        std::thread::sleep(pause);
-                        if answer(&stream).is_err() {
+                        if answer(&stream, &reply(number)).is_err() {
                             return;
                         }
                     }
@@ -220,9 +230,7 @@ fn next_body(reader: &mut impl BufRead) -> Option<Value> {
     serde_json::from_slice(&body).ok()
 }
 
-fn answer(mut stream: &TcpStream) -> std::io::Result<()> {
-    let body =
-        r#"{"issues":["one"],"bottlenecks":[],"recommendations":["more"],"tokensUsed":2100}"#;
+fn answer(mut stream: &TcpStream, body: &str) -> std::io::Result<()> {
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
