@@ -35,6 +35,10 @@ const TOLD_AFTER: u64 = 2;
 /// The least time between two commits of what one attempt has so far.
 const KEEP_EVERY: Millis = Millis(200);
 
+/// How long what an attempt tells of its usage may wait until it is stored: should its holder lapse, it is charged what is
+/// stored. Most attempts end before, and their end tells it.
+const USED_EVERY: Millis = Millis(2_000);
+
 /// Which attempt hands in.
 #[derive(Clone, Debug)]
 pub(crate) struct Fence {
@@ -56,13 +60,22 @@ impl Fence {
     }
 }
 
-/// Keeps durably what the attempt leaves to be kept: the latest, one commit at a time. Returns when nobody wants it.
+/// Returns when what was told of usage is to be stored.
+async fn told(engine: &Engine, kept: &Kept) {
+    kept.told().await;
+    engine.clock.sleep(USED_EVERY).await;
+}
+
+/// Keeps durably what the attempt leaves to be kept, and what it tells of its usage: the latest, one commit at a time.
+/// Returns when nobody wants it.
 pub(crate) async fn keep_so_far(engine: &Engine, lane: &Arc<Lane>, fence: &Fence, kept: &Kept) {
     loop {
-        kept.news().await;
-        let Some(data) = kept.look() else { continue };
-        let (output, blob) = match output(engine, &data) {
-            Ok(given) => given,
+        let data = tokio::select! {
+            () = kept.news() => kept.look(),
+            () = told(engine, kept) => None,
+        };
+        let (output, blobs) = match data.map(|data| output(engine, &data)).transpose() {
+            Ok(given) => given.map(|(output, blob)| (output, vec![blob])).unzip(),
             Err(why) => {
                 debug!(orchestration.id = %lane.id, step.id = %fence.step, "What {} has so far cannot be kept: {why}", fence.step);
                 continue;
@@ -75,7 +88,7 @@ pub(crate) async fn keep_so_far(engine: &Engine, lane: &Arc<Lane>, fence: &Fence
             output,
             usage: kept.usage(),
         };
-        match transition(engine, lane.id, command, vec![blob]).await {
+        match transition(engine, lane.id, command, blobs.unwrap_or_default()).await {
             Ok(_) => {}
             // The step has moved on: whoever moved it drops the attempt.
             Err(TransitionError::Rejected(_) | TransitionError::Unknown(_)) => {

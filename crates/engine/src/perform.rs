@@ -58,6 +58,7 @@ struct SoFar {
     data: Mutex<Option<Value>>,
     usage: Mutex<Usage>,
     news: Notify,
+    told: Notify,
 }
 
 impl Kept {
@@ -95,6 +96,12 @@ impl Kept {
     pub fn note(&self, usage: &Usage) {
         let mut known = self.0.usage.lock().unwrap_or_else(PoisonError::into_inner);
         known.merge(usage);
+        self.0.told.notify_one();
+    }
+
+    /// Returns when usage was noted, or at once when that went unheard. One listener at a time.
+    pub async fn told(&self) {
+        self.0.told.notified().await;
     }
 
     /// What was used, as far as it was said.

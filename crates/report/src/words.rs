@@ -40,6 +40,10 @@ pub fn event(event: &Event) -> String {
         }
         Event::AttemptStarted { step, attempt, .. } => format!("{step}: attempt {attempt} started"),
         Event::PartialKept { step, .. } => format!("{step}: what it has so far is kept"),
+        Event::UsageTold { step, usage, .. } => match usage.tokens() {
+            Some(tokens) => format!("{step}: {tokens} tokens used so far"),
+            None => format!("{step}: tools used"),
+        },
         Event::AttemptFailed {
             step,
             attempt,

@@ -88,8 +88,8 @@ pub enum Command {
         attempt: u32,
         /// Who hands it in.
         holder: Holder,
-        /// What there is: it takes the place of what was kept before.
-        output: Output,
+        /// What there is: it takes the place of what was kept before. None, where it is only told what was used.
+        output: Option<Output>,
         /// What the attempt used so far.
         usage: Usage,
     },

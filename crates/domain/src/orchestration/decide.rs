@@ -39,7 +39,7 @@ pub fn decide(
             holder,
             output,
             usage,
-        } => keep(state, step, *attempt, *holder, output, usage),
+        } => keep(state, step, *attempt, *holder, output.as_ref(), usage),
         Command::Finish {
             step,
             attempt,

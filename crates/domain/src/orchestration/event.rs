@@ -306,6 +306,12 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Box<Usage>>,
     },
+    /// What the attempt used so far: it is charged that, should it be lost.
+    UsageTold {
+        step: StepId,
+        attempt: u32,
+        usage: Box<Usage>,
+    },
     /// The attempt reported a failure.
     AttemptFailed {
         step: StepId,
@@ -391,6 +397,7 @@ impl Event {
             Self::StepParked { .. } => "step_parked",
             Self::AttemptStarted { .. } => "attempt_started",
             Self::PartialKept { .. } => "partial_kept",
+            Self::UsageTold { .. } => "usage_told",
             Self::AttemptFailed { .. } => "attempt_failed",
             Self::AttemptExpired { .. } => "attempt_expired",
             Self::RetryScheduled { .. } => "retry_scheduled",
@@ -429,6 +436,7 @@ impl Event {
             | Self::StepParked { step, .. }
             | Self::AttemptStarted { step, .. }
             | Self::PartialKept { step, .. }
+            | Self::UsageTold { step, .. }
             | Self::AttemptFailed { step, .. }
             | Self::AttemptExpired { step, .. }
             | Self::RetryScheduled { step, .. }

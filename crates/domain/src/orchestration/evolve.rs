@@ -133,6 +133,7 @@ fn evolve_step(state: &mut Orchestration, index: StepIndex, at: Timestamp, event
                 tokens_used: *tokens_used,
             });
         }
+        Event::UsageTold { usage, .. } => state.steps[index].used = Some(usage.clone()),
         Event::AttemptFailed { message, .. } => {
             state.leave_flight(index);
             state.steps[index].last_error = Some(message.clone());
@@ -256,6 +257,7 @@ fn evolve_end(state: &mut Orchestration, index: StepIndex, at: Timestamp, event:
         | Event::StepParked { .. }
         | Event::AttemptStarted { .. }
         | Event::PartialKept { .. }
+        | Event::UsageTold { .. }
         | Event::AttemptFailed { .. }
         | Event::AttemptExpired { .. }
         | Event::RetryScheduled { .. }

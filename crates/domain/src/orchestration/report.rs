@@ -59,13 +59,35 @@ pub(super) fn keep(
     id: &StepId,
     attempt: u32,
     holder: Holder,
-    output: &Output,
+    output: Option<&Output>,
     usage: &Usage,
 ) -> Result<Vec<Event>, Rejected> {
     let index = held(state, id, attempt, holder)?;
-    Ok(kept_event(state, index, output, usage)
-        .into_iter()
-        .collect())
+    let event = match output {
+        Some(output) => kept_event(state, index, output, usage),
+        None => used_event(state, index, usage),
+    };
+    Ok(event.into_iter().collect())
+}
+
+/// What the attempt in flight used, with what it tells now.
+fn used(state: &Orchestration, index: StepIndex, told: &Usage) -> Usage {
+    let mut used = state.steps[index].used.as_deref().cloned();
+    let used = used.get_or_insert_default();
+    used.merge(told);
+    std::mem::take(used)
+}
+
+/// Says what was used so far; nothing where that is known already, or nothing is ever charged for it.
+fn used_event(state: &Orchestration, index: StepIndex, told: &Usage) -> Option<Event> {
+    let (rules, step) = (state.graph.rules(index), &state.steps[index]);
+    let used = used(state, index, told);
+    let known = step.used.as_deref().is_some_and(|known| *known == used);
+    (rules.price.is_some() && !known && !used.is_empty()).then(|| Event::UsageTold {
+        step: rules.id.clone(),
+        attempt: step.attempt,
+        usage: Box::new(used),
+    })
 }
 
 /// Says what is kept from now on; nothing where just this is kept already.
@@ -84,8 +106,7 @@ fn kept_event(
     if step.kept == Some(kept) {
         return None;
     }
-    let mut used = step.used.as_deref().cloned().unwrap_or_default();
-    used.merge(usage);
+    let used = used(state, index, usage);
     Some(Event::PartialKept {
         step: rules.id.clone(),
         attempt: step.attempt,

@@ -181,6 +181,11 @@ fn of_attempts() -> Vec<Event> {
             tokens_used: Some(700),
             usage: None,
         },
+        Event::UsageTold {
+            step: step(),
+            attempt: 2,
+            usage: Box::new(domain::money::usage::Usage::of_tokens(700)),
+        },
         Event::AttemptFailed {
             step: step(),
             attempt: 2,

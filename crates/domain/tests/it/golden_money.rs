@@ -108,6 +108,7 @@ fn with_money(event: Event) -> Option<Event> {
             hold, over_budget, ..
         } => (*hold, *over_budget) = (credits("0.39"), true),
         Event::PartialKept { usage: used, .. } => *used = Some(Box::new(usage())),
+        Event::UsageTold { usage: used, .. } => **used = usage(),
         Event::StepFailed {
             cause, charge: of, ..
         } => {
@@ -127,7 +128,7 @@ fn with_money(event: Event) -> Option<Event> {
 #[test]
 fn what_events_say_of_money_is_read_and_written_as_ever() {
     let all: Vec<Event> = typical().into_iter().filter_map(with_money).collect();
-    assert_eq!(all.len(), 11, "one of each kind that can");
+    assert_eq!(all.len(), 12, "one of each kind that can");
     assert_golden("money", &all);
 }
 

@@ -124,6 +124,7 @@ fn perform(told: &[Told], max_retries: u32) -> EndedAs {
                 kept = true;
                 continue;
             }
+            Told::Used => continue,
             Told::Lapse if lapses == 2 => return without_more(kept, EndedAs::Failed),
             Told::Lapse => {
                 lapses += 1;

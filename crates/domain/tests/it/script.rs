@@ -191,7 +191,8 @@ fn keep(world: &World, id: &str, how: &str) -> Command {
         step: step(id),
         attempt: number(how, "attempt", attempt(world, id)),
         holder: by(how),
-        output: output(how.split_whitespace().next().unwrap_or("kept")),
+        output: (!how.starts_with("nothing"))
+            .then(|| output(how.split_whitespace().next().unwrap_or("kept"))),
         usage: costs::usage(how),
     }
 }
@@ -341,6 +342,7 @@ fn tell(event: &Event) -> Option<String> {
             ..
         } => write!(text, "started {step} attempt {attempt} number {number}"),
         Event::PartialKept { step, attempt, .. } => write!(text, "kept {step} of {attempt}"),
+        Event::UsageTold { step, attempt, .. } => write!(text, "used {step} of {attempt}"),
         Event::AttemptFailed {
             step, attempt: n, ..
         } => write!(text, "attempt {n} of {step} failed"),

@@ -64,6 +64,26 @@ fn each_attempt_is_charged_for_what_it_used_by_the_first_event_that_ends_it() {
 }
 
 #[test]
+fn what_an_attempt_tells_is_charged_although_it_left_nothing() {
+    check(
+        "
+        submit a(mode=token rates=2.5/0.25/10/20), b
+        start a
+        keep a nothing used 1000     => used a of 1
+        keep a nothing used 1000     =>
+        keep a nothing used 400      =>
+        keep a nothing used 1200     => used a of 1
+        expire a                     => lapse 1 of a for 0.003, again a retries 0
+        start b
+        keep b nothing used 1000     =>
+        start a
+        keep a nothing used 2000     => used a of 2
+        finish a ok                  => completed a version 2 for 0.005
+        ",
+    );
+}
+
+#[test]
 fn what_a_lapsed_attempt_told_on_its_way_is_charged() {
     check(
         "

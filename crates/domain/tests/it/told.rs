@@ -18,6 +18,8 @@ pub enum Told {
     Stopped(bool),
     /// Not yet: it has a part worth keeping.
     SoFar,
+    /// Not yet: it says what it used.
+    Used,
     Lapse,
     /// With a part worth keeping, or without.
     Failure(ErrorClass, bool),
@@ -38,7 +40,8 @@ impl Told {
             3 => Self::Part,
             4 => Self::Stopped(chance.once_in(3)),
             5 | 6 => Self::Lapse,
-            7 | 8 => Self::SoFar,
+            7 => Self::SoFar,
+            8 => Self::Used,
             _ => Self::Failure(*chance.pick(&CLASSES), chance.once_in(4)),
         }
     }
@@ -51,12 +54,13 @@ impl Told {
                 output: output("part"),
                 reason: "the end is missing".to_owned(),
             },
-            Self::SoFar => {
+            Self::SoFar | Self::Used => {
+                let output = || output(&format!("so far in attempt {attempt}"));
                 return Command::Keep {
                     step,
                     attempt,
                     holder,
-                    output: output(&format!("so far in attempt {attempt}")),
+                    output: self.keeps().then(output),
                     usage: Usage::default(),
                 };
             }

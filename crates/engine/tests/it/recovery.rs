@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::money::usage::Usage;
 use domain::orchestration::command::{Command, Report};
 use domain::orchestration::event::{Event, FailCause};
 use domain::orchestration::select::Refused;
 use domain::orchestration::state::{Cause, Status};
+use domain::values::credits::Credits;
+use domain::values::ids::AccountId;
 use domain::values::time::Millis;
 use engine::artifact::next_events;
 use engine::clock::ManualClock;
+use engine::credits::{balance, of_orchestration};
 use engine::error::{SubmitError, TransitionError};
 use engine::perform::Performer;
 use engine::submit::submit;
@@ -98,6 +102,44 @@ async fn the_work_of_a_dead_replica_goes_on_elsewhere() {
                 "step_completed"
             ]
         );
+        heir.close().await;
+    })
+    .await;
+}
+
+/// What it told of its usage is charged, and its hold is free again, although nobody is left to say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_dead_told_of_its_usage_is_charged() {
+    on_both(async |place| {
+        let clock = clock();
+        let reader = "model = \"gpt-4\"\ncostMode = \"token-based\"\nceiling = 1\ntimeout = 3600000";
+        let tells = performer(|assignment| async move {
+            // 1,000 tokens are 0.03 credits.
+            assignment.kept.note(&Usage::of_tokens(1_000));
+            if assignment.attempt == 1 {
+                std::future::pending::<()>().await;
+            }
+            done()
+        });
+        let setup = || Setup::new(&clock, vec![agent("a", reader)], tells.clone());
+        let mortal = Mortal::open(&place, setup()).await;
+        let id = begin(&mortal.house.engine, 1).await;
+        until("what it told is stored", async || {
+            clock.advance(Millis(100));
+            let step = state(&mortal.house.engine, id).await.steps.remove(0);
+            step.used.is_some()
+        })
+        .await;
+        let heir = setup().open(&place).await;
+        mortal.die().await;
+        let state = ended_in_time(&heir.engine, &clock, id).await;
+        assert_status(&state, Status::Complete);
+        assert_eq!((state.steps[0].attempt, state.steps[0].lapses), (2, 1));
+        let charges = of_orchestration(&heir.engine, id).await.unwrap();
+        let charged = charges.iter().map(|entry| entry.amount.to_string());
+        assert_eq!(charged.collect::<Vec<_>>(), ["-0.03", "-0.03"]);
+        let system = balance(&heir.engine, &AccountId::system()).await.unwrap();
+        assert_eq!(system.held, Credits::ZERO);
         heir.close().await;
     })
     .await;

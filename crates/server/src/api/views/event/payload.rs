@@ -1,5 +1,7 @@
 //! What client events carry: a type and its data, each with a schema of its own.
 
+use std::collections::BTreeMap;
+
 use domain::values::credits::Credits;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -20,6 +22,7 @@ pub enum Payload {
     AgentInvoked(InvokedData),
     AttemptStarted(InvokedData),
     PartialKept(KeptData),
+    UsageTold(UsedData),
     AttemptFailed(FailureData),
     AttemptExpired(ExpiredData),
     RetryScheduled(RetryData),
@@ -37,7 +40,7 @@ pub enum Payload {
 }
 
 /// The names of all types of client events.
-pub const TYPES: [&str; 23] = [
+pub const TYPES: [&str; 24] = [
     "orchestration_created",
     "step_ready",
     "step_gated_off",
@@ -47,6 +50,7 @@ pub const TYPES: [&str; 23] = [
     "agent_invoked",
     "attempt_started",
     "partial_kept",
+    "usage_told",
     "attempt_failed",
     "attempt_expired",
     "retry_scheduled",
@@ -89,6 +93,7 @@ impl Payload {
             Self::AgentInvoked(_) => "agent_invoked",
             Self::AttemptStarted(_) => "attempt_started",
             Self::PartialKept(_) => "partial_kept",
+            Self::UsageTold(_) => "usage_told",
             Self::AttemptFailed(_) => "attempt_failed",
             Self::AttemptExpired(_) => "attempt_expired",
             Self::RetryScheduled(_) => "retry_scheduled",
@@ -265,6 +270,16 @@ pub struct KeptData {
     pub data_hash: String,
     /// Tokens used for it, as reported.
     pub tokens_used: Option<u64>,
+}
+
+/// What an attempt used so far.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UsedData {
+    /// Tokens of all kinds, where it told their number.
+    pub tokens_used: Option<u64>,
+    /// Calls by tool.
+    pub tools: BTreeMap<String, u64>,
 }
 
 /// An attempt failed.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::payload::{
     AnswerData, AppliedData, CancelData, CreatedData, EndData, ExcludedData, ExpiredData,
     FailureData, GateData, GatedOffData, InvokedData, KeptData, NoData, ParkedData, Payload,
-    ReadyData, ReasonData, RetryData, SkippedData, StartedData, StepData, StepFailedData,
+    ReadyData, ReasonData, RetryData, SkippedData, StartedData, StepData, StepFailedData, UsedData,
 };
 use super::{ClientEvent, EventStatus};
 use crate::stream::cursor::{Cursor, Log};
@@ -57,6 +57,7 @@ const fn attempt_of(event: &Event) -> Option<u32> {
     match event {
         Event::AttemptStarted { attempt, .. }
         | Event::PartialKept { attempt, .. }
+        | Event::UsageTold { attempt, .. }
         | Event::AttemptFailed { attempt, .. }
         | Event::AttemptExpired { attempt, .. } => Some(*attempt),
         Event::StepCompleted { attempt, .. } => *attempt,
@@ -166,6 +167,11 @@ fn of_attempt(event: Event) -> Vec<Said> {
                     tokens_used,
                 }),
             )
+        }
+        Event::UsageTold { usage, .. } => {
+            let tokens_used = usage.tokens();
+            let tools = usage.tools;
+            one(Running, Payload::UsageTold(UsedData { tokens_used, tools }))
         }
         Event::AttemptFailed { class, message, .. } => failed_attempt(class, message),
         Event::AttemptExpired { lapses, .. } => {
