@@ -11,6 +11,7 @@ use tracing::error;
 
 use crate::error::TransitionError;
 use crate::handle::{Engine, Scope};
+use crate::shortages;
 use crate::transition::transition;
 
 /// Due steps asked for at first; more while those that were found leave room.
@@ -22,38 +23,45 @@ const BATCH_MAX: i64 = 65_536;
 /// Pages asked for at most in one look at what is due: each after the first leaves out the accounts that have one.
 const PAGES: usize = 16;
 
-/// Lets those claim that were left lying for lack of room, as long as there is some. No query.
-pub async fn claim_left(engine: &Engine) {
+/// Lets those claim that were left lying for lack of room, as long as there is some. No query. Answers how many
+/// orchestrations were looked at.
+pub async fn claim_left(engine: &Engine) -> usize {
+    let mut looked_at = 0;
     while engine.has_room() {
         let left = engine
             .work
             .take_left(engine.slots.available_permits().max(1));
         if left.is_empty() {
-            return;
+            break;
         }
+        looked_at += left.len();
         let ids: Vec<_> = left.iter().map(|(_, id)| *id).collect();
         tick_all(engine, &ids).await;
         engine.work.looked_at(&left);
     }
+    looked_at
 }
 
 /// One pass: lets every orchestration with due steps claim what there is room for: account by account, and within one those
-/// that have waited longest first.
+/// that have waited longest first. Answers how many orchestrations were looked at.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn claim(engine: &Engine) -> Result<(), StoreError> {
+pub async fn claim(engine: &Engine) -> Result<usize, StoreError> {
     match engine.scope() {
-        Scope::Nothing => return Ok(()),
+        Scope::Nothing => return Ok(0),
         Scope::Only(ids) => {
+            shortages::look_again(engine).await?;
             visit(engine, &ids).await;
-            return Ok(());
+            return Ok(ids.len());
         }
         Scope::Everything => {}
     }
     if !engine.has_room() {
-        return note_accounts(engine).await;
+        note_accounts(engine).await?;
+        return Ok(0);
     }
+    let mut looked_at = 0;
     let mut visited = BTreeSet::new();
     let mut limit = BATCH;
     while engine.has_room() {
@@ -67,14 +75,14 @@ pub async fn claim(engine: &Engine) -> Result<(), StoreError> {
                 engine.work.leave(id, &account);
             }
         }
-        claim_left(engine).await;
+        looked_at += claim_left(engine).await;
         if all || limit >= BATCH_MAX {
             break;
         }
         // What was found cannot start (it may wait for equal work in flight): look behind it.
         limit *= 4;
     }
-    Ok(())
+    Ok(looked_at)
 }
 
 /// Notes one orchestration of each account that has due steps: so that it has its turn when a place is free, although those
@@ -98,8 +106,10 @@ async fn note_accounts(engine: &Engine) -> Result<(), StoreError> {
 
 /// Due steps, some of each account; and whether these are all.
 async fn due_steps(engine: &Engine, limit: i64) -> Result<(Vec<DueStep>, bool), StoreError> {
+    shortages::look_again(engine).await?;
     let now = engine.clock.now();
     let mut without = Without {
+        agents_of: engine.shortages.pairs(now),
         agents: engine
             .throttles
             .closed(now)

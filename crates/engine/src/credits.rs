@@ -409,6 +409,7 @@ async fn granted(
         Given::Conflict(_) => return Err(CreditsError::Conflict(key)),
     };
     // Whoever waits for credits may find some now.
+    engine.shortages.forget(account);
     engine.work.look();
     let balance = balance(engine, account).await?;
     Ok(Granted { new, balance })
@@ -428,6 +429,7 @@ pub async fn set_at_limit(
         .store
         .set_at_limit(account.as_str(), Some(at_limit.name()), now);
     set.await?;
+    engine.shortages.forget(account);
     engine.work.look();
     Ok(())
 }

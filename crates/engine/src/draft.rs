@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::money::budget::AtLimit;
-use domain::orchestration::command::{Command, Facts, Rejected};
+use domain::money::charge::ceiling;
+use domain::orchestration::command::{Command, Facts, Rejected, Short};
 use domain::orchestration::decide::decide;
 use domain::orchestration::event::{Event, Recorded};
 use domain::orchestration::evolve::evolve;
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::needs::{Needs, needs};
 use domain::orchestration::standing::{Standing, Wait};
-use domain::orchestration::state::{Head, Orchestration, Step};
+use domain::orchestration::state::{Head, Orchestration, Step, StepState};
 use domain::values::ids::{AgentId, OrchestrationId};
 use domain::values::time::Timestamp;
 use store::error::StoreError;
@@ -117,10 +118,13 @@ impl Draft {
     ) -> Result<Result<(), Rejected>, StoreError> {
         let needs = needs(&hot.state, command);
         let now = world.engine.clock.now();
-        let blocked = match command {
+        let mut blocked = match command {
             Command::Tick | Command::Start { .. } => world.engine.blocked(now),
             _ => BTreeMap::new(),
         };
+        if let (Command::Tick, Some(head)) = (command, &hot.state.head) {
+            blocked.extend(world.engine.shortages.said(&head.account, now));
+        }
         if needs == Needs::default() {
             let facts = Facts {
                 now,
@@ -141,6 +145,7 @@ impl Draft {
         let Some((index, start)) = needs.start.zip(facts.start.as_mut()) else {
             return Ok(self.decide(hot, command, &facts));
         };
+        let mut until = None;
         // What is taken over starts nothing.
         if start.reusable.is_none() {
             let drafted = Drafted {
@@ -149,12 +154,16 @@ impl Draft {
                 events: &self.events,
                 learned: world.learned,
             };
-            start.short = beyond(world.engine, &hot.state, index, &drafted).await?;
+            let beyond = beyond(world.engine, &hot.state, index, &drafted).await?;
+            until = beyond.as_ref().and_then(|beyond| beyond.until);
+            start.short = beyond.map(|beyond| beyond.short);
         }
         let decided = self.decide(hot, command, &facts);
-        let short = facts.start.and_then(|start| start.short);
-        if short.is_some_and(|short| short.at_limit == AtLimit::Warn) {
-            self.lenient.insert(index);
+        if let Some(short) = facts.start.and_then(|start| start.short) {
+            if short.at_limit == AtLimit::Warn {
+                self.lenient.insert(index);
+            }
+            note(world.engine, &hot.state, index, short, until);
         }
         Ok(decided)
     }
@@ -195,8 +204,10 @@ impl Draft {
         loop {
             let now = engine.clock.now();
             let blocked = engine.blocked(now);
+            let freed = self.has_freed(&hot.state);
             let next = hot.state.tally.ready.iter().copied().find(|index| {
                 !tried.contains(index)
+                    && (freed || !is_closed(engine, &hot.state, *index, now))
                     && !blocked.contains_key(&hot.state.graph.rules(*index).agent)
                     && !waits_behind(&hot.state, *index, &full)
                     && hot.state.standing_while(*index, now, &blocked) == Standing::Claimable
@@ -243,6 +254,13 @@ impl Draft {
                 }
             }
         }
+    }
+
+    /// Whether an attempt has ended in this commit: what it held is free.
+    fn has_freed(&self, state: &Orchestration) -> bool {
+        self.before.iter().any(|(&index, before)| {
+            before.state == StepState::Running && state.steps[index].state != StepState::Running
+        })
     }
 
     /// Folds one event, keeping what it touches as it stood before.
@@ -292,6 +310,36 @@ impl Draft {
         hot.state.head = self.head_before;
         hot.state.tally = hot.state.count();
     }
+}
+
+/// A step that waits for what lies beyond its orchestration: its like are not looked at until that has changed.
+fn note(
+    engine: &Engine,
+    state: &Orchestration,
+    index: StepIndex,
+    short: Short,
+    until: Option<Timestamp>,
+) {
+    let step = &state.steps[index];
+    let waits = step.state == StepState::Ready || step.waits_for_account();
+    if let (true, Some(head)) = (waits, &state.head) {
+        let whose = (&head.account, &state.graph.rules(index).agent);
+        let now = engine.clock.now();
+        engine.shortages.note(whose, short.shortage, until, now);
+    }
+}
+
+/// Whether the step's like found too little a moment ago.
+fn is_closed(engine: &Engine, state: &Orchestration, index: StepIndex, now: Timestamp) -> bool {
+    let rules = state.graph.rules(index);
+    let account = state.head.as_ref().map(|head| &head.account);
+    account.is_some_and(|account| {
+        let closes = || {
+            let needed = ceiling(rules);
+            engine.shortages.closes(account, &rules.agent, needed, now)
+        };
+        !engine.shortages.is_none() && closes()
+    })
 }
 
 /// The counter that a step of `agent` found full. Of a provider that lets none in it is noted until when.

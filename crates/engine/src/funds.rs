@@ -10,6 +10,7 @@ use domain::orchestration::graph::StepIndex;
 use domain::orchestration::state::{Head, Orchestration};
 use domain::values::credits::Credits;
 use domain::values::ids::AccountId;
+use domain::values::time::Timestamp;
 use store::error::StoreError;
 
 use crate::draft::Learned;
@@ -67,6 +68,14 @@ pub(crate) struct Drafted<'a> {
     pub(crate) learned: &'a Learned,
 }
 
+/// A limit beyond the orchestration that a step does not fit.
+#[derive(Debug)]
+pub(crate) struct Beyond {
+    pub(crate) short: Short,
+    /// When a quota has room again.
+    pub(crate) until: Option<Timestamp>,
+}
+
 /// The limit beyond the orchestration that its step at `index` does not fit, as far as known: the account's credits, or a
 /// quota. The store has the last word.
 ///
@@ -77,7 +86,7 @@ pub(crate) async fn beyond(
     state: &Orchestration,
     index: StepIndex,
     drafted: &Drafted<'_>,
-) -> Result<Option<Short>, StoreError> {
+) -> Result<Option<Beyond>, StoreError> {
     let Some(head) = &state.head else {
         return Ok(None);
     };
@@ -89,12 +98,16 @@ pub(crate) async fn beyond(
         if let Some(until) = used_up.until {
             engine.work.due(until);
         }
-        return Ok(Some(used_up.short));
+        return Ok(Some(Beyond {
+            short: used_up.short,
+            until: used_up.until,
+        }));
     }
     if needed <= Credits::ZERO {
         return Ok(None);
     }
-    account(engine, head, needed, drafted).await
+    let short = account(engine, head, needed, drafted).await?;
+    Ok(short.map(|short| Beyond { short, until: None }))
 }
 
 async fn account(
@@ -126,6 +139,7 @@ async fn account(
     if needed <= left {
         if drafted.learned.funds.is_none() {
             engine.short_accounts.known().remove(&head.account);
+            engine.shortages.lift(&head.account, left);
         }
         return Ok(None);
     }

@@ -28,6 +28,7 @@ use crate::recent::Recent;
 use crate::registry::Registry;
 use crate::selected::Selections;
 use crate::sharing::Sharing;
+use crate::shortages::Shortages;
 use crate::throttle::Throttles;
 use crate::work::Work;
 
@@ -110,6 +111,8 @@ pub struct Inner {
     pub(crate) quotas: Quotas,
     /// Accounts that had too little a moment ago.
     pub(crate) short_accounts: ShortAccounts,
+    /// Whose steps found too little.
+    pub(crate) shortages: Shortages,
     /// Rung after each commit.
     pub live: Live,
     /// Rung when there may be something to claim.
@@ -187,6 +190,7 @@ impl Engine {
             breakers: Breakers::default(),
             quotas: Quotas::default(),
             short_accounts: ShortAccounts::default(),
+            shortages: Shortages::default(),
             live: Live::default(),
             work: Work::weighted(sharing.weights.clone()),
             sharing,

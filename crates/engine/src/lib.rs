@@ -46,6 +46,7 @@ pub mod replica;
 pub mod request;
 mod selected;
 pub mod sharing;
+pub mod shortages;
 pub mod snapshot;
 mod spelling;
 pub mod submit;

@@ -263,13 +263,17 @@ pub(crate) fn step_row(
     index: StepIndex,
 ) -> Result<StepRow, serde_json::Error> {
     let (rules, step) = (state.graph.rules(index), &state.steps[index]);
-    let in_queue = step.state == StepState::Ready && step.paused_at.is_none();
+    // One that is parked for its account is found as those in the queue are.
+    let due_at = match step.state {
+        StepState::Ready => step.due_at,
+        _ => step.short_since.filter(|_| step.waits_for_account()),
+    };
     Ok(StepRow {
         step: signed(index as u64),
         id: rules.id.as_str().to_owned(),
         agent: rules.agent.as_str().to_owned(),
         state: step.state.name().to_owned(),
-        due_at: step.due_at.filter(|_| in_queue).map(|due| due.0),
+        due_at: due_at.filter(|_| step.paused_at.is_none()).map(|due| due.0),
         wake_at: state.wake_at(index).map(|at| at.0),
         exclusive: rules.exclusive,
         concurrency_key: rules

@@ -159,6 +159,7 @@ pub async fn set_quota(
         }
     }
     engine.quotas.forget(account);
+    engine.shortages.forget(account);
     engine.work.look();
     Ok(())
 }

@@ -49,8 +49,8 @@ pub async fn wait_of(
         events: &[],
         learned: &Learned::default(),
     };
-    if let Some(short) = beyond(engine, state, index, &nothing_drafted).await? {
-        return Ok(Some(Wait::Credits(short.shortage).to_string()));
+    if let Some(beyond) = beyond(engine, state, index, &nothing_drafted).await? {
+        return Ok(Some(Wait::Credits(beyond.short.shortage).to_string()));
     }
     let places = engine.slots.available_permits();
     Ok(Some(if engine.holder().is_none() {

@@ -25,6 +25,8 @@ pub struct Without {
     pub agents: BTreeSet<String>,
     /// Orchestrations of these accounts.
     pub accounts: BTreeSet<String>,
+    /// Steps of these agents in one account each: the account, a tabulator, the agent.
+    pub agents_of: BTreeSet<String>,
 }
 
 /// Each between line feeds, which neither ids nor names have.
@@ -71,6 +73,7 @@ impl Store {
               and (s.concurrency_max is null or c.held is null or c.held < s.concurrency_max)
               and ($3 = '' or replace($3, '\n' || s.agent || '\n', '') = $3)
               and ($4 = '' or replace($4, '\n' || o.account || '\n', '') = $4)
+              and ($5 = '' or replace($5, '\n' || o.account || '\t' || s.agent || '\n', '') = $5)
             order by s.due_at, s.orchestration, s.step
             limit $2";
         let parameters = vec![
@@ -78,6 +81,7 @@ impl Store {
             limit.into(),
             lines(&without.agents).as_str().into(),
             lines(&without.accounts).as_str().into(),
+            lines(&without.agents_of).as_str().into(),
         ];
         let rows = self.query(TEXT, parameters).await?;
         rows.into_iter()

@@ -184,6 +184,7 @@ fn evolve_start(state: &mut Orchestration, index: StepIndex, at: Timestamp, even
     state.tally.running += 1;
     state.tally.exclusive_running |= state.graph.rules(index).exclusive;
     let step = &mut state.steps[index];
+    unpark(step, at);
     step.state = StepState::Running;
     step.attempt = *attempt;
     step.number = Some(*number);
@@ -199,6 +200,14 @@ fn evolve_start(state: &mut Orchestration, index: StepIndex, at: Timestamp, even
         head.held = head.held.saturating_add(*hold);
     }
     state.started(*number);
+}
+
+/// It is parked for a limit no longer, and its clock goes on.
+fn unpark(step: &mut Step, at: Timestamp) {
+    step.short = None;
+    if let Some(since) = step.short_since.take() {
+        step.first_ready_at = step.first_ready_at.map(|first| first + (at - since));
+    }
 }
 
 fn evolve_end(state: &mut Orchestration, index: StepIndex, at: Timestamp, event: &Event) {
@@ -318,10 +327,7 @@ impl Orchestration {
         let step = &mut self.steps[index];
         step.state = StepState::Ready;
         step.ready_at = Some(at);
-        step.short = None;
-        if let Some(since) = step.short_since.take() {
-            step.first_ready_at = step.first_ready_at.map(|first| first + (at - since));
-        }
+        unpark(step, at);
         step.first_ready_at = step.first_ready_at.or(Some(at));
         step.due_at = Some(due_at);
     }
@@ -331,10 +337,13 @@ impl Orchestration {
         self.tally.gates_due.remove(&index);
         if short.is_some() {
             self.leave_queue(index);
-            self.steps[index].short_since = Some(at);
+            self.steps[index].short_since.get_or_insert(at);
         }
         self.steps[index].short = short;
         self.steps[index].state = StepState::Parked;
+        if self.steps[index].waits_for_account() {
+            self.tally.ready.insert(index);
+        }
     }
 
     /// What the step, and with it the whole, is charged.

@@ -84,6 +84,9 @@ impl fmt::Display for Wait {
             Self::Credits(shortage) if shortage.scope == Scope::Quota => {
                 write!(f, "it waits for a quota's next time: {shortage}")
             }
+            Self::Credits(shortage) if shortage.scope == Scope::Account => {
+                write!(f, "it waits for credits: {shortage}")
+            }
             Self::Credits(shortage) => {
                 write!(f, "it waits for what attempts in flight hold: {shortage}")
             }
@@ -133,6 +136,9 @@ impl Orchestration {
             StepState::Running => step
                 .holder
                 .map_or(Standing::Waits(Wait::Gate), Standing::Held),
+            StepState::Parked if step.waits_for_account() => self
+                .wait_of_ready(index, now, blocked)
+                .map_or(Standing::Claimable, Standing::Waits),
             StepState::Parked => Standing::Waits(match &step.short {
                 Some(short) => Wait::Budget((**short).clone()),
                 None => Wait::Approval,

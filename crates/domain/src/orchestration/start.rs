@@ -1,6 +1,7 @@
 //! How a step starts: for an attempt, or by taking over an equal one's enrichment.
 
 use crate::artifact::{Enrichment, EnrichmentStatus};
+use crate::money::budget::Scope;
 use crate::money::charge::{self, Charge};
 use crate::orchestration::command::{Facts, Holder, Rejected, StartFacts};
 use crate::orchestration::decide::{counters, fail};
@@ -130,6 +131,12 @@ fn within(
         Room::Stops(shortage) => {
             let cause = FailCause::Budget(shortage);
             fail(Ending::of(state), index, EndedAs::Failed, cause)
+        }
+        // It is told once that it waits for its account.
+        Room::Pauses(shortage)
+            if shortage.scope == Scope::Account && state.steps[index].waits_for_account() =>
+        {
+            return Err(not_startable(state, index, Wait::Credits(shortage)));
         }
         Room::Pauses(shortage) => vec![Event::StepParked {
             step: state.graph.rules(index).id.clone(),

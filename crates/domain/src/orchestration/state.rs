@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::gate::Verdict;
 use crate::agent::model::ModelUse;
 use crate::artifact::Enrichment;
-use crate::money::budget::{Budget, Shortage};
+use crate::money::budget::{Budget, Scope, Shortage};
 use crate::money::charge::is_zero;
 use crate::money::usage::Usage;
 use crate::orchestration::command::Holder;
@@ -238,6 +238,15 @@ pub struct Step {
     pub raised: Option<Credits>,
 }
 
+impl Step {
+    /// Whether it is parked for what its account lacks: it goes on by itself when the account has enough, and is looked at
+    /// as a step in the queue is. It has no turn that others would wait for.
+    pub fn waits_for_account(&self) -> bool {
+        let scope = self.short.as_ref().map(|short| short.scope);
+        self.state == StepState::Parked && scope == Some(Scope::Account)
+    }
+}
+
 /// A cancel in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancelling {
@@ -371,6 +380,7 @@ impl Orchestration {
                 StepState::Waiting if step.waiting_on == 0 && rules.gate.is_some() => {
                     tally.gates_due.insert(index);
                 }
+                StepState::Parked if step.waits_for_account() => drop(tally.ready.insert(index)),
                 StepState::Waiting | StepState::Parked => {}
             }
             tally.unended += u32::from(step.state.ended().is_none());

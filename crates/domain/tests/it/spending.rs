@@ -242,6 +242,29 @@ fn what_is_used_beyond_a_hold_is_charged_in_full_and_closes_the_budget() {
     );
 }
 
+/// What its account lacks no yes of a person brings: it goes on when the account has enough, is told once that it waits, keeps
+/// nobody else waiting, and its clocks stand still meanwhile.
+#[test]
+fn a_step_parked_for_its_account_goes_on_by_itself() {
+    let world = check(
+        "
+        submit a(cost=0.5 exclusive total=60000), b
+        short a 0.5 0.2 pause held 0
+        start a                      => parked a for the account
+        start a                      ! the step `a` cannot start now: it waits for credits: the account has 0.2 credits available, and it needs 0.5
+        do b                         => completed b version 2
+        wait 9000000
+        tick                         =>
+        enough a
+        start a                      => started a attempt 1 number 2 holds 0.5
+        ",
+    );
+    let step = &world.state.steps[0];
+    assert_eq!((&step.short, step.short_since), (&None, None));
+    assert!(step.first_ready_at.unwrap() >= world.now, "its clock stood");
+    assert_eq!(world.state.tally, world.state.count());
+}
+
 /// However an attempt ends, its hold ends with it: one that leaked would keep honest steps out of the budget for ever.
 #[test]
 fn litellm_27639_no_hold_outlives_its_attempt() {
@@ -346,7 +369,7 @@ fn what_the_account_lacks_stops_pauses_warns_or_is_waited_for() {
         enough b
         do b                         => completed b version 2 for 0.5
         short c 0.5 0.2 stop held 0.3
-        start c                      ! the step `c` cannot start now: it waits for what attempts in flight hold: the account has 0.2 credits available, and it needs 0.5
+        start c                      ! the step `c` cannot start now: it waits for credits: the account has 0.2 credits available, and it needs 0.5
         short c 0.5 -3 warn held 0
         start c                      => started c attempt 1 number 2 holds 0.5 over budget
         short d 0.5 0.2 stop held 0.1

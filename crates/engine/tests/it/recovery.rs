@@ -112,7 +112,8 @@ async fn the_work_of_a_dead_replica_goes_on_elsewhere() {
 async fn what_the_dead_told_of_its_usage_is_charged() {
     on_both(async |place| {
         let clock = clock();
-        let reader = "model = \"gpt-4\"\ncostMode = \"token-based\"\nceiling = 1\ntimeout = 3600000";
+        let reader =
+            "model = \"gpt-4\"\ncostMode = \"token-based\"\nceiling = 1\ntimeout = 3600000";
         let tells = performer(|assignment| async move {
             // 1,000 tokens are 0.03 credits.
             assignment.kept.note(&Usage::of_tokens(1_000));
