@@ -2,6 +2,8 @@
 
 use domain::agent::gate::Verdict;
 use domain::artifact::Enrichment;
+use domain::money::budget::{Scope, Shortage};
+use domain::money::usage::Usage;
 use domain::orchestration::event::{Completion, Event, FailCause, SkipCause};
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::standing::Standing;
@@ -34,16 +36,10 @@ pub fn event(event: &Event) -> String {
             format!("{step}: gated off with {with}")
         }
         Event::StepSkipped { step, cause, .. } => format!("{step}: skipped, {}", skipped(cause)),
-        Event::StepParked { step, short, .. } => {
-            let why = short.as_ref().map(|short| format!(", {short}"));
-            format!("{step}: waits for approval{}", why.unwrap_or_default())
-        }
+        Event::StepParked { step, short, .. } => format!("{step}: {}", parked(short.as_deref())),
         Event::AttemptStarted { step, attempt, .. } => format!("{step}: attempt {attempt} started"),
         Event::PartialKept { step, .. } => format!("{step}: what it has so far is kept"),
-        Event::UsageTold { step, usage, .. } => match usage.tokens() {
-            Some(tokens) => format!("{step}: {tokens} tokens used so far"),
-            None => format!("{step}: tools used"),
-        },
+        Event::UsageTold { step, usage, .. } => format!("{step}: {}", used(usage)),
         Event::AttemptFailed {
             step,
             attempt,
@@ -82,6 +78,21 @@ pub fn event(event: &Event) -> String {
         Event::OrchestrationFailed { reason, .. } => format!("failed: {reason}"),
         Event::OrchestrationCancelled { reason, .. } => format!("cancelled: {reason}"),
     }
+}
+
+fn parked(short: Option<&Shortage>) -> String {
+    match short {
+        Some(short) if short.scope == Scope::Account => format!("waits for credits, {short}"),
+        Some(short) => format!("waits for approval, {short}"),
+        None => "waits for approval".to_owned(),
+    }
+}
+
+fn used(usage: &Usage) -> String {
+    usage.tokens().map_or_else(
+        || "has called tools".to_owned(),
+        |tokens| format!("has used {tokens} tokens so far"),
+    )
 }
 
 fn completed(enrichment: &Enrichment) -> String {

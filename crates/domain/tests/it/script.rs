@@ -363,11 +363,10 @@ fn tell(event: &Event) -> Option<String> {
         Event::Paused { step } => write!(text, "paused {}", of(step)),
         Event::Resumed { step } => write!(text, "resumed {}", of(step)),
         Event::CancelRequested { step, .. } => write!(text, "cancelling {}", of(step)),
-        Event::OrchestrationCompleted {
-            status: Completion::Complete,
-            ..
-        } => write!(text, "complete"),
-        Event::OrchestrationCompleted { .. } => write!(text, "all partial"),
+        Event::OrchestrationCompleted { status, .. } => match status {
+            Completion::Complete => write!(text, "complete"),
+            Completion::Partial => write!(text, "all partial"),
+        },
         Event::OrchestrationFailed { .. } => write!(text, "all failed"),
         Event::OrchestrationCancelled { .. } => write!(text, "all cancelled"),
     };

@@ -19,6 +19,7 @@ mod registered;
 mod reuse;
 mod served;
 mod sharing;
+mod shortages;
 mod spending;
 mod stops;
 mod stub;

@@ -130,16 +130,22 @@ async fn due_steps_of_agents_and_accounts_that_are_not_wanted_are_left_out() {
         assert_eq!(due.len(), 2);
         let (account, agent) = (due[0].account.clone(), step(0).agent);
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let pair = |account: &str, agent: &str| format!("{account}\t{agent}");
+        let (both, part) = (pair(&account, &agent), pair(&account, &agent[1..]));
+        let other = pair("x", &agent);
         // A part of a name is no name.
-        for (agents, accounts, left) in [
-            (vec![], vec![&account[1..]], 2),
-            (vec![&agent[1..], "no such agent"], vec![], 2),
-            (vec!["x", agent.as_str()], vec![], 0),
-            (vec![], vec!["x", account.as_str()], 0),
+        for (agents, accounts, agents_of, left) in [
+            (vec![], vec![&account[1..]], vec![], 2),
+            (vec![&agent[1..], "no such agent"], vec![], vec![], 2),
+            (vec!["x", agent.as_str()], vec![], vec![], 0),
+            (vec![], vec!["x", account.as_str()], vec![], 0),
+            (vec![], vec![], vec![other.as_str(), part.as_str()], 2),
+            (vec![], vec![], vec![other.as_str(), both.as_str()], 0),
         ] {
             let without = Without {
                 agents: names(&agents),
                 accounts: names(&accounts),
+                agents_of: names(&agents_of),
             };
             assert_eq!(found(&store, 9, &without).await.len(), left, "{without:?}");
         }
