@@ -16,7 +16,7 @@ use crate::source;
 
 /// How much longer than a step may take we wait for its thread. Fuel and time stop a script long before; this is for what the
 /// engine does in one go, without a look at the meter.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A generator in a sandbox of its own. Dropping it ends the sandbox.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ struct Answer {
 
 impl Script {
     /// Makes a sandbox and calls the generator function in it, which does not begin its work before the first `resume`.
+    /// What is no JavaScript is tried as TypeScript, where that feature is built in.
     /// Blocks: 1 ms at most unless the source is long.
     ///
     /// # Errors
@@ -48,7 +49,6 @@ impl Script {
             ScriptError::Source("handleSteps is empty: there is no script".to_owned())
         })?;
         bounded("the source text", generator.len(), limits.source_bytes)?;
-        let expression = format!("({generator}\n)");
         let given = Given {
             agent_state: &start.agent_state,
             prompt: start.prompt.as_deref(),
@@ -61,7 +61,17 @@ impl Script {
             given.len(),
             limits.input_bytes,
         )?;
+        match Script::begin(generator, given.clone(), limits) {
+            #[cfg(feature = "typescript")]
+            Err(ScriptError::Source(_)) => {
+                Script::begin(&crate::strip::generator(generator)?, given, limits)
+            }
+            begun => begun,
+        }
+    }
 
+    fn begin(generator: &str, given: String, limits: &Limits) -> Result<Script, ScriptError> {
+        let expression = format!("({generator}\n)");
         let (resumes, asked) = channel::<String>();
         let (answer, answers) = channel();
         let output_bytes = limits.output_bytes;
