@@ -48,6 +48,10 @@ pub enum Purpose {
     Omitted,
     /// Recorded by another agent and given as context.
     Context,
+    /// Parts of the plan and earlier enrichments.
+    Data,
+    /// Asks the model to go on: its answer was cut, or was none yet.
+    GoOn,
 }
 
 /// One message.

@@ -14,6 +14,7 @@ mod chance;
 mod charges;
 mod codebuff;
 mod conformance;
+mod conversing;
 mod cost;
 mod costs;
 mod forecast;
