@@ -40,10 +40,37 @@ fn invalid(why: String) -> Failed {
     Failed::Ours(ScriptError::InvalidYield(why))
 }
 
-/// A generator object and the `next` of all generators, taken before the script could lay hands on it.
+/// What goes in at one step, as JSON.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// The agent's state, which is read only if the script looks at it.
+    pub(crate) agent_state: String,
+    /// An object with everything else.
+    pub(crate) rest: String,
+}
+
+impl Given {
+    pub(crate) fn bytes(&self) -> usize {
+        self.agent_state.len() + self.rest.len()
+    }
+
+    fn object<'js>(
+        self,
+        realm: &Realm<'js>,
+        later: &Function<'js>,
+    ) -> rquickjs::Result<Value<'js>> {
+        let object = realm.ctx.json_parse(self.rest)?;
+        later.call::<_, ()>((object.clone(), "agentState", self.agent_state))?;
+        Ok(object)
+    }
+}
+
+/// A generator object, with what was taken before the script could lay hands on it: the `next` of all generators, and what carries
+/// states in.
 pub(crate) struct Generator<'js> {
     object: Object<'js>,
     next: Function<'js>,
+    later: Function<'js>,
 }
 
 impl<'js> Generator<'js> {
@@ -51,7 +78,7 @@ impl<'js> Generator<'js> {
     pub(crate) fn call(
         realm: &Realm<'js>,
         expression: &str,
-        given: String,
+        given: Given,
     ) -> Result<Self, ScriptError> {
         called(realm, expression, given).map_err(|failed| failed.told(realm))
     }
@@ -60,7 +87,7 @@ impl<'js> Generator<'js> {
     pub(crate) fn step(
         &self,
         realm: &Realm<'js>,
-        given: String,
+        given: Given,
         output_bytes: usize,
     ) -> Result<Yield, ScriptError> {
         let yielded = self
@@ -73,13 +100,8 @@ impl<'js> Generator<'js> {
         }
     }
 
-    fn next(
-        &self,
-        realm: &Realm<'js>,
-        given: String,
-        output_bytes: usize,
-    ) -> Result<Yield, Failed> {
-        let given = realm.ctx.json_parse(given)?;
+    fn next(&self, realm: &Realm<'js>, given: Given, output_bytes: usize) -> Result<Yield, Failed> {
+        let given = given.object(realm, &self.later)?;
         let result: Object<'js> = self.next.call((This(self.object.clone()), given))?;
         if result.get::<_, bool>("done")? {
             return Ok(Yield::Done);
@@ -106,12 +128,13 @@ impl<'js> Generator<'js> {
 fn called<'js>(
     realm: &Realm<'js>,
     expression: &str,
-    given: String,
+    given: Given,
 ) -> Result<Generator<'js>, Failed> {
     let ctx = &realm.ctx;
     let genuine: Object<'js> = ctx.eval("Object.getPrototypeOf(function* () {})")?;
     let next = ctx.eval("Object.getPrototypeOf(function* () {}).prototype.next")?;
-    let given = ctx.json_parse(given)?;
+    let later = realm.later()?;
+    let given = given.object(realm, &later)?;
     if let Some(given) = given.as_object() {
         given.set("logger", log::object(ctx, &realm.log)?)?;
     }
@@ -126,5 +149,9 @@ fn called<'js>(
         .filter(|function| function.get_prototype().as_ref() == Some(&genuine))
         .ok_or_else(|| unreadable("it begins like a generator function but is something else"))?;
     let object = function.call((given,))?;
-    Ok(Generator { object, next })
+    Ok(Generator {
+        object,
+        next,
+        later,
+    })
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::thread;
 
 use rquickjs::context::{EvalOptions, intrinsic};
-use rquickjs::{Context, Ctx, Runtime, Value};
+use rquickjs::{Context, Ctx, Function, Runtime, Value};
 
 use crate::error::ScriptError;
 use crate::limits::Limits;
@@ -44,6 +44,19 @@ globalThis.Date = function Date() {
   throw new Error("Date is not available: the same answers must always give the same script");
 };
 Date.now = Date.parse = Date.UTC = Date;
+"#;
+
+/// Makes a property of an object that is read from JSON when it is first looked at: most steps do not look at the state, and a
+/// history is long. Its value is like any other then.
+const LATER: &str = r#"
+(() => {
+  const { parse } = JSON, { defineProperty } = Object;
+  return (object, name, text) => {
+    const be = value => defineProperty(object, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
+    defineProperty(object, name, { __proto__: null, enumerable: true, configurable: true,
+      get() { const value = parse(text); be(value); return value; }, set: be });
+  };
+})()
 "#;
 
 /// A made engine, seen from inside its thread.
@@ -106,6 +119,11 @@ impl<'js> Realm<'js> {
         let mut options = EvalOptions::default();
         options.filename = Some(FILE.to_owned());
         self.ctx.eval_with_options(expression, options)
+    }
+
+    /// The function that `LATER` makes. To be taken before a script's first word.
+    pub(crate) fn later(&self) -> rquickjs::Result<Function<'js>> {
+        self.ctx.eval(LATER)
     }
 
     /// What an error of the engine means. Forgets the exception that stands in it.

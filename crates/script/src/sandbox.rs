@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use domain::agent::script::{Resume, Start, Yield};
 use serde::Serialize;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::error::{ScriptError, Spent};
-use crate::generator::Generator;
+use crate::generator::{Generator, Given};
 use crate::limits::Limits;
 use crate::log::Line;
 use crate::realm;
@@ -21,7 +21,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 /// A generator in a sandbox of its own. Dropping it ends the sandbox.
 #[derive(Debug)]
 pub struct Script {
-    resumes: Sender<String>,
+    resumes: Sender<Given>,
     answers: Receiver<Answer>,
     wait: Duration,
     input_bytes: usize,
@@ -49,30 +49,24 @@ impl Script {
             ScriptError::Source("handleSteps is empty: there is no script".to_owned())
         })?;
         bounded("the source text", generator.len(), limits.source_bytes)?;
-        let given = Given {
-            agent_state: &start.agent_state,
+        let rest = Started {
             prompt: start.prompt.as_deref(),
             params: &start.params,
             model: start.model.as_deref(),
         };
-        let given = json(&given)?;
-        bounded(
-            "what the script is started with",
-            given.len(),
-            limits.input_bytes,
-        )?;
-        match Script::begin(generator, given.clone(), limits) {
+        let given = || given(&start.agent_state, &rest, limits.input_bytes);
+        match Script::begin(generator, given()?, limits) {
             #[cfg(feature = "typescript")]
             Err(ScriptError::Source(_)) => {
-                Script::begin(&crate::strip::generator(generator)?, given, limits)
+                Script::begin(&crate::strip::generator(generator)?, given()?, limits)
             }
             begun => begun,
         }
     }
 
-    fn begin(generator: &str, given: String, limits: &Limits) -> Result<Script, ScriptError> {
+    fn begin(generator: &str, given: Given, limits: &Limits) -> Result<Script, ScriptError> {
         let expression = format!("({generator}\n)");
-        let (resumes, asked) = channel::<String>();
+        let (resumes, asked) = channel::<Given>();
         let (answer, answers) = channel();
         let output_bytes = limits.output_bytes;
         realm::start(limits.clone(), move |realm| {
@@ -131,12 +125,12 @@ impl Script {
     }
 
     fn ask(&mut self, resume: &Resume) -> Result<Yield, ScriptError> {
-        let given = json(resume)?;
-        bounded(
-            "what the script is resumed with",
-            given.len(),
-            self.input_bytes,
-        )?;
+        let rest = Resumed {
+            tool_result: &resume.tool_result,
+            steps_complete: resume.steps_complete,
+            n_responses: resume.n_responses.as_deref(),
+        };
+        let given = given(&resume.agent_state, &rest, self.input_bytes)?;
         self.resumes.send(given).map_err(|_| broken())?;
         self.hear()
     }
@@ -162,7 +156,7 @@ impl Script {
 /// As `Script::start`.
 pub fn check(source: &str, limits: &Limits) -> Result<(), ScriptError> {
     let nothing = Start {
-        agent_state: serde_json::Value::Null,
+        agent_state: Value::Null,
         prompt: None,
         params: Map::new(),
         model: None,
@@ -172,14 +166,31 @@ pub fn check(source: &str, limits: &Limits) -> Result<(), ScriptError> {
 
 /// A start as the generator sees it: what is not there is `undefined`, for defaults in its parameters to take effect.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Given<'a> {
-    agent_state: &'a serde_json::Value,
+struct Started<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt: Option<&'a str>,
-    params: &'a Map<String, serde_json::Value>,
+    params: &'a Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
+}
+
+/// A resume as the generator sees it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Resumed<'a> {
+    tool_result: &'a [Value],
+    steps_complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n_responses: Option<&'a [String]>,
+}
+
+fn given(agent_state: &Value, rest: &impl Serialize, limit: usize) -> Result<Given, ScriptError> {
+    let given = Given {
+        agent_state: json(agent_state)?,
+        rest: json(rest)?,
+    };
+    bounded("what a script is given", given.bytes(), limit)?;
+    Ok(given)
 }
 
 fn json(value: &impl Serialize) -> Result<String, ScriptError> {

@@ -180,3 +180,27 @@ fn what_a_script_logs_is_handed_over_in_bounds() {
     assert_eq!(lines[200].text, "300 more lines");
     assert!(script.take_lines().is_empty());
 }
+
+#[test]
+fn a_state_is_an_ordinary_value_whenever_it_is_looked_at() {
+    let mut script = started(
+        "const first = JSON.stringify(agentState); const given = yield 'STEP';
+         JSON.parse = null; Object.defineProperty = null;
+         const same = given.agentState === given.agentState; given.agentState.agentId = 'changed';
+         const copy = { ...given }; const keys = Object.keys(given).sort();
+         const other = yield 'STEP'; other.agentState = 5;
+         yield { toolName: 'tell', input: { first, same, changed: copy.agentState.agentId, keys, replaced: other.agentState } }",
+    );
+    assert_eq!(script.resume(&nothing()), Ok(Yield::Step));
+    assert_eq!(script.resume(&nothing()), Ok(Yield::Step));
+    let Ok(Yield::Tool { input, .. }) = script.resume(&nothing()) else {
+        panic!("no call")
+    };
+    assert_eq!(
+        input,
+        json!({
+            "first": "{\"agentId\":\"risk-reader\"}", "same": true, "changed": "changed",
+            "keys": ["agentState", "stepsComplete", "toolResult"], "replaced": 5
+        })
+    );
+}
