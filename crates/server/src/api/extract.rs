@@ -243,7 +243,8 @@ pub fn too_large(most: u64) -> Problem {
     )
 }
 
-fn too_slow() -> Problem {
+/// A body that came too slowly.
+pub fn too_slow() -> Problem {
     Problem::new(Code::RequestTimeout, "the body did not arrive in time")
 }
 

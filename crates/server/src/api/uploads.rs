@@ -1,9 +1,10 @@
 //! Plans as they are submitted beside the seed's way: JSON, zips, forms, paths on the server. The answer is always 202.
 
+use std::error::Error;
 use std::fs::File;
 
 use axum::body::Body;
-use axum::extract::multipart::{Field, Multipart};
+use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{Extension, FromRequest, Request, State};
 use axum::response::Response;
 use domain::values::ids::OrchestrationId;
@@ -16,7 +17,8 @@ use uuid::Uuid;
 use crate::api::auth::Caller;
 use crate::api::error::{Code, Problem, Refusals};
 use crate::api::extract::{
-    Asked, JsonText, is_json, media_type, next_part, refuse_large, too_large, unreadable, within,
+    Asked, JsonText, is_json, media_type, next_part, refuse_large, too_large, too_slow, unreadable,
+    within,
 };
 use crate::api::idempotency::Subject;
 use crate::api::object::{self, Object};
@@ -197,19 +199,12 @@ async fn of_form(app: &App, caller: &Caller, request: Request) -> Result<Submiss
     )?;
     let (parts, body) = request.into_parts();
     let request = Request::from_parts(parts, paced(body, app));
-    let broken = |error: &dyn std::fmt::Display| {
-        Problem::invalid(format!("the form cannot be read: {error}"))
-    };
     let mut form = Multipart::from_request(request, &())
         .await
-        .map_err(|error| broken(&error.body_text()))?;
+        .map_err(|error| no_form(&error.body_text()))?;
     let read = async {
         let (mut plan, mut told) = (None, None);
-        while let Some(field) = form
-            .next_field()
-            .await
-            .map_err(|error| broken(&error.body_text()))?
-        {
+        while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
             match field.name() {
                 Some("plan") if plan.is_none() => plan = Some(plan_of(field, app).await?),
                 Some("request") if told.is_none() => told = Some(request_of(field).await?),
@@ -254,9 +249,12 @@ fn paced(mut body: Body, app: &App) -> Body {
                 Ok(Some(part)) => sender.send(Ok(part)).await,
                 Ok(None) => break,
                 Err(problem) => {
-                    let _ = sender
-                        .send(Err(std::io::Error::other(problem.detail().to_owned())))
-                        .await;
+                    let kind = match problem.code() {
+                        Code::RequestTimeout => std::io::ErrorKind::TimedOut,
+                        _ => std::io::ErrorKind::Other,
+                    };
+                    let error = std::io::Error::new(kind, problem.detail().to_owned());
+                    let _ = sender.send(Err(error)).await;
                     break;
                 }
             };
@@ -294,7 +292,25 @@ async fn request_of(mut field: Field<'_>) -> Result<UploadRequest, Problem> {
 
 async fn chunk(field: &mut Field<'_>) -> Result<Option<bytes::Bytes>, Problem> {
     let part = field.chunk().await;
-    part.map_err(|error| Problem::invalid(format!("the form broke off: {}", error.body_text())))
+    part.map_err(|error| broken(&error))
+}
+
+/// What ended the reading of a form: 408 where that is our own patience with its body, else 400.
+fn broken(error: &MultipartError) -> Problem {
+    let mut cause = error.source();
+    while let Some(found) = cause {
+        if let Some(found) = found.downcast_ref::<std::io::Error>()
+            && found.kind() == std::io::ErrorKind::TimedOut
+        {
+            return too_slow();
+        }
+        cause = found.source();
+    }
+    no_form(&error.body_text())
+}
+
+fn no_form(why: &str) -> Problem {
+    Problem::invalid(format!("the form cannot be read: {why}"))
 }
 
 fn of_upload(

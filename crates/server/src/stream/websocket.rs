@@ -117,7 +117,9 @@ async fn tell_all(
                 }
             },
             message = socket.recv() => match message {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Lost,
+                Some(Ok(Message::Close(_))) | None => return End::Lost,
+                // Where the connection itself failed, so does the farewell.
+                Some(Err(_)) => return End::Close(close_code::PROTOCOL, "what was sent is no message that is read here"),
                 Some(Ok(_)) => {
                     unanswered = 0;
                     Ok(())

@@ -233,6 +233,16 @@ async fn slow_headers_and_slow_bodies_are_cut() {
         said.starts_with("HTTP/1.1 408") && said.contains("request-timeout"),
         "{said}"
     );
+    let form = "POST /api/orchestrations HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 1000\r\n\r\n\
+         --b\r\ncontent-disposition: form-data; name=\"plan\"; filename=\"a.zip\"\r\n\r\nPK";
+    // In a field, and between its head's lines.
+    for cut in [form.len(), form.len() - 10] {
+        let said = raw(&stage, &form.as_bytes()[..cut]).await;
+        assert!(
+            said.starts_with("HTTP/1.1 408") && said.contains("request-timeout"),
+            "{said}"
+        );
+    }
     stage.close().await;
 }
 

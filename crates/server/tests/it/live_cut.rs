@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use engine::perform::{Assignment, Performed};
+use futures_util::SinkExt;
 use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::live_house::{House, Place, chain, marks, performer};
 
@@ -64,4 +66,15 @@ async fn a_reader_cut_off_fifty_times_sees_each_event_once_also_over_a_restart()
         assert_eq!(told, stored);
         house.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_reader_that_breaks_the_protocol_is_told_so() {
+    let house = House::open(&Place::sqlite(), chain(60), performer(slowly)).await;
+    let id = house.begin("Build a shed.").await;
+    let mut socket = house.socket(&format!("/orchestrations/{id}/stream")).await;
+    let long = Message::Text("x".repeat(5000).into());
+    socket.0.send(long).await.unwrap();
+    assert_eq!(socket.rest().await.1, Some(1002));
+    house.close().await;
 }
