@@ -8,6 +8,7 @@
 
 mod bench;
 mod fuzz;
+mod peers;
 mod postgres;
 mod python;
 mod shell;

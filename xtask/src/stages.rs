@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{fuzz, postgres, python, shell, tidy};
+use crate::{fuzz, peers, postgres, python, shell, tidy};
 
 /// A stage's name and what it does, in the order in which they are gone through: cheap and frequent findings first.
 const STAGES: [(&str, Stage); 7] = [
@@ -210,6 +210,16 @@ fn test_stage(wish: &Wish) -> Result<Verdict> {
         Err(error) => {
             println!("SKIPPED: the cross-check with NumPy: {error:#}");
             absent.push("NumPy".to_owned());
+        }
+    }
+    match peers::installed() {
+        Ok(modules) => {
+            command.env("AFTERPLAN_TEST_NODE_MODULES", modules);
+        }
+        Err(error) if shell::under_ci() => return Err(error),
+        Err(error) => {
+            println!("SKIPPED: peers from the npm registry: {error:#}");
+            absent.push("peers from npm".to_owned());
         }
     }
     let mut cluster = None;

@@ -17,4 +17,5 @@ mod refused;
 pub mod remote;
 pub mod sign;
 mod target;
+pub mod tools;
 mod usage;

@@ -1,5 +1,7 @@
 //! How a server is set up. `config.default.toml` beside the workspace's manifest is the manual: a test holds it to this.
 
+pub mod models;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -8,6 +10,8 @@ use std::path::PathBuf;
 
 use domain::values::credits::Credits;
 use serde::{Deserialize, Serialize};
+
+use crate::config::models::{Models, Tools};
 
 /// Most connections that may be allowed.
 const CONNECTIONS_MAX: usize = 1_000_000;
@@ -44,6 +48,10 @@ pub struct Settings {
     pub outgoing: Outgoing,
     /// Event streams.
     pub streams: Streams,
+    /// Language models.
+    pub models: Models,
+    /// What agents' outside tools may do.
+    pub tools: Tools,
     /// Limits of the providers whose models agents ask, by provider.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub providers: BTreeMap<String, Provider>,
@@ -201,6 +209,14 @@ impl Settings {
             ),
             ("outgoing.answerBytes", self.outgoing.answer_bytes == 0),
             ("streams.heartbeat", self.streams.heartbeat == 0),
+            ("models.firstToken", self.models.first_token == 0),
+            ("models.betweenTokens", self.models.between_tokens == 0),
+            ("models.answerTimeout", self.models.answer_timeout == 0),
+            ("models.answerBytes", self.models.answer_bytes == 0),
+            ("tools.openTimeout", self.tools.open_timeout == 0),
+            ("tools.callTimeout", self.tools.call_timeout == 0),
+            ("tools.answerBytes", self.tools.answer_bytes == 0),
+            ("tools.shownBytes", self.tools.shown_bytes == 0),
         ];
         let zero = none.into_iter().find(|(_, zero)| *zero);
         let many = limits.connections > CONNECTIONS_MAX;
@@ -236,6 +252,8 @@ impl Default for Settings {
             tls: Tls::default(),
             outgoing: Outgoing::default(),
             streams: Streams::default(),
+            models: Models::default(),
+            tools: Tools::default(),
             providers: BTreeMap::new(),
             weights: BTreeMap::new(),
         }

@@ -313,7 +313,8 @@ impl Answering for AnthropicStream {
         if frame.name == Some("error") {
             return Err(said_error::of_text(frame.text));
         }
-        let event = serde_json::from_slice(frame.text).map_err(|error| unreadable(&error))?;
+        let event =
+            serde_json::from_slice(frame.text).map_err(|error| unreadable(frame.text, &error))?;
         self.event(event, hear)
     }
 

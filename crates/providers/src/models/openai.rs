@@ -12,7 +12,9 @@ use crate::models::reasoning;
 pub(crate) fn body(endpoint: &Endpoint, model: &str, call: &ModelCall, names: &Names) -> Value {
     let router = endpoint.provider == "openrouter";
     let mut body = call.settings.clone();
-    if !router {
+    if router {
+        reasoning::spelled(&mut body);
+    } else {
         // OpenRouter's own words.
         body.remove("provider");
         if let Some(effort) = reasoning::taken(&mut body).and_then(|wish| wish.effort()) {

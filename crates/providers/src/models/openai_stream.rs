@@ -25,8 +25,9 @@ struct Chunk {
 
 #[derive(Deserialize)]
 struct Choice {
-    #[serde(alias = "message")]
     delta: Option<Said>,
+    /// Of a whole answer. Some servers send both: then this is what was said so far.
+    message: Option<Said>,
     finish_reason: Option<String>,
     error: Option<Value>,
 }
@@ -35,9 +36,9 @@ struct Choice {
 struct Said {
     content: Option<String>,
     refusal: Option<String>,
-    /// OpenRouter's name, and what else servers call it.
-    #[serde(alias = "reasoning_content")]
+    /// OpenRouter's name for it, and DeepSeek's. Some servers use both for the same.
     reasoning: Option<String>,
+    reasoning_content: Option<String>,
     reasoning_details: Option<Vec<Value>>,
     tool_calls: Option<Vec<CallSaid>>,
 }
@@ -88,7 +89,7 @@ impl OpenaiStream {
         if let Some(error) = choice.error.filter(|error| !error.is_null()) {
             return Err(said_error::failure(&error));
         }
-        if let Some(said) = choice.delta {
+        if let Some(said) = choice.delta.or(choice.message) {
             self.said(said, hear)?;
         }
         if let Some(reason) = choice.finish_reason.filter(known) {
@@ -106,7 +107,7 @@ impl OpenaiStream {
         let signature = details
             .iter()
             .find_map(|detail| detail.get("signature")?.as_str().map(str::to_owned));
-        let thoughts = some(said.reasoning);
+        let thoughts = some(said.reasoning).or(some(said.reasoning_content));
         if thoughts.is_some() || signature.is_some() {
             hear(Delta::Reasoning {
                 text: thoughts.unwrap_or_default(),
@@ -152,12 +153,13 @@ impl Answering for OpenaiStream {
         if frame.name == Some("error") {
             return Err(said_error::of_text(text));
         }
-        let chunk = serde_json::from_slice(text).map_err(|error| unreadable(&error))?;
+        let chunk = serde_json::from_slice(text).map_err(|error| unreadable(text, &error))?;
         self.chunk(chunk, hear)
     }
 
     fn take_whole(&mut self, body: &[u8], hear: &mut dyn FnMut(Delta)) -> Result<(), Failure> {
-        let chunk: Chunk = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+        let chunk: Chunk =
+            serde_json::from_slice(body).map_err(|error| unreadable(body, &error))?;
         if chunk.choices.is_none() && chunk.error.is_none() {
             return Err(said_error::of_text(body));
         }
@@ -174,7 +176,13 @@ impl Answering for OpenaiStream {
     }
 }
 
-pub(crate) fn unreadable(error: &serde_json::Error) -> Failure {
+/// A piece that is none: an error told in another form, or nonsense.
+pub(crate) fn unreadable(text: &[u8], error: &serde_json::Error) -> Failure {
+    if let Ok(said) = serde_json::from_slice::<Value>(text)
+        && let Some(said) = said.get("error").filter(|said| !said.is_null())
+    {
+        return said_error::failure(said);
+    }
     Failure::invalid(format!("a piece of the answer cannot be read: {error}"))
 }
 

@@ -1,4 +1,4 @@
-//! How much a model is to think, in one form for all providers: `{"effort": "low"}` or `{"max_tokens": 2000}`.
+//! How much a model is to think, in one form for all providers: `{"effort": "low"}` or `{"maxTokens": 2000}`.
 
 use serde_json::{Map, Value};
 
@@ -23,8 +23,23 @@ pub(crate) fn taken(settings: &mut Map<String, Value>) -> Option<Wish> {
     }
     Some(Wish {
         effort: effort.map(str::to_owned),
-        tokens: said.get("max_tokens").and_then(Value::as_u64),
+        tokens: tokens(&said),
     })
+}
+
+/// How many tokens are wished for, in either spelling.
+fn tokens(said: &Map<String, Value>) -> Option<u64> {
+    let said = said.get("maxTokens").or_else(|| said.get("max_tokens"));
+    said.and_then(Value::as_u64)
+}
+
+/// Spells the wish as OpenRouter does, which understands all of it.
+pub(crate) fn spelled(settings: &mut Map<String, Value>) {
+    if let Some(Value::Object(said)) = settings.get_mut("reasoning")
+        && let Some(tokens) = said.remove("maxTokens")
+    {
+        said.insert("max_tokens".to_owned(), tokens);
+    }
 }
 
 impl Wish {
