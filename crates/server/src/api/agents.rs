@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Code, Problem, Refusals};
-use crate::api::extract::{Asked, At, JsonText, Told};
+use crate::api::extract::{Asked, At, JsonText};
 use crate::api::number::whole_numbers;
 use crate::api::page::Page;
 use crate::api::views::agent::{AgentLine, AgentShown, AgentVersion, BreakerShown, definition};
@@ -236,12 +236,9 @@ async fn check(caller: Caller, body: JsonText) -> Result<Response, Problem> {
     post, path = "/agents/discover", tag = "agents", request_body = Address,
     responses((status = 200, description = "What was found", body = Discovered), Refusals)
 )]
-async fn find(
-    State(app): State<App>,
-    caller: Caller,
-    Told(address): Told<Address>,
-) -> Result<Response, Problem> {
+async fn find(State(app): State<App>, caller: Caller, body: JsonText) -> Result<Response, Problem> {
     caller.may(Deed::Register)?;
+    let address: Address = body.read()?;
     let found = discover(&app.engine, &address.url).await?;
     let agents = found
         .iter()

@@ -60,7 +60,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     }
 }
 
-/// A JSON body as it came, within the limits.
+/// A JSON body as it came, within the limits: read once it is known that the caller may.
 #[derive(Clone, Debug)]
 pub struct JsonText(pub Bytes);
 
@@ -117,18 +117,6 @@ pub fn unreadable(error: &serde_json::Error) -> Problem {
         Problem::invalid(error.to_string())
     } else {
         Problem::new(Code::InvalidJson, format!("the body is no JSON: {error}"))
-    }
-}
-
-/// A JSON body, read.
-#[derive(Clone, Copy, Debug)]
-pub struct Told<T>(pub T);
-
-impl<T: DeserializeOwned> FromRequest<App> for Told<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        JsonText::from_request(request, app).await?.read().map(Self)
     }
 }
 

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::api::auth::Caller;
 use crate::api::credits::{seen, time};
 use crate::api::error::{Code, Problem, Refusals};
-use crate::api::extract::{At, Told};
+use crate::api::extract::{At, JsonText};
 use crate::api::number::{Amount, Whole};
 use crate::api::submission::{BUDGET_MAX, NAME_MAX};
 use crate::api::views::artifact::millis;
@@ -260,9 +260,10 @@ async fn grant(
     State(app): State<App>,
     caller: Caller,
     At(id): At<String>,
-    Told(order): Told<Order>,
+    body: JsonText,
 ) -> Result<(StatusCode, Json<Moved>), Problem> {
     let account = target(&caller, &id)?;
+    let order: Order = body.read()?;
     said(&order.note)?;
     let key = named(order.key)?;
     let order = GrantOrder {
@@ -297,9 +298,10 @@ async fn adjust(
     State(app): State<App>,
     caller: Caller,
     At(id): At<String>,
-    Told(correction): Told<Correction>,
+    body: JsonText,
 ) -> Result<(StatusCode, Json<Moved>), Problem> {
     let account = target(&caller, &id)?;
+    let correction: Correction = body.read()?;
     said(&correction.note)?;
     if correction.note.trim().is_empty() {
         return Err(Problem::invalid("`note` says why: it must not be empty"));
@@ -321,9 +323,10 @@ async fn at_limit(
     State(app): State<App>,
     caller: Caller,
     At(id): At<String>,
-    Told(wish): Told<LimitWish>,
+    body: JsonText,
 ) -> Result<Json<Balance>, Problem> {
     let account = target(&caller, &id)?;
+    let wish: LimitWish = body.read()?;
     credits::set_at_limit(&app.engine, &account, wish.at_limit.into()).await?;
     let balance = credits::balance(&app.engine, &account).await?;
     Ok(Json(balance.into()))
@@ -356,9 +359,10 @@ async fn set_quota(
     State(app): State<App>,
     caller: Caller,
     At(id): At<String>,
-    Told(wish): Told<QuotaWish>,
+    body: JsonText,
 ) -> Result<Json<Quotas>, Problem> {
     let account = target(&caller, &id)?;
+    let wish: QuotaWish = body.read()?;
     let count = wish.count.map(|Whole(count)| count);
     if count.is_some_and(|count| count > COUNT_MAX) {
         return Err(Problem::invalid(format!("`count` is at most {COUNT_MAX}")));

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
-use crate::api::extract::{Asked, At, Told};
+use crate::api::extract::{Asked, At, JsonText};
 use crate::api::idempotency::KeepInstead;
 use crate::api::number::Whole;
 use crate::api::page::Page;
@@ -153,9 +153,10 @@ async fn list(
 async fn create(
     State(app): State<App>,
     caller: Caller,
-    Told(wish): Told<Wish>,
+    body: JsonText,
 ) -> Result<Response, Problem> {
     caller.may(Deed::Keys)?;
+    let wish: Wish = body.read()?;
     let account = match &wish.account {
         Some(account) => {
             AccountId::new(account).map_err(|error| Problem::invalid(error.to_string()))?

@@ -8,7 +8,6 @@ use domain::values::ids::{OrchestrationId, StepId};
 use domain::values::role::Deed;
 use domain::values::time::Millis;
 use engine::transition::transition;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -77,26 +76,28 @@ struct Steered {
 }
 
 /// A JSON body that may be left away.
-struct Maybe<T>(T);
+struct Maybe(Option<JsonText>);
 
-impl<T: DeserializeOwned + Default> FromRequest<App> for Maybe<T> {
+impl Maybe {
+    fn read<'a, T: Deserialize<'a> + Default>(&'a self) -> Result<T, Problem> {
+        let told = self.0.as_ref().map(JsonText::read_or_null);
+        Ok(told.transpose()?.flatten().unwrap_or_default())
+    }
+}
+
+impl FromRequest<App> for Maybe {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         if !media_type(request.headers()).is_empty() {
             let body = JsonText::from_request(request, app).await?;
-            let told = if body.0.is_empty() {
-                None
-            } else {
-                body.read_or_null::<T>()?
-            };
-            return Ok(Self(told.unwrap_or_default()));
+            return Ok(Self(Some(body).filter(|body| !body.0.is_empty())));
         }
         let (parts, body) = request.into_parts();
         let bytes = read_body(body, &parts.headers, 0, &app.settings.limits).await;
         // What is no JSON by its own word is refused as such, not as too long.
         match bytes {
-            Ok(_) => Ok(Self(T::default())),
+            Ok(_) => Ok(Self(None)),
             Err(_) => Err(Problem::new(
                 crate::api::error::Code::UnsupportedMediaType,
                 "send JSON, with `Content-Type: application/json`, or no body",
@@ -142,8 +143,10 @@ async fn cancel(
     State(app): State<App>,
     caller: Caller,
     At(id): At<String>,
-    Maybe(how): Maybe<Cancel>,
+    body: Maybe,
 ) -> Result<Response, Problem> {
+    caller.may(Deed::Steer)?;
+    let how: Cancel = body.read()?;
     let id = orchestration_id(&id)?;
     let reason = how
         .reason
@@ -181,8 +184,10 @@ async fn pause(
     State(app): State<App>,
     caller: Caller,
     At(id): At<String>,
-    Maybe(which): Maybe<Which>,
+    body: Maybe,
 ) -> Result<Response, Problem> {
+    caller.may(Deed::Steer)?;
+    let which: Which = body.read()?;
     let id = orchestration_id(&id)?;
     let step = step(which.step.as_deref())?;
     steer(&app, &caller, id, Command::Pause { step }).await
@@ -198,8 +203,10 @@ async fn resume(
     State(app): State<App>,
     caller: Caller,
     At(id): At<String>,
-    Maybe(which): Maybe<Which>,
+    body: Maybe,
 ) -> Result<Response, Problem> {
+    caller.may(Deed::Steer)?;
+    let which: Which = body.read()?;
     let id = orchestration_id(&id)?;
     let step = step(which.step.as_deref())?;
     steer(&app, &caller, id, Command::Resume { step }).await

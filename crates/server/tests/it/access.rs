@@ -115,6 +115,12 @@ async fn each_role_may_what_it_is_for() {
         assert_eq!(status, registers, "{role}: {body}");
         let (status, _) = as_key(&stage, &key, Method::GET, "/api/keys", None).await;
         assert_eq!(status, keys, "{role}");
+        // Whoever may not is told that, and not what is wrong with the body.
+        for (may, path) in [(registers == 201, "agents/discover"), (keys == 200, "keys")] {
+            let (path, wrong) = (format!("/api/{path}"), json!({"wrong": 1}));
+            let (status, _) = as_key(&stage, &key, Method::POST, &path, Some(wrong)).await;
+            assert_eq!(status, if may { 400 } else { 403 }, "{role}: {path}");
+        }
         let (status, _) = as_key(&stage, &key, Method::GET, "/api/orchestrations", None).await;
         assert_eq!(status, 200, "{role} may look");
     }
