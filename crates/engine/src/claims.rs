@@ -108,8 +108,10 @@ async fn note_accounts(engine: &Engine) -> Result<(), StoreError> {
 async fn due_steps(engine: &Engine, limit: i64) -> Result<(Vec<DueStep>, bool), StoreError> {
     shortages::look_again(engine).await?;
     let now = engine.clock.now();
+    let (agents_of, parked_of) = engine.shortages.pairs(now);
     let mut without = Without {
-        agents_of: engine.shortages.pairs(now),
+        agents_of,
+        parked_of,
         agents: engine
             .throttles
             .closed(now)

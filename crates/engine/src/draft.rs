@@ -153,6 +153,7 @@ impl Draft {
                 before: &self.before,
                 events: &self.events,
                 learned: world.learned,
+                now: facts.now,
             };
             let beyond = beyond(world.engine, &hot.state, index, &drafted).await?;
             until = beyond.as_ref().and_then(|beyond| beyond.until);
@@ -324,8 +325,11 @@ fn note(
     let waits = step.state == StepState::Ready || step.waits_for_account();
     if let (true, Some(head)) = (waits, &state.head) {
         let whose = (&head.account, &state.graph.rules(index).agent);
-        let now = engine.clock.now();
-        engine.shortages.note(whose, short.shortage, until, now);
+        let (queued, now) = (step.state == StepState::Ready, engine.clock.now());
+        let shortages = &engine.shortages;
+        if shortages.note(whose, short.shortage, queued, until, now) {
+            engine.work.look();
+        }
     }
 }
 
@@ -335,8 +339,9 @@ fn is_closed(engine: &Engine, state: &Orchestration, index: StepIndex, now: Time
     let account = state.head.as_ref().map(|head| &head.account);
     account.is_some_and(|account| {
         let closes = || {
-            let needed = ceiling(rules);
-            engine.shortages.closes(account, &rules.agent, needed, now)
+            let (whose, needed) = ((account, &rules.agent), ceiling(rules));
+            let queued = state.steps[index].state == StepState::Ready;
+            engine.shortages.closes(whose, needed, queued, now)
         };
         !engine.shortages.is_none() && closes()
     })

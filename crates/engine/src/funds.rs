@@ -66,6 +66,8 @@ pub(crate) struct Drafted<'a> {
     pub(crate) events: &'a [domain::orchestration::event::Recorded],
     /// What the last try learned.
     pub(crate) learned: &'a Learned,
+    /// When it happens.
+    pub(crate) now: Timestamp,
 }
 
 /// A limit beyond the orchestration that a step does not fit.
@@ -91,7 +93,7 @@ pub(crate) async fn beyond(
         return Ok(None);
     };
     let needed = ceiling(state.graph.rules(index));
-    let quotas = quota::of(engine, &head.account).await?;
+    let quotas = quota::of(engine, &head.account, drafted.now).await?;
     if !quotas.is_empty()
         && let Some(used_up) = used_up(engine, state, index, &quotas, drafted).await?
     {
@@ -139,7 +141,8 @@ async fn account(
     if needed <= left {
         if drafted.learned.funds.is_none() {
             engine.short_accounts.known().remove(&head.account);
-            engine.shortages.lift(&head.account, left);
+            let balance = funds.available.saturating_add(funds.held);
+            engine.shortages.lift(&head.account, left, balance);
         }
         return Ok(None);
     }
@@ -160,12 +163,13 @@ async fn used_up(
     engine: &Engine,
     state: &Orchestration,
     index: StepIndex,
-    quotas: &[store::money::QuotaRow],
+    quotas: &[quota::Seen],
     drafted: &Drafted<'_>,
 ) -> Result<Option<quota::UsedUp>, StoreError> {
     let rules = state.graph.rules(index);
-    let (now, needed) = (engine.clock.now(), ceiling(rules));
-    let rows: Vec<_> = quota::for_agent(quotas, rules.agent.as_str()).collect();
+    let (now, needed) = (drafted.now, ceiling(rules));
+    let rows = quota::for_agent(quotas, rules.agent.as_str()).map(|seen| &seen.row);
+    let rows: Vec<_> = rows.collect();
     let keys: Vec<String> = rows.iter().map(|row| quota::key(row, now)).collect();
     let named: Vec<&str> = keys.iter().map(String::as_str).collect();
     let mut used = engine.store.counters(&named).await?;

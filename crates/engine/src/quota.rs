@@ -11,7 +11,7 @@ use domain::orchestration::command::Short;
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::state::Orchestration;
 use domain::values::credits::Credits;
-use domain::values::ids::AccountId;
+use domain::values::ids::{AccountId, AgentId};
 use domain::values::time::{Millis, Timestamp};
 use store::error::StoreError;
 use store::money::QuotaRow;
@@ -35,7 +35,17 @@ const DAY: i64 = 24 * HOUR;
 #[derive(Debug, Default)]
 pub struct Quotas(Mutex<BTreeMap<AccountId, Known>>);
 
-type Known = (Timestamp, Arc<[QuotaRow]>);
+/// When it was read, and what.
+type Known = (Timestamp, Arc<[Seen]>);
+
+/// A quota as this replica knows it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The quota.
+    pub(crate) row: QuotaRow,
+    /// When it was first seen where it was not there before: what attempts from before that hold was never counted.
+    since: Timestamp,
+}
 
 impl Quotas {
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<AccountId, Known>> {
@@ -45,37 +55,73 @@ impl Quotas {
 
     /// What was read of an account is out of date.
     pub(crate) fn forget(&self, account: &AccountId) {
-        self.known().remove(account);
+        if let Some((at, _)) = self.known().get_mut(account) {
+            *at = Timestamp(i64::MIN);
+        }
     }
 
-    /// What was read last of an orchestration's account; nothing where it was not read.
-    pub(crate) fn of_orchestration(&self, state: &Orchestration) -> Arc<[QuotaRow]> {
-        let known = self.known();
-        let of = state
-            .head
-            .as_ref()
-            .and_then(|head| known.get(&head.account));
-        of.map_or_else(|| Arc::from([]), |(_, rows)| rows.clone())
+    /// What was read last of an account, however long ago.
+    fn seen(&self, account: &AccountId) -> Option<Arc<[Seen]>> {
+        self.known().get(account).map(|(_, rows)| rows.clone())
     }
 }
 
-/// An account's quotas, as they were a moment ago.
+/// An account's quotas, as they were a moment before `now`.
 ///
 /// # Errors
 /// When the database fails.
 pub(crate) async fn of(
     engine: &Engine,
     account: &AccountId,
-) -> Result<Arc<[QuotaRow]>, StoreError> {
-    let now = engine.clock.now();
+    now: Timestamp,
+) -> Result<Arc<[Seen]>, StoreError> {
     let known = engine.quotas.known().get(account).cloned();
-    if let Some((_, rows)) = known.filter(|(at, _)| *at <= now && now - *at < KNOWN_FOR) {
-        return Ok(rows);
+    if let Some((_, rows)) = known
+        .as_ref()
+        .filter(|(at, _)| *at <= now && now - *at < KNOWN_FOR)
+    {
+        return Ok(rows.clone());
     }
-    let rows: Arc<[QuotaRow]> = engine.store.quotas(account.as_str()).await?.into();
+    let rows = engine.store.quotas(account.as_str()).await?.into_iter();
+    let same =
+        |a: &QuotaRow, b: &QuotaRow| (&a.agent, &a.per, &a.counts) == (&b.agent, &b.per, &b.counts);
+    let since = |row: &QuotaRow| match &known {
+        // Of who knows nothing of the account yet no attempt is in flight.
+        None => Timestamp(i64::MIN),
+        Some((_, before)) => {
+            let before = before.iter().find(|seen| same(&seen.row, row));
+            before.map_or(now, |seen| seen.since)
+        }
+    };
+    let rows: Arc<[Seen]> = rows
+        .map(|row| Seen {
+            since: since(&row),
+            row,
+        })
+        .collect();
     let known = (now, rows.clone());
     engine.quotas.known().insert(account.clone(), known);
     Ok(rows)
+}
+
+/// The quotas that a commit counts by: those that its starts were held to. What it `ends` may have started elsewhere: then
+/// they are read.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn of_commit(
+    engine: &Engine,
+    state: &Orchestration,
+    ends: bool,
+) -> Result<Arc<[Seen]>, StoreError> {
+    let Some(head) = &state.head else {
+        return Ok(Arc::from([]));
+    };
+    match engine.quotas.seen(&head.account) {
+        Some(seen) => Ok(seen),
+        None if ends => of(engine, &head.account, engine.clock.now()).await,
+        None => Ok(Arc::from([])),
+    }
 }
 
 /// When the quota's window began that `at` lies in, and when it ends.
@@ -118,12 +164,9 @@ fn counts_credits(row: &QuotaRow) -> bool {
 }
 
 /// The quotas among `rows` that steps of `agent` count for.
-pub(crate) fn for_agent<'a>(
-    rows: &'a [QuotaRow],
-    agent: &'a str,
-) -> impl Iterator<Item = &'a QuotaRow> {
+pub(crate) fn for_agent<'a>(rows: &'a [Seen], agent: &'a str) -> impl Iterator<Item = &'a Seen> {
     rows.iter()
-        .filter(move |row| row.agent == EVERY_AGENT || row.agent == agent)
+        .filter(move |seen| seen.row.agent == EVERY_AGENT || seen.row.agent == agent)
 }
 
 /// A quota that the next attempt at a step does not fit.
@@ -181,10 +224,32 @@ pub(crate) fn check(row: &QuotaRow, used: i64, needed: Credits, now: Timestamp) 
     Some(UsedUp { short, until })
 }
 
+/// Those of the agents whose next attempt, that holds so much, fits the account's quotas. One query.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn with_room(
+    engine: &Engine,
+    account: &AccountId,
+    mut agents: Vec<(AgentId, Credits)>,
+) -> Result<Vec<AgentId>, StoreError> {
+    let now = engine.clock.now();
+    let quotas = of(engine, account, now).await?;
+    let keys: Vec<String> = quotas.iter().map(|seen| key(&seen.row, now)).collect();
+    let named: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let used = engine.store.counters(&named).await?;
+    let used = |row: &QuotaRow| used.get(&key(row, now)).copied().unwrap_or(0);
+    agents.retain(|(agent, needed)| {
+        let mut rows = for_agent(&quotas, agent.as_str()).map(|seen| &seen.row);
+        rows.all(|row| check(row, used(row), *needed, now).is_none())
+    });
+    Ok(agents.into_iter().map(|(agent, _)| agent).collect())
+}
+
 /// What the movements change in the counters of these quotas.
 pub(crate) fn counter_changes(
     state: &Orchestration,
-    rows: &[QuotaRow],
+    rows: &[Seen],
     moved: &[Movement<'_>],
 ) -> Vec<CounterChange> {
     let mut changes: BTreeMap<String, CounterChange> = BTreeMap::new();
@@ -209,7 +274,7 @@ pub(crate) fn counter_changes(
     for movement in moved {
         match *movement {
             Movement::Starts { step, hold, at, .. } => {
-                for row in for_agent(rows, agent(step)) {
+                for Seen { row, .. } in for_agent(rows, agent(step)) {
                     let counted = if counts_credits(row) { hold.nano() } else { 1 };
                     add(row, at, counted, counted > 0);
                 }
@@ -221,10 +286,13 @@ pub(crate) fn counter_changes(
                 at,
             } => {
                 let started_at = flight.map_or(at, |flight| flight.started_at);
-                let hold = flight.map_or(0, |flight| flight.hold.nano());
                 let charged = charge.map_or(0, |charge| charge.total().nano());
-                for row in for_agent(rows, agent(step)).filter(|row| counts_credits(row)) {
-                    add(row, started_at, charged.saturating_sub(hold), false);
+                for Seen { row, since } in for_agent(rows, agent(step)) {
+                    if counts_credits(row) {
+                        let counted = flight.filter(|flight| flight.started_at >= *since);
+                        let hold = counted.map_or(0, |flight| flight.hold.nano());
+                        add(row, started_at, charged.saturating_sub(hold), false);
+                    }
                 }
             }
         }

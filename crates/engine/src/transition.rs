@@ -21,6 +21,7 @@ use crate::gather;
 use crate::handle::Engine;
 use crate::lane::{Asked, Hot, Lane, Outcome, Pushed};
 use crate::project::{self, Change, row_set};
+use crate::quota;
 
 /// How often, before a commit, a look round brings more commands for it. Each but the last brought at least one.
 const LOOKS_MAX: usize = 64;
@@ -340,7 +341,15 @@ async fn commit(
     } else {
         None
     };
-    let quotas = engine.quotas.of_orchestration(&hot.state);
+    let ends = draft
+        .before
+        .values()
+        .any(|step| step.state == StepState::Running)
+        || draft
+            .events
+            .iter()
+            .any(|recorded| recorded.event.charge().is_some());
+    let quotas = quota::of_commit(engine, &hot.state, ends).await?;
     let change = Change {
         id: lane.id,
         expected_version: hot.version,

@@ -48,6 +48,7 @@ pub async fn wait_of(
         before: &BTreeMap::new(),
         events: &[],
         learned: &Learned::default(),
+        now,
     };
     if let Some(beyond) = beyond(engine, state, index, &nothing_drafted).await? {
         return Ok(Some(Wait::Credits(beyond.short.shortage).to_string()));

@@ -27,6 +27,8 @@ pub struct Without {
     pub accounts: BTreeSet<String>,
     /// Steps of these agents in one account each: the account, a tabulator, the agent.
     pub agents_of: BTreeSet<String>,
+    /// The same, but only those of their steps that are parked.
+    pub parked_of: BTreeSet<String>,
 }
 
 /// Each between line feeds, which neither ids nor names have.
@@ -74,6 +76,7 @@ impl Store {
               and ($3 = '' or replace($3, '\n' || s.agent || '\n', '') = $3)
               and ($4 = '' or replace($4, '\n' || o.account || '\n', '') = $4)
               and ($5 = '' or replace($5, '\n' || o.account || '\t' || s.agent || '\n', '') = $5)
+              and ($6 = '' or s.state <> 'parked' or replace($6, '\n' || o.account || '\t' || s.agent || '\n', '') = $6)
             order by s.due_at, s.orchestration, s.step
             limit $2";
         let parameters = vec![
@@ -82,6 +85,7 @@ impl Store {
             lines(&without.agents).as_str().into(),
             lines(&without.accounts).as_str().into(),
             lines(&without.agents_of).as_str().into(),
+            lines(&without.parked_of).as_str().into(),
         ];
         let rows = self.query(TEXT, parameters).await?;
         rows.into_iter()

@@ -118,16 +118,23 @@ impl Served {
         serde_json::from_str(body).unwrap_or_default()
     }
 
-    /// Asks until the answer is as wanted.
+    /// Asks until the answer is as wanted: for as long as it changes, within bounds.
     #[track_caller]
     pub fn wait_for(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
+        let (mut last, mut changed) = (Value::Null, begun);
         loop {
             let answer = self.ask(200, "GET", path, None);
             if wanted(&answer) {
                 return answer;
             }
-            assert!(begun.elapsed() < PATIENCE, "{path} stays {answer}");
+            if answer != last {
+                (last, changed) = (answer, Instant::now());
+            }
+            assert!(
+                changed.elapsed() < PATIENCE && begun.elapsed() < 10 * PATIENCE,
+                "{path} stays {last}"
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,11 @@ fn reader(n: usize) -> String {
     )
 }
 
-/// Agents that take 10 to 40 ms and use up to 3,333 tokens; and the most that were asked at one time.
+/// More at one time than one server has room for.
+const BOTH: usize = 40;
+
+/// Agents that take 10 to 40 ms and use up to 3,333 tokens, the first of them until so many are asked that both servers are
+/// at it; and the most that were asked at one time.
 fn stub() -> (Stub, Arc<AtomicUsize>) {
     let (now, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
     let seen = most.clone();
@@ -45,6 +49,10 @@ fn stub() -> (Stub, Arc<AtomicUsize>) {
         // Multiplied and cut: as good as chance, and the same each time.
         let chance = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
         std::thread::sleep(Duration::from_millis(10 + (chance % 31) as u64));
+        let begun = Instant::now();
+        while seen.load(Ordering::SeqCst) < BOTH && begun.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         now.fetch_sub(1, Ordering::SeqCst);
         format!("{{\"tokensUsed\":{}}}", chance % 3_334)
     });
@@ -112,9 +120,8 @@ fn sixty_four_workers_of_two_servers_pass_no_cap_litellm_34732() {
         // And nobody was refused while there was enough for another attempt in either budget.
         assert!(balance < 100_000_000, "round {round}: {stands}");
     }
-    // More than one of them has room for.
     let most = most.load(Ordering::SeqCst);
-    assert!((40..=64).contains(&most), "{most} workers at one time");
+    assert!((BOTH..=64).contains(&most), "{most} workers at one time");
     let told = shell.call(&["credits", "history", "--form", "ndjson"]);
     let mut settled = 0;
     for line in told.out.lines() {

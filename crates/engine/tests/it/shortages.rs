@@ -1,15 +1,19 @@
 //! Steps that wait for what others have: a short account, a quota.
 
 use domain::money::budget::AtLimit;
+use domain::money::usage::Usage;
 use domain::values::credits::Credits;
 use domain::values::time::Millis;
 use engine::claims::claim;
 use engine::credits::{balance, set_at_limit};
 use engine::handle::Scope;
+use engine::quotas::{Quota, Window, quotas, set_quota};
 use engine::waits::wait_of;
 
-use crate::house::{House, Setup, agent, clock, done, id, performer, state, until};
-use crate::money::{begin_for, flat, give, rich};
+use crate::house::{
+    House, Setup, agent, clock, done, ended, id, performer, state, until, until_step,
+};
+use crate::money::{begin_for, credits, flat, give, rich};
 use crate::place::on_both;
 
 /// Hundreds wait for one short account: they are not looked at again until it has enough, others of the account go on, and so
@@ -70,6 +74,105 @@ async fn those_who_wait_for_one_account_are_looked_at_when_it_has_enough() {
         .await;
         assert_eq!(balance(engine, &ann).await.unwrap().balance, Credits::ZERO);
         elsewhere.store.close().await;
+        house.close().await;
+    })
+    .await;
+}
+
+/// Those who wait for what an attempt in flight may give back, and get nothing, are told at its end: they fail or are parked.
+/// No time passes for it.
+#[tokio::test]
+async fn those_whom_no_attempt_in_flight_can_help_any_more_are_looked_at() {
+    for at_limit in [AtLimit::Stop, AtLimit::Pause] {
+        on_both(async |place| {
+            let (may_end, gate) = tokio::sync::watch::channel(false);
+            let act = performer(move |_| {
+                let mut gate = gate.clone();
+                async move {
+                    let _ = gate.wait_for(|open| *open).await;
+                    done()
+                }
+            });
+            let house = House::open(&place, &clock(), vec![flat("a", "1")], act).await;
+            let (engine, ann) = (&house.engine, rich(&house.engine, "ann", "1.5").await);
+            set_at_limit(engine, &ann, at_limit).await.unwrap();
+            begin_for(engine, 1, &ann).await;
+            until_step(engine, id(1), "a", "running").await;
+            for n in 2..=4 {
+                begin_for(engine, n, &ann).await;
+                let why = wait_of(engine, &state(engine, id(n)).await, 0).await;
+                let why = why.unwrap().unwrap();
+                assert!(why.starts_with("it waits for credits"), "{why}");
+            }
+            may_end.send_replace(true);
+            ended(engine, id(1)).await;
+            let stands = if at_limit == AtLimit::Stop {
+                "failed"
+            } else {
+                "parked"
+            };
+            for n in 2..=4 {
+                until_step(engine, id(n), "a", stands).await;
+            }
+            // One that comes later is told the same.
+            begin_for(engine, 5, &ann).await;
+            until_step(engine, id(5), "a", stands).await;
+            house.close().await;
+        })
+        .await;
+    }
+}
+
+/// A quota counts what starts after it was set: what was in flight then gives back nothing that was ever counted.
+#[tokio::test]
+async fn a_quota_that_comes_while_attempts_are_in_flight_lets_no_more_through() {
+    on_both(async |place| {
+        let clock = clock();
+        let (may_end, gate) = tokio::sync::watch::channel(false);
+        let act = performer(move |assignment| {
+            let mut gate = gate.clone();
+            async move {
+                let _ = gate.wait_for(|open| *open).await;
+                // 1,000 tokens are 0.03 credits.
+                assignment.kept.note(&Usage::of_tokens(1_000));
+                done()
+            }
+        });
+        let reader = "model = \"gpt-4\"\ncostMode = \"token-based\"\nceiling = 5";
+        let house = House::open(&place, &clock, vec![agent("a", reader)], act).await;
+        let (engine, ann) = (&house.engine, rich(&house.engine, "ann", "100").await);
+        for n in 1..=3 {
+            begin_for(engine, n, &ann).await;
+            until_step(engine, id(n), "a", "running").await;
+        }
+        let quota = Quota {
+            agent: None,
+            window: Window::Hour,
+            count: None,
+            credits: Some(credits("6")),
+        };
+        clock.advance(Millis(1));
+        set_quota(engine, &ann, quota).await.unwrap();
+        // One that is counted from its start, and one for which there is no room beside it.
+        for n in 4..=5 {
+            begin_for(engine, n, &ann).await;
+        }
+        until_step(engine, id(4), "a", "running").await;
+        let why = wait_of(engine, &state(engine, id(5)).await, 0).await;
+        assert_eq!(
+            why.unwrap().unwrap(),
+            "it waits for a quota's next time: a quota is used up: 6 credits an hour"
+        );
+        may_end.send_replace(true);
+        for n in 1..=4 {
+            ended(engine, id(n)).await;
+        }
+        until("the fifth had its turn, and all is counted", async || {
+            clock.advance(Millis(100));
+            let used = quotas(engine, &ann).await.unwrap();
+            used[0].credits_used == credits("0.15")
+        })
+        .await;
         house.close().await;
     })
     .await;

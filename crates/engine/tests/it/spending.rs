@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::agent::definition::AgentDefinition;
 use domain::agent::retry::ErrorClass;
@@ -23,8 +23,8 @@ use tokio::task::JoinSet;
 
 use crate::chance::Chance;
 use crate::house::{
-    House, Setup, agent, ask, assert_status, clock, done, ended, failure, id, performer, state,
-    submission, until, until_step,
+    House, PATIENCE, Setup, agent, ask, assert_status, clock, done, ended, failure, id, performer,
+    state, submission, until, until_step,
 };
 use crate::money::{begin_for, credits, flat, give, rich};
 use crate::place::{Place, on_both};
@@ -90,9 +90,21 @@ async fn settled(engine: &Engine, account: &AccountId) -> Credits {
     }
 }
 
+/// Waits until all have ended, for as long as any of them goes on.
 async fn all_ended(engine: &Engine, ids: &[OrchestrationId]) {
-    for &id in ids {
-        ended(engine, id).await;
+    let keys: Vec<_> = ids.iter().map(|id| *id.0.as_bytes()).collect();
+    let (mut left, mut seen, mut moved) = (ids, Vec::new(), Instant::now());
+    while let Some(&first) = left.first() {
+        if state(engine, first).await.status().ended() {
+            left = &left[1..];
+            continue;
+        }
+        let versions = engine.store.versions(&keys).await.unwrap();
+        if versions != seen {
+            (seen, moved) = (versions, Instant::now());
+        }
+        assert!(moved.elapsed() < PATIENCE, "{first} does not end");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

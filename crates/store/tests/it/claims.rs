@@ -146,6 +146,8 @@ async fn due_steps_of_agents_and_accounts_that_are_not_wanted_are_left_out() {
                 agents: names(&agents),
                 accounts: names(&accounts),
                 agents_of: names(&agents_of),
+                // None is parked.
+                parked_of: names(&[both.as_str()]),
             };
             assert_eq!(found(&store, 9, &without).await.len(), left, "{without:?}");
         }
