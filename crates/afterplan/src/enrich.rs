@@ -175,7 +175,7 @@ pub fn submission(
     let wanted = if request.agents.is_empty() {
         // What else is registered here may send the plan elsewhere: that is done when it is asked for by name.
         let built_in = Registry::built_in().map_err(Failure::failed)?;
-        Wanted::Default(built_in.snapshot().enabled().keys().cloned().collect())
+        Wanted::Default(built_in.snapshot().by_default())
     } else {
         Wanted::Named(request.agents.clone())
     };

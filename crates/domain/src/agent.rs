@@ -2,6 +2,7 @@
 
 pub mod accepted;
 pub mod asking;
+pub mod citations;
 pub mod codebuff;
 pub mod conversation;
 pub mod conversing;

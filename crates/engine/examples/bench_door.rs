@@ -143,15 +143,7 @@ async fn begun(url: &str, in_flight: usize) -> (Engine, Vec<OrchestrationId>) {
     let mut ids = Vec::new();
     for n in 0..in_flight {
         let id = OrchestrationId(Uuid::from_u128(1 + n as u128));
-        let wanted = Wanted::Named(
-            engine
-                .registry
-                .snapshot()
-                .enabled()
-                .keys()
-                .cloned()
-                .collect(),
-        );
+        let wanted = Wanted::Named(engine.registry.snapshot().by_default());
         let mut submission = Submission::new(
             AccountId::system(),
             "bench".to_owned(),

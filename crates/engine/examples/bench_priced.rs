@@ -138,13 +138,7 @@ async fn work(engine: &Engine, first: usize, count: usize) {
             let bytes: Arc<[u8]> = Arc::from(format!("Build shed {n}.").as_bytes());
             let plan = Plan::from_named_bytes([("plan.txt".to_owned(), bytes)]);
             let plan = Arc::new(LoadedPlan::of(plan).unwrap());
-            let all = engine
-                .registry
-                .snapshot()
-                .enabled()
-                .keys()
-                .cloned()
-                .collect();
+            let all = engine.registry.snapshot().by_default();
             let wanted = Wanted::Named(all);
             let mut submission =
                 Submission::new(AccountId::system(), "bench".to_owned(), plan, wanted);

@@ -199,6 +199,20 @@ pub fn lacks(plan: &LoadedPlan, input: &InputRef) -> Option<String> {
     find(plan, input).err()
 }
 
+/// A part of the plan as agents are given it: an artifact's JSON, its text where it is none, or what `plan` means.
+pub fn value(plan: &LoadedPlan, name: &str) -> Option<serde_json::Value> {
+    let input = InputRef {
+        artifact: name.to_owned(),
+        pointer: String::new(),
+        optional: false,
+    };
+    let mut text = Vec::new();
+    for segment in find(plan, &input).ok()? {
+        text.extend_from_slice(segment.bytes());
+    }
+    serde_json::from_slice(&text).ok()
+}
+
 /// The text of one input: JSON where it is JSON, else a JSON string.
 fn find(plan: &LoadedPlan, input: &InputRef) -> Result<Vec<Segment>, String> {
     let pointer = input.pointer.as_str();

@@ -13,6 +13,8 @@ use domain::values::ids::AgentId;
 use domain::values::time::Timestamp;
 use serde_json::Value;
 
+use crate::shipped;
+
 /// Most definitions kept ready for use: those of the orchestrations in hand and more.
 const PREPARED_KEPT: usize = 1_024;
 
@@ -92,6 +94,12 @@ impl Agents {
     /// The agents that may be asked for: of each the latest version that is not retired.
     pub fn enabled(&self) -> &BTreeMap<AgentId, AgentDefinition> {
         &self.enabled
+    }
+
+    /// Who is in an orchestration that names nobody: the enabled agents but those that are there on request alone.
+    pub fn by_default(&self) -> Vec<AgentId> {
+        let usual = self.enabled.iter().filter(|(_, agent)| !agent.on_request);
+        usual.map(|(id, _)| id.clone()).collect()
     }
 
     /// All ids, those of retired agents too.
@@ -195,7 +203,7 @@ struct Shelves {
 }
 
 impl Registry {
-    /// The built-in analyses, which a test has validated: a program that starts need not.
+    /// The built-in analyses and the shipped agents that converse, which tests have validated: a program that starts need not.
     ///
     /// # Errors
     /// Never in a program whose tests have passed.
@@ -208,6 +216,9 @@ impl Registry {
                 reason: error.to_string(),
             })?);
         }
+        shipped::all()?
+            .into_iter()
+            .for_each(|agent| registry.add(agent));
         Ok(registry)
     }
 
@@ -304,7 +315,7 @@ mod tests {
             assert_eq!(faults_of(analysis.definition), Vec::<String>::new());
         }
         let built_in = Registry::built_in().unwrap().snapshot();
-        assert_eq!(built_in.ids().count(), catalog::all().len());
+        assert_eq!(built_in.by_default().len(), catalog::all().len());
     }
 
     #[test]

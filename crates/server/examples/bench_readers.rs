@@ -211,7 +211,7 @@ impl House {
         let plan = Plan::from_named_bytes([("001-2-plan.txt".to_owned(), bytes)]);
         let plan = Arc::new(LoadedPlan::of(plan).unwrap());
         let agents = self.engine.registry.snapshot();
-        let wanted = Wanted::Named(agents.enabled().keys().cloned().collect());
+        let wanted = Wanted::Named(agents.by_default());
         let mut submission = Submission::new(AccountId::system(), "bench".to_owned(), plan, wanted);
         submission.max_steps = Some(steps);
         submission.fresh = true;

@@ -175,7 +175,7 @@ fn agents(request: &EnrichRequest, plan: &LoadedPlan) -> Result<Value, Failure> 
     }
     let built_in = Registry::built_in().map_err(Failure::failed)?;
     let snapshot = built_in.snapshot();
-    let wanted = Wanted::Default(snapshot.enabled().keys().cloned().collect());
+    let wanted = Wanted::Default(snapshot.by_default());
     let selection = select(
         snapshot.enabled(),
         &wanted,

@@ -61,7 +61,7 @@ fn agents_are_listed_shown_and_checked() {
             .as_array()
             .unwrap()
             .len(),
-        6
+        11
     );
     shell.fails(
         2,

@@ -169,10 +169,13 @@ pub struct AgentDefinition {
     /// Further settings for the model, passed on as they are (`temperature`, `top_p`, `provider`, ...).
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub model_settings: Map<String, Value>,
-    /// Every citation in the output (an object with `pointer` and `artifact` or `agent`) must resolve in what the agent was
-    /// given, or the output is invalid.
+    /// Every citation in the output (an object with `pointer` and `artifact` or `agent`) must resolve, and every entry of a
+    /// list at the output's top must hold one, or the output is invalid.
     #[serde(default, skip_serializing_if = "is_default")]
     pub check_citations: bool,
+    /// Part of an orchestration only when it is asked for by name, or when an agent that is part of it depends on it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_request: bool,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

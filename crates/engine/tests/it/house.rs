@@ -216,15 +216,7 @@ pub fn plan(text: &str) -> Arc<LoadedPlan> {
 
 /// All registered agents over a small plan.
 pub fn submission(engine: &Engine) -> Submission {
-    let wanted = Wanted::Named(
-        engine
-            .registry
-            .snapshot()
-            .enabled()
-            .keys()
-            .cloned()
-            .collect(),
-    );
+    let wanted = Wanted::Named(engine.registry.snapshot().by_default());
     let plan = plan("Build a shed.");
     let mut submission = Submission::new(AccountId::system(), "a plan".to_owned(), plan, wanted);
     submission.fresh = true;

@@ -83,7 +83,7 @@ pub async fn engine(
 /// A JSON plan for all agents that are registered, as the seed's route submits it.
 fn seed_submission(engine: &Engine, plan: &str) -> Submission {
     let agents = engine.registry.snapshot();
-    let all = agents.enabled().keys().cloned().collect();
+    let all = agents.by_default();
     let plan = Arc::new(LoadedPlan::of_json(plan).unwrap());
     let mut submission = Submission::new(
         AccountId::system(),

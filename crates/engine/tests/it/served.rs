@@ -182,14 +182,7 @@ async fn analyses_are_left_out_of_another_s_plan() {
             agent("b", "inputSchema = { fields = ['budget'] }"),
         ];
         let house = House::open(&place, &clock(), agents, performer(|_| async { done() })).await;
-        let all = house
-            .engine
-            .registry
-            .snapshot()
-            .enabled()
-            .keys()
-            .cloned()
-            .collect();
+        let all = house.engine.registry.snapshot().by_default();
         let plan = json_plan("{\"title\": \"My Plan\", \"description\": \"...\"}");
         let wanted = Wanted::Default(all);
         let wish = Submission::new(AccountId::system(), "plan".to_owned(), plan, wanted);

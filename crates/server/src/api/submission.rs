@@ -252,15 +252,7 @@ pub fn of_plan(
     let max_steps =
         max_steps.map(|steps| bounded("enrichmentRequest.maxSteps", steps, 1, STEPS_MAX));
     let wanted = match request.agents {
-        None => Wanted::Default(
-            app.engine
-                .registry
-                .snapshot()
-                .enabled()
-                .keys()
-                .cloned()
-                .collect(),
-        ),
+        None => Wanted::Default(app.engine.registry.snapshot().by_default()),
         Some(agents) => Wanted::Named(
             agents
                 .iter()

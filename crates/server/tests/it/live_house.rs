@@ -176,7 +176,7 @@ impl House {
         let plan = Plan::from_named_bytes([("001-2-plan.txt".to_owned(), bytes)]);
         let plan = Arc::new(LoadedPlan::of(plan).unwrap());
         let agents = self.engine.registry.snapshot();
-        let wanted = Wanted::Named(agents.enabled().keys().cloned().collect());
+        let wanted = Wanted::Named(agents.by_default());
         let mut submission =
             Submission::new(AccountId::system(), "a plan".to_owned(), plan, wanted);
         submission.fresh = true;
