@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::orchestration::event::{Event, Recorded};
+use domain::orchestration::event::{Event, ParkedFor, Recorded};
 use domain::orchestration::evolve::{evolve, fold};
 use domain::orchestration::select::Wanted;
 use domain::orchestration::state::{Orchestration, Status};
@@ -208,7 +208,11 @@ async fn until_end(
 /// What only a person can bring is asked for with the command that brings it.
 pub fn waits_for_a_person(progress: &Progress, id: OrchestrationId, recorded: &Recorded) {
     match &recorded.event {
-        Event::StepParked { step, .. } => progress.say(&format!(
+        Event::StepParked {
+            step,
+            parked_for: ParkedFor::Approval | ParkedFor::Budget,
+            ..
+        } => progress.say(&format!(
             "to approve: afterplan orchestrations approve {id} {step}"
         )),
         Event::Paused { .. } => {

@@ -204,6 +204,7 @@ pub fn outside(settings: &Settings) -> Result<Outside, Failure> {
         agents_base_url: settings.agents_base_url.clone(),
         signing_secrets: secrets.collect::<Result<_, Failure>>()?,
         answer_max: settings.outgoing.answer_bytes,
+        ..Outside::default()
     })
 }
 

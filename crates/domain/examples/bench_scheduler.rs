@@ -156,6 +156,7 @@ fn created(agents: usize, seed: u64) -> Created {
         request: Request::default(),
         version: BARE,
         budget: None,
+        spawning: None,
     }
 }
 

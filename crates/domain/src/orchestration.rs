@@ -4,6 +4,7 @@
 //! database or chance: whatever an answer depends on is a parameter.
 
 mod asked;
+pub mod children;
 pub mod command;
 pub mod decide;
 pub mod ending;
@@ -14,9 +15,11 @@ pub mod needs;
 pub mod prior;
 mod report;
 pub mod select;
+pub mod spawnable;
 mod spending;
 pub mod standing;
 mod start;
 pub mod state;
 pub mod submission;
 pub mod tick;
+pub mod turns;

@@ -29,7 +29,7 @@ pub struct EnrichedPlan {
     pub plan: Arc<LoadedPlan>,
     /// Its pinned definitions.
     pub pinned: Arc<Pinned>,
-    /// What the steps gave, by place.
+    /// What the steps gave, by place; not what children gave their parents.
     pub data: BTreeMap<StepIndex, Value>,
 }
 
@@ -76,7 +76,7 @@ async fn collect(
         .await?;
     let mut given = BTreeMap::new();
     for (index, step) in state.steps.iter().enumerate() {
-        if let Some(enrichment) = &step.enrichment {
+        if let Some(enrichment) = step.enrichment.as_ref().filter(|_| step.child.is_none()) {
             given.insert(index, data(engine, id, enrichment.data).await?);
         }
     }

@@ -23,11 +23,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::context::Around;
+use crate::converse::brief::Brief;
 use crate::gather::{self, data, pinned};
 use crate::handing::{self, Fence};
 use crate::handle::Engine;
 use crate::lane::{Hot, InFlight, Lane};
 use crate::perform::{self, Assignment, Kept, Performed, Performing};
+use crate::plans::LoadedPlan;
 use crate::registry::Prepared;
 use crate::request;
 
@@ -76,17 +78,19 @@ impl Started {
         let left = end.map_or(rules.timeout, |end| end - now);
         let timeout = rules.timeout.min(left);
         let prepared = engine.registry.prepared(rules.definition, agent);
-        let (around, read, built_on) = if engine.performer.sends(agent) {
+        let (around, read, built_on) = if engine.performer.sends(engine, agent) {
             let (plan, prepared, deadline) = (plan.clone(), prepared.clone(), now + timeout);
             let mut around = Around::of(&hot.state, head, index, plan, prepared, deadline);
             around.revised &= !hot.first_revision;
             (Some(Arc::new(around)), Plan::default(), Vec::new())
         } else {
-            let inputs = prepared.inputs.iter();
-            let named = inputs.flat_map(|input| plan.manifest.named(&input.artifact));
-            let read = plan.plan.select(named.map(|(name, _)| name));
-            (None, read, built_on(&hot.state, index))
+            let built_on = built_on(&hot.state, index);
+            (None, declared(&plan, &prepared), built_on)
         };
+        let brief = engine.performer.converses(engine, agent).then(|| {
+            let agent = (prepared.clone(), pinned.clone());
+            Arc::new(Brief::of(&hot.state, index, holder, plan.clone(), agent))
+        });
         let assignment = Assignment {
             orchestration: lane.id,
             step: rules.id.clone(),
@@ -95,6 +99,7 @@ impl Started {
             plan: read,
             dependencies: BTreeMap::new(),
             around,
+            brief,
             parameters: pinned.parameters_of(agent),
             cancelled: engine.stopping.child_token(),
             kept: Kept::default(),
@@ -114,6 +119,13 @@ impl Started {
             permit: Some(permit),
         })
     }
+}
+
+/// The artifacts that the agent declares.
+fn declared(plan: &LoadedPlan, prepared: &Prepared) -> Plan {
+    let inputs = prepared.inputs.iter();
+    let named = inputs.flat_map(|input| plan.manifest.named(&input.artifact));
+    plan.plan.select(named.map(|(name, _)| name))
 }
 
 /// The direct dependencies that left an enrichment, with its data.
@@ -255,7 +267,7 @@ async fn performed(
     let work = Caught::new(engine, assignment);
     let keeping = handing::keep_so_far(engine, lane, &fence, &kept);
     tokio::select! {
-        performed = work => Some(performed),
+        performed = work => Some(performed).filter(|performed| *performed != Performed::Parked),
         () = keeping => None,
         () = engine.clock.sleep(timeout) => {
             if sent {

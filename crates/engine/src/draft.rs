@@ -12,7 +12,7 @@ use domain::orchestration::graph::StepIndex;
 use domain::orchestration::needs::{Needs, needs};
 use domain::orchestration::standing::{Standing, Wait};
 use domain::orchestration::state::{Head, Orchestration, Step, StepState};
-use domain::values::ids::{AgentId, OrchestrationId};
+use domain::values::ids::{AgentId, OrchestrationId, StepId};
 use domain::values::time::Timestamp;
 use store::error::StoreError;
 use store::write::CommitError;
@@ -66,6 +66,8 @@ pub(crate) struct Draft {
     pub(crate) before: BTreeMap<StepIndex, Step>,
     pub(crate) head_before: Option<Head>,
     pub(crate) events: Vec<Recorded>,
+    /// The first step that this commit adds.
+    pub(crate) spawned: Option<StepIndex>,
     /// Steps that started although their account has too little: it lets them.
     pub(crate) lenient: BTreeSet<StepIndex>,
     pub(crate) answers: Vec<Result<(), TransitionError>>,
@@ -271,9 +273,17 @@ impl Draft {
             at,
             event,
         };
+        if let Event::ChildSpawned { child, .. } = &recorded.event {
+            self.spawn(state, &child.parent, &recorded);
+            self.events.push(recorded);
+            return;
+        }
         match recorded.event.step().and_then(|id| state.graph.index(id)) {
             Some(index) => {
                 self.touch(state, index);
+                // What a child is charged and holds counts for those above it, and its end wakes its parent.
+                let above: Vec<StepIndex> = state.graph.ancestors(index).collect();
+                above.into_iter().for_each(|index| self.touch(state, index));
                 if ends_a_step(&recorded.event) {
                     for position in 0..state.graph.dependents(index).len() {
                         self.touch(state, state.graph.dependents(index)[position].step);
@@ -297,6 +307,19 @@ impl Draft {
         self.events.push(recorded);
     }
 
+    /// Folds the spawning of a child of `parent`: the row of a step that was not there before is one that was waiting.
+    fn spawn(&mut self, state: &mut Orchestration, parent: &StepId, recorded: &Recorded) {
+        if let Some(parent) = state.graph.index(parent) {
+            self.touch(state, parent);
+        }
+        let first = state.steps.len();
+        evolve(state, recorded);
+        for index in first..state.steps.len() {
+            self.spawned.get_or_insert(index);
+            self.before.insert(index, Step::default());
+        }
+    }
+
     fn touch(&mut self, state: &Orchestration, index: StepIndex) {
         self.before
             .entry(index)
@@ -307,6 +330,10 @@ impl Draft {
     pub(crate) fn undo(self, hot: &mut Hot) {
         for (index, step) in self.before {
             hot.state.steps[index] = step;
+        }
+        if let Some(first) = self.spawned {
+            hot.state.steps.truncate(first);
+            std::sync::Arc::make_mut(&mut hot.state.graph).truncate(first);
         }
         hot.state.head = self.head_before;
         hot.state.tally = hot.state.count();
@@ -378,6 +405,7 @@ fn ends_a_step(event: &Event) -> bool {
     matches!(
         event,
         Event::StepCompleted { .. }
+            | Event::ChildCompleted { .. }
             | Event::StepFailed { .. }
             | Event::StepSkipped { .. }
             | Event::StepGatedOff { .. }

@@ -9,6 +9,15 @@ pub fn is_outside(definition: &AgentDefinition) -> bool {
     matches!(&definition.executor, None | Some(Executor::Http { .. }))
 }
 
+/// Whether the agent is performed by a conversation: it says so, or it says nothing of how, and only models are configured.
+pub fn converses(definition: &AgentDefinition, outside: &Outside) -> bool {
+    match &definition.executor {
+        Some(Executor::Model {} | Executor::Script {}) => true,
+        None => outside.agents_base_url.is_none() && outside.models.is_some(),
+        Some(_) => false,
+    }
+}
+
 /// The agent's address.
 ///
 /// # Errors

@@ -181,7 +181,7 @@ async fn start_facts(
         .plans
         .load(&engine.store, &head.account, head.plan)
         .await?;
-    let reads = if engine.performer.sends(definition) {
+    let reads = if engine.performer.sends(engine, definition) {
         let prepared = engine.registry.prepared(rules.definition, definition);
         json!(inputs::of(&plan, &prepared).hash)
     } else {
@@ -331,6 +331,7 @@ fn input_hash(
         "artifacts": reads,
         "dependencies": built_on,
         "model": definition.model,
+        "asked": state.steps[index].child.as_ref().map(|child| child.input),
         "parameters": pinned.parameters_of(definition),
     });
     canonical::hash(&declared).map_err(|error| error.to_string())

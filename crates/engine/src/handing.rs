@@ -151,7 +151,7 @@ pub(crate) fn report(
             kept: kept.take().and_then(|data| output(&data).ok()),
         },
         Performed::MissingInput { names } => Report::MissingInput { names },
-        Performed::Cancelled => Report::Cancelled {
+        Performed::Cancelled | Performed::Parked => Report::Cancelled {
             kept: kept.take().and_then(|data| output(&data).ok()),
         },
     };

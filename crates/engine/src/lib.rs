@@ -13,6 +13,7 @@ pub mod cited;
 pub mod claims;
 pub mod clock;
 pub mod context;
+pub mod converse;
 pub mod credits;
 mod days;
 pub mod discovery;

@@ -78,6 +78,8 @@ pub(crate) fn movements<'a>(
             Event::AttemptFailed { .. }
             | Event::AttemptExpired { .. }
             | Event::StepCompleted { .. }
+            | Event::ChildCompleted { .. }
+            | Event::StepParked { .. }
             | Event::StepFailed { .. }
             | Event::StepCancelled { .. }
             | Event::StepSkipped { .. } => {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use providers::models::Models;
+use providers::models::asked::AskLimits;
 use providers::outgoing::Outgoing;
 use providers::sign::SigningSecret;
 
@@ -23,6 +25,12 @@ pub struct Outside {
     pub signing_secrets: BTreeMap<String, SigningSecret>,
     /// Longest answer of an agent, in bytes.
     pub answer_max: usize,
+    /// How language models are asked. None: nobody here converses.
+    pub models: Option<Models>,
+    /// The model of agents that name none.
+    pub default_model: Option<String>,
+    /// What one question to a model may take, where its agent says nothing else.
+    pub ask_limits: AskLimits,
 }
 
 impl Outside {
@@ -41,6 +49,9 @@ impl Default for Outside {
             agents_base_url: None,
             signing_secrets: BTreeMap::new(),
             answer_max: ANSWER_MAX,
+            models: None,
+            default_model: None,
+            ask_limits: AskLimits::default(),
         }
     }
 }

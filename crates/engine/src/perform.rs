@@ -20,6 +20,8 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Around;
+use crate::converse;
+use crate::converse::brief::Brief;
 use crate::endpoint;
 use crate::handle::Engine;
 use crate::request;
@@ -41,6 +43,8 @@ pub struct Assignment {
     pub dependencies: BTreeMap<String, Value>,
     /// What an agent outside is told instead of these two.
     pub around: Option<Arc<Around>>,
+    /// What a conversation must know of its orchestration.
+    pub brief: Option<Arc<Brief>>,
     /// Its parameters.
     pub parameters: Map<String, Value>,
     /// Cancelled when it should stop and hand in what it has.
@@ -70,6 +74,11 @@ impl Kept {
     pub fn put(&self, data: Value) {
         *self.data() = Some(data);
         self.0.news.notify_one();
+    }
+
+    /// Leaves `data` for a report, without keeping it on the way: what led to it is stored.
+    pub fn leave(&self, data: Value) {
+        *self.data() = Some(data);
     }
 
     /// Takes what there is.
@@ -134,6 +143,8 @@ pub enum Performed {
     },
     /// Stopped because it was asked to.
     Cancelled,
+    /// Not ended: its step waits for its children, as the door has said.
+    Parked,
     /// With nothing to work on.
     MissingInput {
         /// What is missing, each with its reason.
@@ -157,6 +168,10 @@ impl Performer {
     /// Does the work.
     pub fn perform(&self, engine: &Engine, assignment: Assignment) -> Performing {
         match self {
+            Self::Executors if endpoint::converses(&assignment.agent, &engine.outside) => {
+                let engine = engine.clone();
+                Box::pin(async move { converse::perform(&engine, assignment).await })
+            }
             Self::Executors if endpoint::is_outside(&assignment.agent) => {
                 let engine = engine.clone();
                 Box::pin(async move { request::perform(&engine, assignment).await })
@@ -167,8 +182,15 @@ impl Performer {
     }
 
     /// Whether `agent` is performed by a request to the outside: then it needs its surroundings and no plan.
-    pub fn sends(&self, agent: &AgentDefinition) -> bool {
-        matches!(self, Self::Executors) && endpoint::is_outside(agent)
+    pub fn sends(&self, engine: &Engine, agent: &AgentDefinition) -> bool {
+        matches!(self, Self::Executors)
+            && endpoint::is_outside(agent)
+            && !self.converses(engine, agent)
+    }
+
+    /// Whether `agent` is performed by a conversation: then it needs a brief.
+    pub fn converses(&self, engine: &Engine, agent: &AgentDefinition) -> bool {
+        matches!(self, Self::Executors) && endpoint::converses(agent, &engine.outside)
     }
 }
 

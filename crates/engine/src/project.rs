@@ -13,6 +13,7 @@ use domain::values::hash::ContentHash;
 use domain::values::ids::OrchestrationId;
 use domain::values::time::Timestamp;
 use store::rows::{EnrichmentRow, EventRow, OrchestrationRow, StepRow};
+use store::turns::TurnRow;
 use store::write::{CounterChange, NewBlob, NewEvent, NewPlan, RowSet};
 
 use crate::error::TransitionError;
@@ -89,6 +90,7 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
         steps,
         events: Vec::with_capacity(events.len()),
         enrichments: Vec::new(),
+        turns: Vec::new(),
         blobs,
         kept,
         released,
@@ -106,9 +108,46 @@ pub fn row_set(change: Change<'_>) -> Result<Option<RowSet>, serde_json::Error> 
         });
         let applied = Applied { id, head, pinned };
         applied.rows(state, event, *at, &mut rows.enrichments)?;
+        rows.turns.extend(turn_row(event, *at));
     }
     drop_unnamed(&mut rows);
     Ok(Some(rows))
+}
+
+/// The turn that `event` records; of a child what it was asked.
+fn turn_row(event: &Event, at: Timestamp) -> Option<TurnRow> {
+    if let Event::ChildSpawned { step, child } = event {
+        return Some(TurnRow {
+            step: step.as_str().to_owned(),
+            conversation: 0,
+            turn: 0,
+            attempt: 0,
+            asked: "asked".to_owned(),
+            at: at.0,
+            data_hash: *child.input.as_bytes(),
+        });
+    }
+    let Event::TurnRecorded {
+        step,
+        attempt,
+        conversation,
+        turn,
+        asked,
+        data,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    Some(TurnRow {
+        step: step.as_str().to_owned(),
+        conversation: i64::from(*conversation),
+        turn: i64::from(*turn),
+        attempt: i64::from(*attempt),
+        asked: asked.name().to_owned(),
+        at: at.0,
+        data_hash: *data.as_bytes(),
+    })
 }
 
 /// Bytes that no row names are not stored: what an attempt kept, and a retry will do better.
@@ -117,6 +156,7 @@ fn drop_unnamed(rows: &mut RowSet) {
         orchestration,
         expected_version,
         enrichments,
+        turns,
         kept,
         blobs,
         ..
@@ -126,6 +166,7 @@ fn drop_unnamed(rows: &mut RowSet) {
             || enrichments
                 .iter()
                 .any(|row| row.data_hash == Some(blob.hash))
+            || turns.iter().any(|row| row.data_hash == blob.hash)
             || kept.contains(&blob.hash)
     });
 }
@@ -203,12 +244,20 @@ impl Applied<'_> {
     }
 }
 
+/// What the step's row keeps: what an attempt has so far; of a child, which leaves nothing in the plan artifact, what it gave.
+fn kept_hash(step: &Step) -> Option<[u8; 32]> {
+    let given = step.enrichment.as_ref().filter(|_| step.child.is_some());
+    let given = given.map(|enrichment| enrichment.data);
+    let hash = given.or(step.kept.as_ref().map(|kept| kept.data));
+    hash.map(|hash| *hash.as_bytes())
+}
+
 /// The references to what attempts kept that the touched steps gain, and those that they let go.
 fn kept_changes(
     state: &Orchestration,
     before: &BTreeMap<StepIndex, Step>,
 ) -> (Vec<[u8; 32]>, Vec<[u8; 32]>) {
-    let hash = |step: &Step| step.kept.as_ref().map(|kept| *kept.data.as_bytes());
+    let hash = kept_hash;
     let (mut gained, mut released) = (Vec::new(), Vec::new());
     for (&index, before) in before {
         let (old, new) = (hash(before), hash(&state.steps[index]));
@@ -283,7 +332,7 @@ pub(crate) fn step_row(
         holder: step.holder.map(|holder| *holder.id.0.as_bytes()),
         epoch: step.holder.map(|holder| signed(holder.epoch)),
         attempt: i64::from(step.attempt),
-        kept_hash: step.kept.as_ref().map(|kept| *kept.data.as_bytes()),
+        kept_hash: kept_hash(step),
         detail: serde_json::to_string(step)?,
     })
 }
@@ -346,14 +395,19 @@ pub fn assemble(
     // A step without a row is as it was created.
     let mut all = fold([&first]).steps;
     for row in steps {
-        let place = usize::try_from(row.step).ok();
-        let Some(step) = place.and_then(|place| all.get_mut(place)) else {
-            let pinned = created.steps.len();
-            let reason = format!("a row of step {}, {pinned} pinned", row.step);
-            return Err(corrupt("its steps", &reason));
-        };
-        *step = serde_json::from_str(&row.detail)
+        let read: Step = serde_json::from_str(&row.detail)
             .map_err(|error| corrupt(&format!("its step `{}`", row.id), &error))?;
+        let place = usize::try_from(row.step).unwrap_or(usize::MAX);
+        let there = all.len();
+        match all.get_mut(place) {
+            Some(step) => *step = read,
+            // Children come behind what was submitted, each with a row.
+            None if place == there && read.child.is_some() => all.push(read),
+            None => {
+                let reason = format!("a row of step {place}, {there} are there");
+                return Err(corrupt("its steps", &reason));
+            }
+        }
     }
     Ok(Orchestration::assemble(created, head, all))
 }

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use domain::agent::definition::{AgentDefinition, Executor};
 use domain::agent::input::InputRef;
 use domain::money::prices::Prices;
+use domain::orchestration::children::Spawning;
 use domain::orchestration::event::Excluded;
 use domain::orchestration::graph::StepRules;
 use domain::orchestration::prior::Given;
-use domain::orchestration::select::{Refused, Selection, Wanted, select};
+use domain::orchestration::select::{MAX_STEPS, Refused, Selection, Wanted, select};
+use domain::orchestration::spawnable::spawnable;
 use domain::orchestration::submission::Pinned;
 use domain::values::hash::ContentHash;
 use domain::values::ids::AgentId;
@@ -46,6 +48,8 @@ pub(crate) struct Selected {
     pub(crate) steps: Vec<StepRules>,
     pub(crate) excluded: Vec<Excluded>,
     pub(crate) version: u64,
+    /// What the steps may spawn; the definitions are pinned too.
+    pub(crate) spawning: Option<Box<Spawning>>,
 }
 
 /// A selection that was made, with all that it depended on.
@@ -143,12 +147,15 @@ fn make(
         refused => refused,
     })?;
     let Selection {
-        definitions,
+        mut definitions,
         steps,
         excluded: others,
         version,
     } = selection;
     excluded.extend(others);
+    let most = wish.max_steps.unwrap_or(MAX_STEPS.max(registered.len()));
+    let (more, spawning) = spawnable(registered, &definitions, most, &asking, prices)?;
+    definitions.extend(more);
     let pinned = Pinned {
         agents: definitions,
         parameters: wish.parameters.clone(),
@@ -163,6 +170,7 @@ fn make(
         steps,
         excluded,
         version,
+        spawning,
     };
     Ok((selected, asked.into_inner()))
 }

@@ -156,6 +156,7 @@ pub async fn submit(
         request,
         version: selected.version,
         budget: Some(budget),
+        spawning: selected.spawning.clone(),
     };
     if !fresh {
         created.submission = Some(created.submission_key()?);

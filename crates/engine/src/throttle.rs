@@ -245,6 +245,8 @@ fn leaves_flight(event: &Event) -> bool {
         Event::AttemptFailed { .. }
             | Event::AttemptExpired { .. }
             | Event::StepCompleted { .. }
+            | Event::ChildCompleted { .. }
+            | Event::StepParked { .. }
             | Event::StepFailed { .. }
             | Event::StepSkipped { .. }
             | Event::StepGatedOff { .. }

@@ -4,10 +4,11 @@ use domain::agent::gate::Verdict;
 use domain::artifact::Enrichment;
 use domain::money::budget::{Scope, Shortage};
 use domain::money::usage::Usage;
-use domain::orchestration::event::{Completion, Event, FailCause, SkipCause};
+use domain::orchestration::event::{Completion, Event, FailCause, ParkedFor, SkipCause};
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::standing::Standing;
 use domain::orchestration::state::{Cause, Orchestration, StepState};
+use domain::values::ids::StepId;
 use domain::values::time::Timestamp;
 
 /// An event as a line.
@@ -26,16 +27,18 @@ pub fn event(event: &Event) -> String {
         Event::StepReady { step, .. } => format!("{step}: ready"),
         Event::StepGatedOff {
             step,
-            gate: Some(verdict),
+            gate,
+            dependency,
             ..
-        } => format!("{step}: gated off, {}", gate(verdict)),
-        Event::StepGatedOff {
-            step, dependency, ..
-        } => {
-            let with = dependency.as_ref().map_or("another", |id| id.as_str());
-            format!("{step}: gated off with {with}")
-        }
+        } => format!("{step}: {}", gated_off(gate.as_ref(), dependency.as_ref())),
         Event::StepSkipped { step, cause, .. } => format!("{step}: skipped, {}", skipped(cause)),
+        Event::TurnRecorded { .. }
+        | Event::ChildSpawned { .. }
+        | Event::ChildCompleted { .. }
+        | Event::StepParked {
+            parked_for: ParkedFor::Children,
+            ..
+        } => conversing(event),
         Event::StepParked { step, short, .. } => format!("{step}: {}", parked(short.as_deref())),
         Event::AttemptStarted { step, attempt, .. } => format!("{step}: attempt {attempt} started"),
         Event::PartialKept { step, .. } => format!("{step}: what it has so far is kept"),
@@ -80,6 +83,16 @@ pub fn event(event: &Event) -> String {
     }
 }
 
+fn gated_off(verdict: Option<&Verdict>, dependency: Option<&StepId>) -> String {
+    match verdict {
+        Some(verdict) => format!("gated off, {}", gate(verdict)),
+        None => {
+            let with = dependency.map_or("another", |id| id.as_str());
+            format!("gated off with {with}")
+        }
+    }
+}
+
 fn parked(short: Option<&Shortage>) -> String {
     match short {
         Some(short) if short.scope == Scope::Account => format!("waits for credits, {short}"),
@@ -93,6 +106,30 @@ fn used(usage: &Usage) -> String {
         || "has called tools".to_owned(),
         |tokens| format!("has used {tokens} tokens so far"),
     )
+}
+
+/// An event of a step that converses, or of its children, as a line.
+fn conversing(event: &Event) -> String {
+    match event {
+        Event::StepParked {
+            step,
+            parked_for: ParkedFor::Children,
+            ..
+        } => format!("{step}: waits for its children"),
+        Event::ChildSpawned { step, child } => {
+            format!(
+                "{step}: spawned by {} ({})",
+                child.parent, child.rules.agent
+            )
+        }
+        Event::ChildCompleted {
+            step, enrichment, ..
+        } => format!("{step}: {}, for its parent", completed(enrichment)),
+        Event::TurnRecorded {
+            step, turn, asked, ..
+        } => format!("{step}: turn {turn} ({})", asked.name()),
+        other => other.kind().to_owned(),
+    }
 }
 
 fn completed(enrichment: &Enrichment) -> String {

@@ -59,6 +59,7 @@ async fn check(tx: &impl Tx) -> Result<Vec<Problem>, StoreError> {
     references(tx, &mut problems).await?;
     contents(tx, &mut problems).await?;
     own_contents(tx, &mut problems).await?;
+    own_answers(tx, &mut problems).await?;
     money(tx, &mut problems).await?;
     Ok(problems)
 }
@@ -244,6 +245,11 @@ async fn strays(tx: &impl Tx, problems: &mut Vec<Problem>) -> Result<(), StoreEr
              where not exists (select 1 from orchestration o where o.id = t.orchestration) order by 1",
         ),
         (
+            "turn",
+            "select distinct t.orchestration from turn t
+             where not exists (select 1 from orchestration o where o.id = t.orchestration) order by 1",
+        ),
+        (
             "enrichment",
             "select distinct t.orchestration from enrichment t
              where not exists (select 1 from orchestration o where o.id = t.orchestration) order by 1",
@@ -272,6 +278,7 @@ macro_rules! named {
                union all select substr(p.artifacts, l.n * 32 + 1, 32) from plan p join place l on l.n * 32 < length(p.artifacts)
                union all select pinned_hash from orchestration
                union all select data_hash from enrichment where data_hash is not null and stored is null
+               union all select data_hash from turn where stored is null
                union all select kept_hash from step where kept_hash is not null) ",
             $query
         )
@@ -391,6 +398,50 @@ async fn own_contents(tx: &impl Tx, problems: &mut Vec<Problem>) -> Result<(), S
                 subject: orchestration(&after.0),
                 finding: format!("enrichment {} {finding}", after.1),
             });
+        }
+    }
+}
+
+/// Each turn's answer that stands in its own row is what its hash names.
+async fn own_answers(tx: &impl Tx, problems: &mut Vec<Problem>) -> Result<(), StoreError> {
+    let text = "
+        select orchestration, step, conversation, turn, data_hash, size, encoding, stored
+        from turn
+        where stored is not null
+          and (orchestration, step, conversation, turn) > ($1, $2, $3, $4)
+        order by orchestration, step, conversation, turn
+        limit $5";
+    let mut after: (Id, String, i64, i64) = ([0; 16], String::new(), 0, 0);
+    loop {
+        let (id, step, conversation, turn) = &after;
+        let parameters = [
+            Value::from(id),
+            Value::from(step.as_str()),
+            (*conversation).into(),
+            (*turn).into(),
+            PAGE.into(),
+        ];
+        let page = tx.query(text, &parameters).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        for mut r in page {
+            after = (
+                r.fixed("turn.orchestration")?,
+                r.text("turn.step")?,
+                r.int("turn.conversation")?,
+                r.int("turn.turn")?,
+            );
+            let (hash, unpacked) = blobs::decode_loose(r)?;
+            if !matches!(unpacked, Ok(plain) if content_hash(&plain) == hash) {
+                let (_, step, conversation, turn) = &after;
+                problems.push(Problem {
+                    subject: orchestration(&after.0),
+                    finding: format!(
+                        "turn {turn} of {step} (conversation {conversation}) holds another answer than its hash names"
+                    ),
+                });
+            }
         }
     }
 }

@@ -70,6 +70,7 @@ async fn delete_parts(
     let key = [Value::from(id)];
     for text in [
         "select data_hash from enrichment where orchestration = $1 and data_hash is not null and stored is null order by version",
+        "select data_hash from turn where orchestration = $1 and stored is null order by step, conversation, turn",
         "select kept_hash from step where orchestration = $1 and kept_hash is not null order by step",
     ] {
         for mut r in tx.query(text, &key).await? {
@@ -85,6 +86,7 @@ async fn delete_parts(
     }
     for text in [
         "delete from enrichment where orchestration = $1",
+        "delete from turn where orchestration = $1",
         "delete from step where orchestration = $1",
         "delete from event where orchestration = $1",
     ] {

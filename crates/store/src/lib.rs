@@ -55,5 +55,6 @@ mod statements;
 pub mod steps;
 mod text;
 pub mod transfers;
+pub mod turns;
 pub mod url;
 pub mod write;

@@ -8,6 +8,7 @@ use crate::ledger::Moved;
 use crate::postgres_money::Transfers;
 use crate::prepare::{EventColumns, PackedBlob, PackedPlan, Prepared};
 use crate::rows::Hash;
+use crate::turns::Turns;
 
 /// The columns of one statement's rows, by kind of value.
 macro_rules! columns {
@@ -134,6 +135,7 @@ pub(crate) struct Columns<'s> {
     pub(crate) steps: Steps<'s>,
     pub(crate) events: Events<'s>,
     pub(crate) enrichments: Enrichments<'s>,
+    pub(crate) turns: Turns<'s>,
     pub(crate) blobs: Blobs<'s>,
     pub(crate) referred: Referred<'s>,
     pub(crate) released: Vec<&'s [u8]>,
@@ -214,6 +216,7 @@ impl<'s> Columns<'s> {
                 own.as_ref().map(|own| own.stored.as_slice()),
             );
         }
+        self.turns.put(set);
         self.bring(&set.blobs);
         for (hash, refs) in &set.referred {
             *self.gained.entry(hash).or_default() += refs;

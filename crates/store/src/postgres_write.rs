@@ -20,6 +20,7 @@ use crate::statements::{
     LOCK_ACCOUNT, LOCK_BLOB, LOCK_COUNTER, LOCK_PLAN, MAKE_ACCOUNT, OPEN_SUBMISSION, PROGRESS,
     PUT_BLOB, REFER_BLOB, SET_COUNTER, STANDING, TOUCH_PLAN,
 };
+use crate::turns::ADD_TURN;
 use crate::write::{CommitError, Committed};
 
 pub(crate) type Answers = Vec<Result<Committed, CommitError>>;
@@ -104,6 +105,7 @@ struct Line {
     client: Client,
     insert: Statement,
     progress: Statement,
+    turn: Statement,
     blob: Statement,
     refer: Statement,
     set_counter: Statement,
@@ -141,6 +143,7 @@ impl Line {
             Ok(Self {
                 insert: client.prepare(INSERT_ORCHESTRATION.postgres).await?,
                 progress: client.prepare(PROGRESS.postgres).await?,
+                turn: client.prepare(ADD_TURN.postgres).await?,
                 blob: client.prepare(PUT_BLOB.postgres).await?,
                 refer: client.prepare(REFER_BLOB.postgres).await?,
                 set_counter: client.prepare(SET_COUNTER.postgres).await?,
@@ -306,6 +309,7 @@ impl Line {
             steps,
             events,
             enrichments,
+            turns,
             blobs,
             referred,
             released,
@@ -346,6 +350,7 @@ impl Line {
             one(c, &self.touch, !touched.is_empty(), touched.parameters()),
             one(c, &self.revision, !revisions.is_empty(), revisions.parameters()),
             one(c, &self.insert, !insert.is_empty(), insert.parameters()),
+            one(c, &self.turn, !turns.is_empty(), turns.parameters()),
             one(c, &self.blob, !blobs.is_empty(), blobs.parameters()),
             one(c, &self.refer, !referred.is_empty(), referred.parameters()),
             one(c, &self.drop_blob, !released.is_empty(), vec![released]),
@@ -354,8 +359,8 @@ impl Line {
             one(c, &self.drop_counter, !free.is_empty(), vec![&free]),
             async { c.batch_execute("commit").await.map(|()| 0) },
         };
-        let (p, np, tp, nr, i, b, r, db, sc, m, dc, done) = written;
-        for answer in [p, np, tp, nr, i, b, r, db, sc, m, dc, done] {
+        let (p, np, tp, nr, i, t, b, r, db, sc, m, dc, done) = written;
+        for answer in [p, np, tp, nr, i, t, b, r, db, sc, m, dc, done] {
             answer?;
         }
         Ok(())

@@ -27,6 +27,8 @@ pub(crate) struct Prepared {
     pub(crate) blobs: Vec<PackedBlob>,
     /// For each enrichment, its data where that stands in its own row.
     pub(crate) own: Vec<Option<PackedBlob>>,
+    /// For each turn, its answer where that stands in its own row.
+    pub(crate) own_turns: Vec<Option<PackedBlob>>,
     /// Blobs that must be stored already, and the references that they gain, by hash.
     pub(crate) referred: Vec<(Hash, i64)>,
     /// Blobs that lose references, and how many, by hash.
@@ -227,7 +229,7 @@ pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, St
     let mut hashes = Vec::with_capacity(rows.events.len());
     let mut chain = chain_before;
     let mut cursor = cursor_before;
-    let row_count = 2 + rows.steps.len() + rows.enrichments.len();
+    let row_count = 2 + rows.steps.len() + rows.enrichments.len() + rows.turns.len();
     let mut bytes = ROW_BYTES * row_count;
     for event in &rows.events {
         if event.seq != cursor + 1 {
@@ -250,7 +252,7 @@ pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, St
     rows.orchestration.chain = chain;
     rows.orchestration.cursor = cursor;
     bytes += (named.blobs.iter())
-        .chain(named.own.iter().flatten())
+        .chain(named.own.iter().chain(&named.own_turns).flatten())
         .chain(plan.iter().flat_map(|plan| &plan.blobs))
         .map(|b| ROW_BYTES + b.stored.len())
         .sum::<usize>();
@@ -273,6 +275,7 @@ pub(crate) fn prepare(mut rows: RowSet, plan_known: bool) -> Result<Prepared, St
         cursor_before,
         blobs: named.blobs,
         own: named.own,
+        own_turns: named.own_turns,
         referred: named.referred,
         released,
         plan,
@@ -314,6 +317,7 @@ const OWN_MAX: usize = 64 << 10;
 struct References {
     blobs: Vec<PackedBlob>,
     own: Vec<Option<PackedBlob>>,
+    own_turns: Vec<Option<PackedBlob>>,
     referred: Vec<(Hash, i64)>,
 }
 
@@ -323,11 +327,13 @@ fn references(rows: &mut RowSet) -> Result<References, StoreError> {
         *gained.entry(rows.orchestration.pinned_hash).or_default() += 1;
     }
     let applied = rows.enrichments.iter().filter_map(|e| e.data_hash);
-    for hash in applied.chain(rows.kept.drain(..)) {
+    let recorded = rows.turns.iter().map(|t| t.data_hash);
+    for hash in applied.chain(recorded).chain(rows.kept.drain(..)) {
         *gained.entry(hash).or_default() += 1;
     }
     let mut packed = Vec::with_capacity(rows.blobs.len());
     let mut own: Vec<Option<PackedBlob>> = rows.enrichments.iter().map(|_| None).collect();
+    let mut own_turns: Vec<Option<PackedBlob>> = rows.turns.iter().map(|_| None).collect();
     let mut new = std::mem::take(&mut rows.blobs);
     new.sort_unstable_by_key(|b| b.hash);
     new.dedup_by_key(|b| b.hash);
@@ -339,14 +345,18 @@ fn references(rows: &mut RowSet) -> Result<References, StoreError> {
         };
         let mut enrichments = rows.enrichments.iter();
         let only = enrichments.position(|e| e.data_hash == Some(blob.hash) && !e.reusable);
-        match only.filter(|_| refs == 1 && blob.bytes.len() <= OWN_MAX) {
-            Some(at) => own[at] = Some(PackedBlob::new(blob, 0)),
-            None => packed.push(PackedBlob::new(blob, refs)),
+        let turn = rows.turns.iter().position(|t| t.data_hash == blob.hash);
+        let small = refs == 1 && blob.bytes.len() <= OWN_MAX;
+        match (only, turn) {
+            (Some(at), _) if small => own[at] = Some(PackedBlob::new(blob, 0)),
+            (None, Some(at)) if small => own_turns[at] = Some(PackedBlob::new(blob, 0)),
+            _ => packed.push(PackedBlob::new(blob, refs)),
         }
     }
     Ok(References {
         blobs: packed,
         own,
+        own_turns,
         referred: gained.into_iter().collect(),
     })
 }
@@ -388,6 +398,10 @@ fn refuse_nul(rows: &RowSet) -> Result<(), StoreError> {
         no_nul("enrichment.enrichment_type", &e.enrichment_type)?;
         no_nul("enrichment.status", &e.status)?;
         no_nul("enrichment.detail", &e.detail)?;
+    }
+    for t in &rows.turns {
+        no_nul("turn.step", &t.step)?;
+        no_nul("turn.asked", &t.asked)?;
     }
     rows.counters
         .iter()

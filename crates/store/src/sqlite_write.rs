@@ -322,6 +322,7 @@ impl<'c> Statements<'c> {
             ])?;
         }
         self.enrichments(set)?;
+        crate::turns::put(self.connection, set)?;
         self.blobs(&set.blobs)?;
         for (hash, refs) in &set.referred {
             self.refer.execute(params![&hash[..], refs])?;

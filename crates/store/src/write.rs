@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::error::StoreError;
 use crate::money::MoneyChange;
 use crate::rows::{EnrichmentRow, Hash, Id, OrchestrationRow, PlanRow, StepRow};
+use crate::turns::TurnRow;
 
 /// All that one orchestration's decided commands change: committed whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct RowSet {
     pub events: Vec<NewEvent>,
     /// Enrichments applied by these events.
     pub enrichments: Vec<EnrichmentRow>,
+    /// Turns recorded by these events.
+    pub turns: Vec<TurnRow>,
     /// Bytes of blobs that the rows above name (`pinned_hash`, `data_hash`, `kept_hash`). A row may also name a blob that is already
     /// stored.
     pub blobs: Vec<NewBlob>,

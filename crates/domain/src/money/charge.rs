@@ -72,6 +72,8 @@ pub enum Outcome {
     Lapsed,
     /// It found nothing to work on.
     Lacking,
+    /// It waits for its children; another attempt goes on from there.
+    Parked,
 }
 
 /// What an attempt that ended so is charged; attempt and ordinal are for the caller to fill in.
@@ -84,7 +86,7 @@ pub fn charge(rules: &StepRules, outcome: Outcome, usage: &Usage) -> Charge {
         Outcome::Failed => billing.failed,
         Outcome::Cancelled => billing.cancelled,
         Outcome::Lapsed => billing.lapsed,
-        Outcome::Lacking => Share::Used,
+        Outcome::Lacking | Outcome::Parked => Share::Used,
     };
     let mut charge = Charge {
         usage: usage.clone(),

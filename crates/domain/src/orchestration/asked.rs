@@ -121,7 +121,7 @@ pub(super) fn approve(
 ) -> Result<Vec<Event>, Rejected> {
     let index = unended(state, id)?;
     let step = &state.steps[index];
-    if step.state != StepState::Parked {
+    if step.state != StepState::Parked || step.awaits > 0 {
         return Err(Rejected::NotParked(id.clone()));
     }
     let raised = step

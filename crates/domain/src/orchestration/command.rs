@@ -7,9 +7,11 @@ use crate::agent::model::ModelUse;
 use crate::agent::retry::ErrorClass;
 use crate::money::budget::{AtLimit, Shortage};
 use crate::money::usage::Usage;
+use crate::orchestration::children::Spawn;
 use crate::orchestration::event::Created;
 use crate::orchestration::graph::GraphError;
 use crate::orchestration::standing::{Throttled, Wait};
+use crate::orchestration::turns::NewTurn;
 use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
 use crate::values::ids::{AgentId, HolderId, OrchestrationId, StepId};
@@ -92,6 +94,28 @@ pub enum Command {
         output: Option<Output>,
         /// What the attempt used so far.
         usage: Usage,
+    },
+    /// Record a turn of the attempt in flight, before it is used.
+    RecordTurn {
+        /// Which.
+        step: StepId,
+        /// The fence.
+        attempt: u32,
+        /// Who hands it in.
+        holder: Holder,
+        /// What was asked and answered.
+        turn: Box<NewTurn>,
+    },
+    /// The attempt in flight wants children: it ends, and the step waits for them.
+    Spawn {
+        /// Which.
+        step: StepId,
+        /// The fence.
+        attempt: u32,
+        /// Who asks.
+        holder: Holder,
+        /// What it wants.
+        spawn: Box<Spawn>,
     },
     /// Report an attempt's end.
     Finish {
@@ -234,6 +258,19 @@ pub enum Rejected {
         /// Whose.
         attempt: u32,
     },
+    /// The turn does not follow the last one.
+    #[error("turn {turn} of `{step}` does not follow: {next} is next")]
+    OutOfTurn {
+        /// Which step.
+        step: StepId,
+        /// The turn that was given.
+        turn: u32,
+        /// The one that would follow.
+        next: u32,
+    },
+    /// No child of those that it wants fits.
+    #[error("none of the children that `{0}` wants fits")]
+    NoChild(StepId),
     /// The step waits for no approval.
     #[error("the step `{0}` does not wait for approval")]
     NotParked(StepId),

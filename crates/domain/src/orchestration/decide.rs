@@ -8,7 +8,7 @@ use crate::orchestration::graph::{Edge, Graph, StepIndex};
 use crate::orchestration::report::{Told, expire, finish, keep};
 use crate::orchestration::start::start;
 use crate::orchestration::state::{Orchestration, Status};
-use crate::orchestration::tick;
+use crate::orchestration::{children, tick, turns};
 use crate::values::hash::ContentHash;
 use crate::values::time::Timestamp;
 
@@ -40,6 +40,18 @@ pub fn decide(
             output,
             usage,
         } => keep(state, step, *attempt, *holder, output.as_ref(), usage),
+        Command::RecordTurn {
+            step,
+            attempt,
+            holder,
+            turn,
+        } => turns::record(state, step, *attempt, *holder, turn),
+        Command::Spawn {
+            step,
+            attempt,
+            holder,
+            spawn,
+        } => children::spawn(state, step, *attempt, *holder, spawn),
         Command::Finish {
             step,
             attempt,
@@ -85,7 +97,7 @@ fn create(state: &Orchestration, created: &Created) -> Result<Vec<Event>, Reject
         return Err(Rejected::NoSteps);
     }
     check_versions(created)?;
-    Graph::build(created.steps.clone())?;
+    Graph::of(created)?;
     let begun = Event::OrchestrationCreated(Box::new(created.clone()));
     let mut empty = Orchestration::default();
     super::evolve::evolve(

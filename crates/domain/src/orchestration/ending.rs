@@ -16,16 +16,18 @@ use crate::values::ids::StepId;
 
 /// The ends decided so far, laid over a state that stays as it is. Costs the out-degree of what ends, never a scan.
 pub struct Ending<'a> {
-    orchestration: &'a Orchestration,
+    pub(super) orchestration: &'a Orchestration,
     /// Ended by this decision.
     ended: BTreeMap<StepIndex, EndedAs>,
     /// How many of them were gated off.
     gated_off_now: u32,
     /// Dependencies left, of steps whose number this decision has changed.
     waiting_on: BTreeMap<StepIndex, u32>,
+    /// Children left, of steps whose number this decision has changed.
+    pub(super) awaits: BTreeMap<StepIndex, u32>,
     /// Ended, but not yet told to the dependents.
     untold: Vec<StepIndex>,
-    events: Vec<Event>,
+    pub(super) events: Vec<Event>,
     cancelled: Option<String>,
     aborted: Option<String>,
     cost: Credits,
@@ -54,6 +56,7 @@ impl<'a> Ending<'a> {
             ended: BTreeMap::new(),
             gated_off_now: 0,
             waiting_on: BTreeMap::new(),
+            awaits: BTreeMap::new(),
             untold: Vec::new(),
             events: Vec::new(),
             cancelled: head
@@ -85,6 +88,9 @@ impl<'a> Ending<'a> {
         self.ended.insert(index, ended);
         self.untold.push(index);
         self.events.push(event);
+        if self.orchestration.steps[index].awaits > 0 {
+            self.end_children(index);
+        }
     }
 
     /// The step at `index` ends with an enrichment, which makes the next version.
@@ -96,16 +102,28 @@ impl<'a> Ending<'a> {
         mut enrichment: Enrichment,
         charge: Option<Charge>,
     ) {
-        self.version += 1;
         enrichment.cost = self.book(index, charge.as_ref());
-        let (ended, step, version) = (enrichment.status.into(), self.id(index), self.version);
+        let (ended, step) = (enrichment.status.into(), self.id(index));
+        let charge = charge.map(Box::new);
+        if self.orchestration.graph.parent(index).is_some() {
+            let event = Event::ChildCompleted {
+                step,
+                attempt,
+                number,
+                enrichment,
+                charge,
+            };
+            return self.end(index, ended, event);
+        }
+        self.version += 1;
+        let version = self.version;
         let event = Event::StepCompleted {
             step,
             attempt,
             number,
             enrichment,
             version,
-            charge: charge.map(Box::new),
+            charge,
         };
         self.end(index, ended, event);
     }
@@ -224,6 +242,9 @@ impl<'a> Ending<'a> {
 
     /// The step at `index` is stopped. What an attempt of it left stands, as partial.
     pub fn cancel_step(&mut self, index: StepIndex, reason: &str) {
+        if self.ended_as(index).is_some() {
+            return; // with its parent
+        }
         if !self.enrich_with_kept(index, reason) {
             let charge = self.charge(index, Outcome::Cancelled);
             self.book(index, charge.as_ref());
@@ -270,7 +291,7 @@ impl<'a> Ending<'a> {
     }
 
     /// How the step at `index` has ended, before or by this decision.
-    fn ended_as(&self, index: StepIndex) -> Option<EndedAs> {
+    pub(super) fn ended_as(&self, index: StepIndex) -> Option<EndedAs> {
         let now = self.ended.get(&index).copied();
         now.or_else(|| self.orchestration.steps[index].state.ended())
     }
@@ -305,6 +326,7 @@ impl<'a> Ending<'a> {
             for position in 0..self.orchestration.graph.dependents(index).len() {
                 self.tell(index, self.orchestration.graph.dependents(index)[position]);
             }
+            self.tell_parent(index);
         }
         let ended_now = u32::try_from(self.ended.len()).unwrap_or(u32::MAX);
         // With priors alone there is nothing left from the start; else it is a step's end that ends the whole.
@@ -333,6 +355,7 @@ impl<'a> Ending<'a> {
                     parked_for: ParkedFor::Approval,
                     gate,
                     short: None,
+                    charge: None,
                 }
             } else {
                 Event::StepReady {
@@ -420,7 +443,11 @@ impl<'a> Ending<'a> {
     fn last_event(&self) -> Event {
         let cost = self.cost;
         let count = |kind| {
-            let now = self.ended.values().filter(|ended| **ended == kind).count();
+            let graph = &self.orchestration.graph;
+            let of_kind = |(index, ended): &(&StepIndex, &EndedAs)| {
+                **ended == kind && graph.parent(**index).is_none()
+            };
+            let now = self.ended.iter().filter(of_kind).count();
             self.orchestration.tally.ended_as(kind) as usize + now
         };
         if let Some(reason) = self.aborted.clone() {
@@ -437,7 +464,7 @@ impl<'a> Ending<'a> {
         }
         let whole = count(EndedAs::Completed) > 0
             && count(EndedAs::Completed) + count(EndedAs::GatedOff)
-                == self.orchestration.steps.len();
+                == self.orchestration.graph.submitted();
         Event::OrchestrationCompleted {
             status: if whole {
                 Completion::Complete
@@ -448,7 +475,7 @@ impl<'a> Ending<'a> {
         }
     }
 
-    fn id(&self, index: StepIndex) -> StepId {
+    pub(super) fn id(&self, index: StepIndex) -> StepId {
         self.orchestration.graph.rules(index).id.clone()
     }
 }

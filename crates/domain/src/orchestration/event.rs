@@ -11,7 +11,9 @@ use crate::artifact::{Enrichment, EnrichmentStatus};
 use crate::money::budget::{AtLimit, Budget, Scope, Shortage};
 use crate::money::charge::{Charge, is_zero};
 use crate::money::usage::Usage;
+use crate::orchestration::children::{Child, Spawning};
 use crate::orchestration::graph::StepRules;
+use crate::orchestration::turns::{Asked, Called};
 use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
 use crate::values::ids::{AccountId, AgentId, HolderId, StepId};
@@ -106,6 +108,9 @@ pub struct Created {
     /// The most that it may be charged and hold: as asked, else the default where it started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
+    /// What its steps may spawn, where they may spawn anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spawning: Option<Box<Spawning>>,
 }
 
 /// Why a step was skipped.
@@ -209,6 +214,8 @@ pub enum ParkedFor {
     Approval,
     /// A person's yes to going beyond a limit that says `pause`.
     Budget,
+    /// The end of all its children.
+    Children,
 }
 
 /// A budget that an approval has raised.
@@ -271,7 +278,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         charge: Option<Box<Charge>>,
     },
-    /// Waits for something that only a command brings.
+    /// Waits for something that only a command, or the end of its children, brings. An attempt in flight ends.
     StepParked {
         step: StepId,
         #[serde(rename = "for")]
@@ -280,7 +287,11 @@ pub enum Event {
         gate: Option<Verdict>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         short: Option<Box<Shortage>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        charge: Option<Box<Charge>>,
     },
+    /// A step has a new child: a step of the same graph, which waits for nothing.
+    ChildSpawned { step: StepId, child: Box<Child> },
     /// Claimed: `attempt` is the fence, `number` the order of starting.
     AttemptStarted {
         step: StepId,
@@ -311,6 +322,21 @@ pub enum Event {
         step: StepId,
         attempt: u32,
         usage: Box<Usage>,
+    },
+    /// The attempt asked and was answered: the answer stands in the turn's row, and the next attempt goes on from there.
+    TurnRecorded {
+        step: StepId,
+        attempt: u32,
+        conversation: u32,
+        turn: u32,
+        asked: Asked,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<Called>,
+        data: ContentHash,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<Box<Usage>>,
     },
     /// The attempt reported a failure.
     AttemptFailed {
@@ -343,6 +369,16 @@ pub enum Event {
         number: u32,
         enrichment: Enrichment,
         version: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        charge: Option<Box<Charge>>,
+    },
+    /// A child ended with what it gives its parent. The plan artifact stays as it is.
+    ChildCompleted {
+        step: StepId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<u32>,
+        number: u32,
+        enrichment: Enrichment,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         charge: Option<Box<Charge>>,
     },
@@ -395,13 +431,16 @@ impl Event {
             Self::StepGatedOff { .. } => "step_gated_off",
             Self::StepSkipped { .. } => "step_skipped",
             Self::StepParked { .. } => "step_parked",
+            Self::ChildSpawned { .. } => "child_spawned",
             Self::AttemptStarted { .. } => "attempt_started",
             Self::PartialKept { .. } => "partial_kept",
             Self::UsageTold { .. } => "usage_told",
+            Self::TurnRecorded { .. } => "turn_recorded",
             Self::AttemptFailed { .. } => "attempt_failed",
             Self::AttemptExpired { .. } => "attempt_expired",
             Self::RetryScheduled { .. } => "retry_scheduled",
             Self::StepCompleted { .. } => "step_completed",
+            Self::ChildCompleted { .. } => "child_completed",
             Self::StepFailed { .. } => "step_failed",
             Self::StepCancelled { .. } => "step_cancelled",
             Self::Paused { .. } => "paused",
@@ -420,6 +459,8 @@ impl Event {
             Self::AttemptFailed { charge, .. }
             | Self::AttemptExpired { charge, .. }
             | Self::StepCompleted { charge, .. }
+            | Self::ChildCompleted { charge, .. }
+            | Self::StepParked { charge, .. }
             | Self::StepFailed { charge, .. }
             | Self::StepCancelled { charge, .. }
             | Self::StepSkipped { charge, .. } => charge.as_deref(),
@@ -434,13 +475,16 @@ impl Event {
             | Self::StepGatedOff { step, .. }
             | Self::StepSkipped { step, .. }
             | Self::StepParked { step, .. }
+            | Self::ChildSpawned { step, .. }
             | Self::AttemptStarted { step, .. }
             | Self::PartialKept { step, .. }
             | Self::UsageTold { step, .. }
+            | Self::TurnRecorded { step, .. }
             | Self::AttemptFailed { step, .. }
             | Self::AttemptExpired { step, .. }
             | Self::RetryScheduled { step, .. }
             | Self::StepCompleted { step, .. }
+            | Self::ChildCompleted { step, .. }
             | Self::StepFailed { step, .. }
             | Self::StepCancelled { step, .. } => Some(step),
             Self::Paused { step } | Self::Resumed { step } | Self::CancelRequested { step, .. } => {

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use crate::money::budget::{Scope, Shortage};
 use crate::orchestration::command::Holder;
-use crate::orchestration::event::{Completion, Created, EndedAs, Event, Raised, Recorded};
+use crate::orchestration::event::{
+    Completion, Created, EndedAs, Event, ParkedFor, Raised, Recorded,
+};
 use crate::orchestration::graph::{Edge, Graph, StepIndex, StepRules};
 use crate::orchestration::state::{
     Cancelling, Cause, Head, KeptPartial, Orchestration, Status, Step, StepState, Tally,
 };
+use crate::orchestration::turns::ends_conversation;
 use crate::values::credits::Credits;
 use crate::values::time::Timestamp;
 
@@ -17,6 +20,8 @@ pub fn evolve(state: &mut Orchestration, recorded: &Recorded) {
     let Recorded { seq, at, event } = recorded;
     if let Event::OrchestrationCreated(created) = event {
         *state = create(created, *at);
+    } else if let Event::ChildSpawned { child, .. } = event {
+        state.spawn(child);
     } else if let Some(id) = event.step() {
         if let Some(index) = state.graph.index(id) {
             evolve_step(state, index, *at, event);
@@ -45,13 +50,14 @@ fn create(created: &Created, at: Timestamp) -> Orchestration {
         pinned,
         submission,
         reuse,
-        steps,
         excluded,
         request,
         version,
         budget,
+        steps: _,
+        spawning: _,
     } = created.clone();
-    let graph = Arc::new(Graph::build(steps).unwrap_or_default());
+    let graph = Arc::new(Graph::of(created).unwrap_or_default());
     let is_prior = |edge: &&Edge| {
         let dependency = graph.index(&edge.step);
         dependency.is_some_and(|index| graph.rules(index).prior.is_some())
@@ -117,6 +123,10 @@ fn evolve_step(state: &mut Orchestration, index: StepIndex, at: Timestamp, event
             }
             state.enqueue(index, at, at);
         }
+        Event::StepParked {
+            parked_for: ParkedFor::Children,
+            ..
+        } => state.await_children(index, at),
         Event::StepParked { short, .. } => state.park(index, at, short.clone()),
         Event::AttemptStarted { .. } => evolve_start(state, index, at, event),
         Event::PartialKept {
@@ -134,9 +144,14 @@ fn evolve_step(state: &mut Orchestration, index: StepIndex, at: Timestamp, event
             });
         }
         Event::UsageTold { usage, .. } => state.steps[index].used = Some(usage.clone()),
-        Event::AttemptFailed { message, .. } => {
+        Event::TurnRecorded { .. } => state.steps[index].turned(event),
+        Event::AttemptFailed { class, message, .. } => {
             state.leave_flight(index);
-            state.steps[index].last_error = Some(message.clone());
+            let step = &mut state.steps[index];
+            step.last_error = Some(message.clone());
+            if ends_conversation(*class) {
+                step.turns = None;
+            }
         }
         Event::AttemptExpired { lapses, .. } => {
             state.leave_flight(index);
@@ -194,11 +209,8 @@ fn evolve_start(state: &mut Orchestration, index: StepIndex, at: Timestamp, even
     });
     step.input = Some(*input);
     step.started_at = Some(at);
-    step.hold = *hold;
     step.model.clone_from(model);
-    if let Some(head) = &mut state.head {
-        head.held = head.held.saturating_add(*hold);
-    }
+    state.hold(index, *hold);
     state.started(*number);
 }
 
@@ -231,6 +243,43 @@ fn evolve_end(state: &mut Orchestration, index: StepIndex, at: Timestamp, event:
                 head.version = *version;
             }
         }
+        Event::ChildCompleted {
+            number, enrichment, ..
+        } => {
+            state.end_step(index, enrichment.status.into(), at, None);
+            let step = &mut state.steps[index];
+            step.number = Some(*number);
+            step.enrichment = Some(enrichment.clone());
+            state.started(*number);
+        }
+        Event::StepGatedOff { .. }
+        | Event::StepSkipped { .. }
+        | Event::StepFailed { .. }
+        | Event::StepCancelled { .. } => evolve_empty_end(state, index, at, event),
+        // Named one by one, so that the compiler asks where a new kind belongs.
+        Event::StepReady { .. }
+        | Event::StepParked { .. }
+        | Event::ChildSpawned { .. }
+        | Event::AttemptStarted { .. }
+        | Event::PartialKept { .. }
+        | Event::UsageTold { .. }
+        | Event::TurnRecorded { .. }
+        | Event::AttemptFailed { .. }
+        | Event::AttemptExpired { .. }
+        | Event::RetryScheduled { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
+        | Event::CancelRequested { .. }
+        | Event::OrchestrationCreated(_)
+        | Event::OrchestrationCompleted { .. }
+        | Event::OrchestrationFailed { .. }
+        | Event::OrchestrationCancelled { .. } => {}
+    }
+}
+
+/// The end of a step that gave nothing.
+fn evolve_empty_end(state: &mut Orchestration, index: StepIndex, at: Timestamp, event: &Event) {
+    match event {
         Event::StepGatedOff {
             gate, dependency, ..
         } => {
@@ -261,22 +310,7 @@ fn evolve_end(state: &mut Orchestration, index: StepIndex, at: Timestamp, event:
                 }),
             );
         }
-        // Named one by one, so that the compiler asks where a new kind belongs.
-        Event::StepReady { .. }
-        | Event::StepParked { .. }
-        | Event::AttemptStarted { .. }
-        | Event::PartialKept { .. }
-        | Event::UsageTold { .. }
-        | Event::AttemptFailed { .. }
-        | Event::AttemptExpired { .. }
-        | Event::RetryScheduled { .. }
-        | Event::Paused { .. }
-        | Event::Resumed { .. }
-        | Event::CancelRequested { .. }
-        | Event::OrchestrationCreated(_)
-        | Event::OrchestrationCompleted { .. }
-        | Event::OrchestrationFailed { .. }
-        | Event::OrchestrationCancelled { .. } => {}
+        _ => {}
     }
 }
 
@@ -350,6 +384,10 @@ impl Orchestration {
     fn book(&mut self, index: StepIndex, credits: Credits) {
         let step = &mut self.steps[index];
         step.charged = step.charged.saturating_add(credits);
+        for above in self.graph.ancestors(index) {
+            let step = &mut self.steps[above];
+            step.below = step.below.saturating_add(credits);
+        }
         if let Some(head) = &mut self.head {
             head.cost = head.cost.saturating_add(credits);
         }
@@ -377,7 +415,7 @@ impl Orchestration {
     }
 
     /// The attempt is over; what follows (a retry, an end) is said by the next event.
-    fn leave_flight(&mut self, index: StepIndex) {
+    pub(super) fn leave_flight(&mut self, index: StepIndex) {
         if self.steps[index].state == StepState::Running {
             self.tally.running = self.tally.running.saturating_sub(1);
             self.tally.exclusive_running = false;
@@ -389,6 +427,10 @@ impl Orchestration {
             let hold = std::mem::take(&mut step.hold);
             if let Some(head) = &mut self.head {
                 head.held = head.held.saturating_sub(hold);
+            }
+            for above in self.graph.ancestors(index) {
+                let step = &mut self.steps[above];
+                step.held_below = step.held_below.saturating_sub(hold);
             }
         }
     }
@@ -404,7 +446,13 @@ impl Orchestration {
         self.leave_queue(index);
         self.tally.gates_due.remove(&index);
         self.tally.unended = self.tally.unended.saturating_sub(1);
-        self.tally.ended[ended as usize] += 1;
+        let parent = self.graph.parent(index);
+        if let Some(parent) = parent {
+            let parent = &mut self.steps[parent];
+            parent.awaits = parent.awaits.saturating_sub(1);
+        } else {
+            self.tally.ended[ended as usize] += 1;
+        }
         let step = &mut self.steps[index];
         step.state = StepState::Ended(ended);
         step.ended_at = Some(at);

@@ -1,4 +1,5 @@
-//! The graph of steps: who needs whom, and by which rules each step lives. Built once, never changed.
+//! The graph of steps: who needs whom, and by which rules each step lives. What was submitted never changes; children come
+//! behind it.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,8 @@ use crate::agent::definition::{AfterGate, AgentDefinition, Approval, Concurrency
 use crate::canonical::CanonicalError;
 use crate::money::price::Price;
 use crate::money::prices::Prices;
+use crate::orchestration::children::Spawning;
+use crate::orchestration::event::Created;
 use crate::orchestration::prior::Prior;
 use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
@@ -150,6 +153,11 @@ pub struct Graph {
     rules: Vec<StepRules>,
     index: BTreeMap<StepId, StepIndex>,
     dependents: Vec<Vec<Dependent>>,
+    /// How many were submitted; the rest are children.
+    submitted: usize,
+    parents: BTreeMap<StepIndex, StepIndex>,
+    children: BTreeMap<StepIndex, Vec<StepIndex>>,
+    spawning: Option<Box<Spawning>>,
 }
 
 /// A graph that cannot be scheduled, with the names at fault.
@@ -205,9 +213,11 @@ impl Graph {
             }
         }
         let graph = Self {
+            submitted: rules.len(),
             rules,
             index,
             dependents,
+            ..Self::default()
         };
         match graph.cycle() {
             Some(cycle) => Err(GraphError::Cycle(cycle)),
@@ -252,6 +262,64 @@ impl Graph {
                 .map(|step| self.rules[step].id.clone())
                 .collect(),
         )
+    }
+
+    /// The graph that an orchestration starts with.
+    ///
+    /// # Errors
+    /// As for [`Graph::build`].
+    pub fn of(created: &Created) -> Result<Self, GraphError> {
+        let mut graph = Self::build(created.steps.clone())?;
+        graph.spawning.clone_from(&created.spawning);
+        Ok(graph)
+    }
+
+    /// Adds a child of the step at `parent`.
+    pub(super) fn push(&mut self, parent: StepIndex, rules: StepRules) {
+        let at = self.rules.len();
+        self.index.insert(rules.id.clone(), at);
+        self.rules.push(rules);
+        self.dependents.push(Vec::new());
+        self.parents.insert(at, parent);
+        self.children.entry(parent).or_default().push(at);
+    }
+
+    /// Takes back all children from the step at `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        for rules in self.rules.drain(len..) {
+            self.index.remove(&rules.id);
+        }
+        self.dependents.truncate(len);
+        self.parents.retain(|child, _| *child < len);
+        for children in self.children.values_mut() {
+            children.retain(|child| *child < len);
+        }
+        self.children.retain(|_, children| !children.is_empty());
+    }
+
+    /// How many steps were submitted: the others are children.
+    pub fn submitted(&self) -> usize {
+        self.submitted
+    }
+
+    /// The step that spawned the one at `step`, if it is a child.
+    pub fn parent(&self, step: StepIndex) -> Option<StepIndex> {
+        self.parents.get(&step).copied()
+    }
+
+    /// The steps above the one at `step`: its parent first.
+    pub fn ancestors(&self, step: StepIndex) -> impl Iterator<Item = StepIndex> + '_ {
+        std::iter::successors(self.parent(step), |&above| self.parent(above))
+    }
+
+    /// The children of the step at `step`, in the order of spawning.
+    pub fn children(&self, step: StepIndex) -> &[StepIndex] {
+        self.children.get(&step).map_or(&[], Vec::as_slice)
+    }
+
+    /// What may be spawned.
+    pub fn spawning(&self) -> Option<&Spawning> {
+        self.spawning.as_deref()
     }
 
     /// How many steps there are.

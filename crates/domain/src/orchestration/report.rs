@@ -36,7 +36,7 @@ fn current(state: &Orchestration, id: &StepId, attempt: u32) -> Result<StepIndex
 }
 
 /// The step at `id`, if `attempt` is the one in flight and `holder` holds it.
-fn held(
+pub(super) fn held(
     state: &Orchestration,
     id: &StepId,
     attempt: u32,

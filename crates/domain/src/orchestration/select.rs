@@ -302,14 +302,14 @@ fn with_dependencies<'a>(
 
 /// What the plan lacks of an agent's inputs.
 #[derive(Debug, Default)]
-struct Lacking {
+pub(super) struct Lacking {
     /// Each with its reason.
-    required: Vec<String>,
+    pub(super) required: Vec<String>,
     /// By name.
     optional: Vec<String>,
 }
 
-fn lacking_inputs(
+pub(super) fn lacking_inputs(
     definition: &AgentDefinition,
     lacks: &dyn Fn(&InputRef) -> Option<String>,
 ) -> Result<Lacking, Refused> {

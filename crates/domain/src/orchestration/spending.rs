@@ -71,8 +71,8 @@ fn of_step(rules: &StepRules, step: &Step, needed: Credits) -> Option<Limit> {
         Scope::Step,
         budget,
         needed,
-        step.charged,
-        step.hold,
+        step.charged.saturating_add(step.below),
+        step.hold.saturating_add(step.held_below),
     ))
 }
 
@@ -80,6 +80,24 @@ fn of_step(rules: &StepRules, step: &Step, needed: Credits) -> Option<Limit> {
 fn of_whole(head: &Head, needed: Credits) -> Option<Limit> {
     let scope = Scope::Orchestration;
     Some(Limit::of(scope, head.budget?, needed, head.cost, head.held))
+}
+
+impl Orchestration {
+    /// What the attempt in flight at `index` may cost in all: the least that its own limit, those of the steps above and the
+    /// orchestration's leave beside what others hold. Nothing where no limit stops it.
+    pub fn allowance(&self, index: StepIndex) -> Option<Credits> {
+        let step = &self.steps[index];
+        let own = step.hold;
+        let of = |at: StepIndex| of_step(self.graph.rules(at), &self.steps[at], Credits::ZERO);
+        let head = self.head.as_ref()?;
+        let limits = [of(index), of_whole(head, Credits::ZERO)];
+        let above = self.graph.ancestors(index).map(of);
+        let stopping = limits.into_iter().chain(above).flatten();
+        stopping
+            .filter(|limit| limit.at_limit == AtLimit::Stop)
+            .map(|limit| limit.shortage.left.saturating_add(own))
+            .min()
+    }
 }
 
 /// Whether the next attempt at a step may hold `needed`.
@@ -99,7 +117,18 @@ pub(super) fn room(
         at_limit: short.at_limit,
         held: short.held,
     });
-    let limits = [of_step(rules, step, needed), of_whole(head, needed), beyond];
+    let mut limits = vec![of_step(rules, step, needed), of_whole(head, needed), beyond];
+    // Within what the steps above have left. Those that would ask a person do so when it is their turn.
+    limits.extend(state.graph.ancestors(index).map(|above| {
+        let limit = of_step(state.graph.rules(above), &state.steps[above], needed);
+        limit.map(|limit| Limit {
+            at_limit: match limit.at_limit {
+                AtLimit::Pause => AtLimit::Stop,
+                at_limit => at_limit,
+            },
+            ..limit
+        })
+    }));
     let exceeded = || limits.iter().flatten().filter(|limit| !limit.fits());
     let first = |at_limit, may_fit| {
         let mut found =
@@ -129,7 +158,8 @@ pub(super) fn raised(state: &Orchestration, index: StepIndex) -> Option<Raised> 
         Scope::Step => {
             let declared = rules.price.as_ref().and_then(|price| price.budget);
             let declared = declared.map(|budget| budget.max);
-            (step.charged, step.raised.or(declared)?)
+            let spent = step.charged.saturating_add(step.below);
+            (spent, step.raised.or(declared)?)
         }
         Scope::Orchestration => (head.cost.saturating_add(head.held), head.budget?.max),
         Scope::Account | Scope::Quota => return None,

@@ -18,6 +18,8 @@ pub enum Wait {
     Dependencies(Vec<StepId>),
     /// Its gate's verdict.
     Gate,
+    /// Its children.
+    Children(Vec<StepId>),
     /// A person's yes.
     Approval,
     /// A person's yes to going beyond a limit.
@@ -77,6 +79,10 @@ impl fmt::Display for Wait {
             Self::Dependencies(steps) => {
                 let names: Vec<_> = steps.iter().map(|step| format!("`{step}`")).collect();
                 write!(f, "it waits for {}", names.join(", "))
+            }
+            Self::Children(steps) => {
+                let names: Vec<_> = steps.iter().map(|step| format!("`{step}`")).collect();
+                write!(f, "it waits for its children {}", names.join(", "))
             }
             Self::Gate => f.write_str("its gate has no verdict yet"),
             Self::Approval => f.write_str("it waits for approval"),
@@ -141,6 +147,7 @@ impl Orchestration {
                 .map_or(Standing::Claimable, Standing::Waits),
             StepState::Parked => Standing::Waits(match &step.short {
                 Some(short) => Wait::Budget((**short).clone()),
+                None if step.awaits > 0 => Wait::Children(self.unended_children(index)),
                 None => Wait::Approval,
             }),
             StepState::Waiting if step.waiting_on == 0 => Standing::Waits(Wait::Gate),
@@ -159,6 +166,14 @@ impl Orchestration {
                 .wait_of_ready(index, now, blocked)
                 .map_or(Standing::Claimable, Standing::Waits),
         }
+    }
+
+    fn unended_children(&self, index: StepIndex) -> Vec<StepId> {
+        let children = self.graph.children(index).iter();
+        children
+            .filter(|&&child| self.steps[child].state.ended().is_none())
+            .map(|&child| self.graph.rules(child).id.clone())
+            .collect()
     }
 
     /// What a step in the queue waits for, if anything. Costs no scan.

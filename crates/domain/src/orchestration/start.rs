@@ -143,6 +143,7 @@ fn within(
             parked_for: ParkedFor::Budget,
             gate: None,
             short: Some(Box::new(shortage)),
+            charge: None,
         }],
     })
 }

@@ -11,9 +11,11 @@ use crate::artifact::Enrichment;
 use crate::money::budget::{Budget, Scope, Shortage};
 use crate::money::charge::is_zero;
 use crate::money::usage::Usage;
+use crate::orchestration::children::Child;
 use crate::orchestration::command::Holder;
 use crate::orchestration::event::{Created, EndedAs, Excluded, FailCause, Request, SkipCause};
 use crate::orchestration::graph::{Graph, StepIndex};
+use crate::orchestration::turns::SoFar;
 use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
 use crate::values::ids::{AccountId, StepId};
@@ -156,6 +158,11 @@ pub struct KeptPartial {
     pub tokens_used: Option<u64>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
 /// One step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -224,6 +231,9 @@ pub struct Step {
     /// What the attempt in flight told that it used so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub used: Option<Box<Usage>>,
+    /// How far its conversation has come. It outlives the attempt, so that the next one goes on from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turns: Option<SoFar>,
     /// What the attempt in flight asks of a provider whose limits it counts for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<Box<ModelUse>>,
@@ -233,6 +243,21 @@ pub struct Step {
     /// Since when it is parked for a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub short_since: Option<Timestamp>,
+    /// What makes it a child, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub child: Option<Box<Child>>,
+    /// Children that it has spawned.
+    #[serde(skip_serializing_if = "is_none")]
+    pub children: u32,
+    /// Those of them that have not ended.
+    #[serde(skip_serializing_if = "is_none")]
+    pub awaits: u32,
+    /// What all steps below it were charged.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub below: Credits,
+    /// What attempts in flight below it hold.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub held_below: Credits,
     /// Its budget, where an approval has raised it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raised: Option<Credits>,
@@ -314,7 +339,7 @@ pub struct Tally {
     pub running: u32,
     /// Whether the attempt in flight is an exclusive step's.
     pub exclusive_running: bool,
-    /// Ended steps by how, in the order of [`EndedAs::ALL`].
+    /// Ended steps of the submitted graph by how, in the order of [`EndedAs::ALL`]: how children end is their parents' business.
     pub ended: [u32; 7],
     /// Steps in the queue.
     pub ready: BTreeSet<StepIndex>,
@@ -348,12 +373,20 @@ impl Orchestration {
     /// The state as rows hold it: the head and the steps, with the graph of the first event. A row too few or too many
     /// must not end in a panic: who refolds the log sees the difference.
     pub fn assemble(created: &Created, head: Head, mut steps: Vec<Step>) -> Self {
-        let graph = Arc::new(Graph::build(created.steps.clone()).unwrap_or_default());
+        let mut graph = Graph::of(created).unwrap_or_default();
+        for child in steps
+            .iter()
+            .skip(graph.len())
+            .map_while(|step| step.child.as_deref())
+        {
+            let parent = graph.index(&child.parent).unwrap_or_default();
+            graph.push(parent, child.rules.clone());
+        }
         steps.resize_with(graph.len(), Step::default);
         let mut orchestration = Self {
             head: Some(head),
             steps,
-            graph,
+            graph: Arc::new(graph),
             tally: Tally::default(),
         };
         orchestration.tally = orchestration.count();
@@ -366,7 +399,9 @@ impl Orchestration {
         for (index, step) in self.steps.iter().enumerate() {
             let rules = self.graph.rules(index);
             match step.state {
-                StepState::Ended(ended) => tally.ended[ended as usize] += 1,
+                StepState::Ended(ended) => {
+                    tally.ended[ended as usize] += u32::from(step.child.is_none());
+                }
                 StepState::Running => {
                     tally.running += 1;
                     tally.exclusive_running |= rules.exclusive;

@@ -11,11 +11,13 @@ use domain::agent::definition::Concurrency;
 use domain::agent::gate::Verdict;
 use domain::agent::retry::ErrorClass;
 use domain::artifact::{Enrichment, EnrichmentStatus};
+use domain::orchestration::children::Child;
 use domain::orchestration::event::{
     Completion, Created, EndedAs, Event, Excluded, FailCause, ParkedFor, Request, SkipCause,
 };
 use domain::orchestration::graph::{Edge, StepRules};
 use domain::orchestration::prior::Prior;
+use domain::orchestration::turns::{Asked, Called};
 use domain::values::credits::Credits;
 use domain::values::hash::ContentHash;
 use domain::values::ids::{AccountId, AgentId, HolderId, OrchestrationId};
@@ -107,6 +109,7 @@ fn created() -> Event {
         },
         version: 4,
         budget: None,
+        spawning: None,
     }))
 }
 
@@ -156,8 +159,27 @@ fn of_steps() -> Vec<Event> {
             parked_for: ParkedFor::Approval,
             gate: Some(Verdict::Open),
             short: None,
+            charge: None,
+        },
+        Event::ChildSpawned {
+            step: crate::world::step("plan-lint.1"),
+            child: Box::new(child()),
         },
     ]
+}
+
+fn child() -> Child {
+    let mut rules = crate::world::plain("plan-inventory");
+    rules.id = crate::world::step("plan-lint.1");
+    Child {
+        parent: step("plan-lint"),
+        depth: 1,
+        conversation: 2,
+        turn: 4,
+        place: 0,
+        input: hash("asked"),
+        rules,
+    }
 }
 
 fn of_attempts() -> Vec<Event> {
@@ -215,6 +237,36 @@ fn of_attempts() -> Vec<Event> {
     ]
 }
 
+/// What conversations bring.
+fn of_conversations() -> Vec<Event> {
+    let step = || step("plan-lint");
+    vec![
+        Event::TurnRecorded {
+            step: step(),
+            attempt: 2,
+            conversation: 1,
+            turn: 3,
+            asked: Asked::Tools,
+            model: Some("gpt-4o-2024-08-06".to_owned()),
+            calls: vec![Called {
+                name: "read_artifact".to_owned(),
+                input: 40,
+                output: 16_384,
+                failed: true,
+            }],
+            data: hash("answer"),
+            usage: None,
+        },
+        Event::ChildCompleted {
+            step: crate::world::step("plan-lint.1"),
+            attempt: Some(1),
+            number: 2,
+            enrichment: enrichment(),
+            charge: None,
+        },
+    ]
+}
+
 fn of_ends_and_wishes() -> Vec<Event> {
     let step = || step("plan-lint");
     vec![
@@ -248,6 +300,7 @@ pub fn typical() -> Vec<Event> {
     let mut all = vec![created()];
     all.extend(of_steps());
     all.extend(of_attempts());
+    all.extend(of_conversations());
     all.extend(of_ends_and_wishes());
     all.extend([
         Event::OrchestrationCompleted {
@@ -321,6 +374,9 @@ fn the_shortest_form_of_each_kind_is_read_too() {
         &format!(r#"{{"kind":"partial_kept","step":"a","attempt":1,"data":"{hash}"}}"#),
         &format!(
             r#"{{"kind":"orchestration_created","account":"system","name":"A","plan":"{hash}","pinned":"{hash}","reuse":true,"steps":[]}}"#
+        ),
+        &format!(
+            r#"{{"kind":"turn_recorded","step":"a","attempt":1,"conversation":1,"turn":1,"asked":"model","data":"{hash}"}}"#
         ),
         r#"{"kind":"paused"}"#,
         r#"{"kind":"resumed"}"#,

@@ -119,6 +119,7 @@ fn with_money(event: Event) -> Option<Event> {
         | Event::AttemptFailed { charge: of, .. }
         | Event::AttemptExpired { charge: of, .. }
         | Event::StepCompleted { charge: of, .. }
+        | Event::ChildCompleted { charge: of, .. }
         | Event::StepCancelled { charge: of, .. } => *of = Some(charge()),
         _ => return None,
     }
@@ -128,7 +129,7 @@ fn with_money(event: Event) -> Option<Event> {
 #[test]
 fn what_events_say_of_money_is_read_and_written_as_ever() {
     let all: Vec<Event> = typical().into_iter().filter_map(with_money).collect();
-    assert_eq!(all.len(), 12, "one of each kind that can");
+    assert_eq!(all.len(), 13, "one of each kind that can");
     assert_golden("money", &all);
 }
 

@@ -12,6 +12,7 @@ mod attempts;
 mod books;
 mod chance;
 mod charges;
+mod children;
 mod codebuff;
 mod conformance;
 mod conversing;

@@ -67,7 +67,7 @@ impl World {
     fn assert_clears(&self, index: usize, wait: &Wait) {
         let mut copy = self.clone();
         match wait {
-            Wait::Dependencies(steps) => {
+            Wait::Children(steps) | Wait::Dependencies(steps) => {
                 assert!(!steps.is_empty(), "it waits for nobody");
                 for step in steps {
                     assert!(self.state.step(step).unwrap().1.state.ended().is_none());

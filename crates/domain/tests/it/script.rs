@@ -324,17 +324,13 @@ fn tell(event: &Event) -> Option<String> {
             ..
         } => write!(text, "gated off {step}: {message}"),
         Event::StepGatedOff { step, .. } => write!(text, "gated off {step}"),
-        Event::StepSkipped {
-            step,
-            cause: SkipCause::MissingInput { names },
-            ..
-        } => write!(text, "skipped {step}: no {}", names.join("+")),
-        Event::StepSkipped {
-            step,
-            cause: SkipCause::Dependency { step: on, ended },
-            ..
-        } => write!(text, "skipped {step}: {on} {}", ended.name()),
+        Event::StepSkipped { step, cause, .. } => {
+            write!(text, "skipped {step}: {}", for_want_of(cause))
+        }
         Event::StepParked { step, .. } => write!(text, "parked {step}"),
+        Event::ChildSpawned { .. } | Event::ChildCompleted { .. } | Event::TurnRecorded { .. } => {
+            write!(text, "{}", conversing(event))
+        }
         Event::AttemptStarted {
             step,
             attempt,
@@ -371,6 +367,29 @@ fn tell(event: &Event) -> Option<String> {
         Event::OrchestrationCancelled { .. } => write!(text, "all cancelled"),
     };
     Some(text + &costs::told(event))
+}
+
+fn for_want_of(cause: &SkipCause) -> String {
+    match cause {
+        SkipCause::MissingInput { names } => format!("no {}", names.join("+")),
+        SkipCause::Dependency { step, ended } => format!("{step} {}", ended.name()),
+    }
+}
+
+fn conversing(event: &Event) -> String {
+    match event {
+        Event::ChildSpawned { step, .. } => format!("spawned {step}"),
+        Event::ChildCompleted {
+            step, enrichment, ..
+        } => format!("{} {step} for its parent", gave(enrichment)),
+        Event::TurnRecorded {
+            step,
+            conversation,
+            turn,
+            ..
+        } => format!("turn {turn} of {step} in {conversation}"),
+        _ => String::new(),
+    }
 }
 
 fn gave(enrichment: &Enrichment) -> &'static str {

@@ -135,7 +135,8 @@ fn assert_touches(before: &Orchestration, event: &Event, after: &Orchestration) 
         return;
     };
     let ends = after.steps[own].state.ended().is_some();
-    for index in (0..before.steps.len()).filter(|index| *index != own) {
+    let above: Vec<usize> = after.graph.ancestors(own).collect();
+    for index in (0..before.steps.len()).filter(|index| *index != own && !above.contains(index)) {
         let mut dependents = before.graph.dependents(own).iter();
         if ends && dependents.any(|dependent| dependent.step == index) {
             continue;
@@ -251,5 +252,6 @@ pub fn created(mut steps: Vec<StepRules>) -> Command {
         request: Request::default(),
         version,
         budget: None,
+        spawning: None,
     }))
 }

@@ -283,6 +283,7 @@ async fn what_cannot_be_prepared_fails_after_its_retries_and_holds_nobody_up() {
                 request: domain::orchestration::event::Request::default(),
                 version: 1,
                 budget: None,
+                spawning: None,
             };
             (created, blob)
         };

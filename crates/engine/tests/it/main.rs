@@ -6,6 +6,7 @@
 mod attempts;
 mod broken;
 mod chance;
+mod converse;
 mod crash;
 mod door;
 mod house;

@@ -30,6 +30,8 @@ pub enum Said {
     Whole(u16, &'static str, String),
     /// The beginning of a stream of this type, and then nothing for ever.
     Begun(&'static str, String),
+    /// A whole stream of this type.
+    Streamed(&'static str, String),
 }
 
 pub fn json(value: Value) -> Said {
@@ -104,13 +106,19 @@ where
                 let _ = stream.write_all((head + &body).as_bytes()).await;
             }
             Said::Begun(kind, text) => {
-                let head =
-                    format!("HTTP/1.1 200 X\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n");
-                let _ = stream.write_all((head + &text).as_bytes()).await;
+                let _ = stream.write_all((begun(kind) + &text).as_bytes()).await;
                 pending::<()>().await;
+            }
+            Said::Streamed(kind, text) => {
+                let _ = stream.write_all((begun(kind) + &text).as_bytes()).await;
+                return;
             }
         }
     }
+}
+
+fn begun(kind: &str) -> String {
+    format!("HTTP/1.1 200 X\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n")
 }
 
 async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {

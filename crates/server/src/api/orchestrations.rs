@@ -236,6 +236,16 @@ struct StepLine<'a> {
     step_number: Option<u32>,
     /// Steps that end first.
     dependencies: Vec<&'a str>,
+    /// The step that spawned it, if it is a child.
+    parent_step_id: Option<&'a str>,
+    /// Turns of its conversation so far.
+    turns: u32,
+    /// What its own attempts were charged.
+    #[schema(value_type = f64)]
+    credits_charged: Amount,
+    /// The same with all steps below it.
+    #[schema(value_type = f64)]
+    credits_charged_in_all: Amount,
     /// The last attempt's number.
     attempt: u32,
     /// Retries used.
@@ -275,7 +285,7 @@ struct Shown<'a> {
     ended: Agents<'a>,
     /// Agents left out of the default set.
     excluded_agents: Vec<ExcludedAgent<'a>>,
-    /// In the order of submission.
+    /// In the order of submission; children behind them.
     steps: Vec<StepLine<'a>>,
 }
 
@@ -333,6 +343,10 @@ fn step(orchestration: &Orchestration, index: usize, waits_for: Option<String>) 
             .iter()
             .map(|edge| edge.step.as_str())
             .collect(),
+        parent_step_id: step.child.as_ref().map(|child| child.parent.as_str()),
+        turns: step.turns.map_or(0, |so_far| so_far.turns),
+        credits_charged: Amount(step.charged),
+        credits_charged_in_all: Amount(step.charged.saturating_add(step.below)),
         attempt: step.attempt,
         retries: step.retries,
         lapses: step.lapses,

@@ -243,6 +243,7 @@ impl Going {
             steps: Vec::new(),
             events: Vec::new(),
             enrichments: Vec::new(),
+            turns: Vec::new(),
             blobs: Vec::new(),
             kept: Vec::new(),
             released: Vec::new(),

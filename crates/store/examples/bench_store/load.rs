@@ -106,6 +106,7 @@ fn start(n: usize) -> RowSet {
         steps: (0..STEPS).map(|n| step(n, 0)).collect(),
         events: vec![event(1)],
         enrichments: Vec::new(),
+        turns: Vec::new(),
         blobs: vec![NewBlob {
             hash: content_hash(pinned),
             bytes: Arc::from(pinned),
@@ -135,6 +136,7 @@ fn follow(first: &RowSet, commands: usize) -> Vec<RowSet> {
                 steps: vec![step(n % STEPS, n)],
                 events: vec![event(n + 2)],
                 enrichments: Vec::new(),
+                turns: Vec::new(),
                 blobs: Vec::new(),
                 kept: Vec::new(),
                 released: Vec::new(),

@@ -25,3 +25,4 @@ mod opening;
 mod planexe_history;
 mod plans;
 mod tls;
+mod turns;

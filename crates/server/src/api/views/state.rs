@@ -120,6 +120,8 @@ pub async fn results(
     for index in 0..orchestration.steps.len() {
         match enrichment(engine, id, orchestration, index).await? {
             Some(enrichment) => results.push(enrichment),
+            // What children failed of is told to their parents.
+            None if orchestration.graph.parent(index).is_some() => {}
             None => results.extend(failure(orchestration, index)),
         }
     }

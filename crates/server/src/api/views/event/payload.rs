@@ -18,11 +18,15 @@ pub enum Payload {
     StepGatedOff(GatedOffData),
     StepSkipped(SkippedData),
     StepParked(ParkedData),
+    ChildSpawned(SpawnedData),
+    ChildCompleted(GivenData),
     StepStarted(StartedData),
     AgentInvoked(InvokedData),
     AttemptStarted(InvokedData),
     PartialKept(KeptData),
     UsageTold(UsedData),
+    ToolCalled(CalledData),
+    TurnRecorded(TurnData),
     AttemptFailed(FailureData),
     AttemptExpired(ExpiredData),
     RetryScheduled(RetryData),
@@ -40,17 +44,21 @@ pub enum Payload {
 }
 
 /// The names of all types of client events.
-pub const TYPES: [&str; 24] = [
+pub const TYPES: [&str; 28] = [
     "orchestration_created",
     "step_ready",
     "step_gated_off",
     "step_skipped",
     "step_parked",
+    "child_spawned",
+    "child_completed",
     "step_started",
     "agent_invoked",
     "attempt_started",
     "partial_kept",
     "usage_told",
+    "tool_called",
+    "turn_recorded",
     "attempt_failed",
     "attempt_expired",
     "retry_scheduled",
@@ -73,6 +81,7 @@ pub fn stored_kinds(told_as: &str) -> &'static [&'static str] {
         "step_started" | "agent_invoked" => &["attempt_started"],
         "agent_completed" => &["attempt_failed", "step_completed"],
         "enrichment_applied" => &["step_completed"],
+        "tool_called" => &["turn_recorded"],
         _ => TYPES
             .iter()
             .position(|name| *name == told_as)
@@ -89,11 +98,15 @@ impl Payload {
             Self::StepGatedOff(_) => "step_gated_off",
             Self::StepSkipped(_) => "step_skipped",
             Self::StepParked(_) => "step_parked",
+            Self::ChildSpawned(_) => "child_spawned",
+            Self::ChildCompleted(_) => "child_completed",
             Self::StepStarted(_) => "step_started",
             Self::AgentInvoked(_) => "agent_invoked",
             Self::AttemptStarted(_) => "attempt_started",
             Self::PartialKept(_) => "partial_kept",
             Self::UsageTold(_) => "usage_told",
+            Self::ToolCalled(_) => "tool_called",
+            Self::TurnRecorded(_) => "turn_recorded",
             Self::AttemptFailed(_) => "attempt_failed",
             Self::AttemptExpired(_) => "attempt_expired",
             Self::RetryScheduled(_) => "retry_scheduled",
@@ -233,11 +246,45 @@ pub struct SkippedData {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ParkedData {
-    /// For what it waits: `approval`.
+    /// For what it waits: `approval`, `budget` or `children`.
     #[serde(rename = "for")]
     pub waits_for: &'static str,
     /// What its gate said, where it has one.
     pub gate: Option<GateData>,
+}
+
+/// A step has a new child.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SpawnedData {
+    /// The step that spawned it.
+    pub parent_step_id: String,
+    /// Who performs it.
+    pub agent_id: String,
+    /// In which version.
+    pub agent_version: String,
+    /// How deep it lies: 1 below a step of the submitted graph.
+    pub depth: u32,
+}
+
+/// A child ended with what it gives its parent.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GivenData {
+    /// The order of starting, from 1.
+    pub step_number: u32,
+    /// SHA-256 over what it was asked and read.
+    pub input_hash: String,
+    /// SHA-256 of what it gave.
+    pub data_hash: String,
+    /// Why that is only a part.
+    pub reason: Option<String>,
+    /// Tokens used, as reported.
+    pub tokens_used: Option<u64>,
+    /// What it costs, in credits.
+    #[serde(serialize_with = "exact")]
+    #[schema(value_type = f64)]
+    pub credits_charged: Credits,
 }
 
 /// A step is claimed for the first time.
@@ -280,6 +327,38 @@ pub struct UsedData {
     pub tokens_used: Option<u64>,
     /// Calls by tool.
     pub tools: BTreeMap<String, u64>,
+}
+
+/// A tool was called: its name and sizes. What it was given and what it gave stand in the turn.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CalledData {
+    /// Which tool.
+    pub tool_name: String,
+    /// Bytes of its input.
+    pub input_bytes: u64,
+    /// Bytes of what it gave.
+    pub output_bytes: u64,
+    /// Whether it failed.
+    pub failed: bool,
+}
+
+/// An attempt asked and was answered.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TurnData {
+    /// The attempt that began the conversation.
+    pub conversation: u32,
+    /// Its place in the conversation, from 1.
+    pub turn: u32,
+    /// Who was asked: `setup`, `model`, `tools`, `children` or `script`.
+    pub asked: &'static str,
+    /// The model that answered, as its provider names it.
+    pub model: Option<String>,
+    /// SHA-256 of the answer.
+    pub data_hash: String,
+    /// Tokens that the attempt used so far.
+    pub tokens_used: Option<u64>,
 }
 
 /// An attempt failed.

@@ -13,9 +13,10 @@ use store::rows::EventRow;
 use uuid::Uuid;
 
 use super::payload::{
-    AnswerData, AppliedData, CancelData, CreatedData, EndData, ExcludedData, ExpiredData,
-    FailureData, GateData, GatedOffData, InvokedData, KeptData, NoData, ParkedData, Payload,
-    ReadyData, ReasonData, RetryData, SkippedData, StartedData, StepData, StepFailedData, UsedData,
+    AnswerData, AppliedData, CalledData, CancelData, CreatedData, EndData, ExcludedData,
+    ExpiredData, FailureData, GateData, GatedOffData, GivenData, InvokedData, KeptData, NoData,
+    ParkedData, Payload, ReadyData, ReasonData, RetryData, SkippedData, SpawnedData, StartedData,
+    StepData, StepFailedData, TurnData, UsedData,
 };
 use super::{ClientEvent, EventStatus};
 use crate::stream::cursor::{Cursor, Log};
@@ -58,9 +59,10 @@ const fn attempt_of(event: &Event) -> Option<u32> {
         Event::AttemptStarted { attempt, .. }
         | Event::PartialKept { attempt, .. }
         | Event::UsageTold { attempt, .. }
+        | Event::TurnRecorded { attempt, .. }
         | Event::AttemptFailed { attempt, .. }
         | Event::AttemptExpired { attempt, .. } => Some(*attempt),
-        Event::StepCompleted { attempt, .. } => *attempt,
+        Event::StepCompleted { attempt, .. } | Event::ChildCompleted { attempt, .. } => *attempt,
         _ => None,
     }
 }
@@ -93,6 +95,7 @@ fn payloads(event: Event) -> Vec<Said> {
             let waits_for = match parked_for {
                 ParkedFor::Approval => "approval",
                 ParkedFor::Budget => "budget",
+                ParkedFor::Children => "children",
             };
             let gate = gate.map(gate_data);
             one(Pending, Payload::StepParked(ParkedData { waits_for, gate }))
@@ -156,6 +159,8 @@ fn of_attempt(event: Event) -> Vec<Said> {
     use EventStatus::{Failed, Pending, Running, Timeout};
     let one = |status, payload| vec![(Some(status), payload)];
     match event {
+        event @ Event::TurnRecorded { .. } => of_turn(event),
+        event @ (Event::ChildSpawned { .. } | Event::ChildCompleted { .. }) => of_child(event),
         Event::PartialKept {
             data, tokens_used, ..
         } => {
@@ -197,6 +202,80 @@ fn of_attempt(event: Event) -> Vec<Said> {
         Event::AttemptStarted { .. } => started_attempt(&event),
         completed => completed_step(completed),
     }
+}
+
+/// What is said about children.
+fn of_child(event: Event) -> Vec<Said> {
+    let one = |status, payload| vec![(Some(status), payload)];
+    match event {
+        Event::ChildSpawned { child, .. } => one(
+            EventStatus::Pending,
+            Payload::ChildSpawned(SpawnedData {
+                parent_step_id: text(child.parent),
+                agent_id: child.rules.agent.as_str().to_owned(),
+                agent_version: child.rules.agent_version,
+                depth: child.depth,
+            }),
+        ),
+        Event::ChildCompleted {
+            number, enrichment, ..
+        } => {
+            let status = match enrichment.status {
+                EnrichmentStatus::Completed => EventStatus::Completed,
+                EnrichmentStatus::Partial => EventStatus::Partial,
+            };
+            one(
+                status,
+                Payload::ChildCompleted(GivenData {
+                    step_number: number,
+                    input_hash: enrichment.input.to_string(),
+                    data_hash: enrichment.data.to_string(),
+                    reason: enrichment.reason,
+                    tokens_used: enrichment.tokens_used,
+                    credits_charged: enrichment.cost,
+                }),
+            )
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A turn, and each call of a tool in it.
+fn of_turn(event: Event) -> Vec<Said> {
+    let Event::TurnRecorded {
+        conversation,
+        turn,
+        asked,
+        model,
+        calls,
+        data,
+        usage,
+        ..
+    } = event
+    else {
+        return Vec::new();
+    };
+    let running = Some(EventStatus::Running);
+    let called = calls.into_iter().map(|call| {
+        Payload::ToolCalled(CalledData {
+            tool_name: call.name,
+            input_bytes: call.input,
+            output_bytes: call.output,
+            failed: call.failed,
+        })
+    });
+    let recorded = Payload::TurnRecorded(TurnData {
+        conversation,
+        turn,
+        asked: asked.name(),
+        model,
+        data_hash: data.to_string(),
+        tokens_used: usage.and_then(|usage| usage.tokens()),
+    });
+    called
+        .chain([recorded])
+        .map(|payload| (running, payload))
+        .collect()
 }
 
 fn started_attempt(event: &Event) -> Vec<Said> {

@@ -1,0 +1,138 @@
+//! An attempt of an agent that converses: it does what its conversation asks for, one turn after another, each recorded before
+//! it is used. What an earlier attempt has recorded is taken up, not asked again.
+
+mod asking;
+pub mod brief;
+mod driver;
+mod hearing;
+mod opening;
+mod plan_tools;
+mod recording;
+mod spawning;
+mod toolbox;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::agent::conversation::Conversation;
+use domain::agent::conversation::asks::{Ask, End};
+use domain::agent::message::ToolResult;
+use domain::agent::retry::ErrorClass;
+use domain::money::charge::{self, Outcome};
+use domain::money::usage::Usage;
+use tokio::task::JoinSet;
+
+use crate::converse::brief::Brief;
+use crate::converse::driver::Driver;
+use crate::converse::toolbox::Toolbox;
+use crate::handle::Engine;
+use crate::perform::{Assignment, Performed, fatal};
+
+/// Performs the attempt.
+pub async fn perform(engine: &Engine, assignment: Assignment) -> Performed {
+    let Some(brief) = assignment.brief.clone() else {
+        return fatal("a conversation without its brief".to_owned());
+    };
+    let cancelled = assignment.cancelled.clone();
+    let work = async {
+        match Talk::open(engine, assignment, brief).await {
+            Ok(mut talk) => talk.go_on().await,
+            Err(performed) => performed,
+        }
+    };
+    tokio::select! {
+        performed = work => performed,
+        // Dropping it closes what is under way: a question to a model, requests of tools.
+        () = cancelled.cancelled() => Performed::Cancelled,
+    }
+}
+
+/// A conversation and what it takes to go on with it.
+struct Talk {
+    engine: Engine,
+    assignment: Assignment,
+    brief: Arc<Brief>,
+    conversation: Conversation,
+    toolbox: Arc<Toolbox>,
+    /// What this attempt used so far. Turns that were paid for before are no part of it.
+    used: Usage,
+    /// The number of the turn that comes next.
+    turn: u32,
+    /// Calls that were begun while the answer that makes them was still on its way.
+    early: JoinSet<(String, ToolResult)>,
+    done: BTreeMap<String, ToolResult>,
+    script: Driver,
+}
+
+impl Talk {
+    /// Until it has ended, or cannot go on now.
+    async fn go_on(&mut self) -> Performed {
+        loop {
+            let done = match self.conversation.next() {
+                Ask::End(end) => return self.end(end),
+                Ask::Model(call) => self.ask_model(&call).await,
+                Ask::Tools(calls) => self.carry_out(&calls).await,
+                Ask::Children(children) => self.children(&children).await,
+                Ask::Script(resume) => self.resume_script(resume).await,
+            };
+            if let Err(performed) = done {
+                return performed;
+            }
+            self.leave();
+        }
+    }
+
+    fn end(&self, end: End) -> Performed {
+        match end {
+            End::Completed(value) => Performed::Completed(value),
+            End::Failed(failure) => Performed::Failed {
+                class: failure.class,
+                message: failure.message,
+                retry_after: None,
+            },
+        }
+    }
+
+    /// Leaves what there is, should the attempt not get to its end. Nothing is committed for it: the turns are.
+    fn leave(&self) {
+        if let Some(so_far) = self.conversation.so_far() {
+            self.assignment.kept.leave(so_far);
+        }
+    }
+
+    /// Whether the next question to a model may be asked within what the step's limits leave. `next` is what it may use at most,
+    /// as far as that is known.
+    fn within_budget(&self, next: &Usage) -> Result<(), Performed> {
+        let Some(allowance) = self.brief.allowance else {
+            return Ok(());
+        };
+        let mut usage = self.used.clone();
+        usage.add(next);
+        let cost = charge::charge(&self.brief.rules, Outcome::Parked, &usage).total();
+        if cost <= allowance {
+            return Ok(());
+        }
+        let reason = format!(
+            "budget: its next turn may cost {cost} credits in all, and {allowance} are left"
+        );
+        Err(match self.conversation.so_far() {
+            Some(data) => Performed::Partial { data, reason },
+            None => fatal(reason),
+        })
+    }
+
+    /// What was used in addition.
+    fn use_more(&mut self, more: &Usage) {
+        self.used.add(more);
+        self.assignment.kept.note(&self.used);
+    }
+}
+
+/// What an attempt failed of that another may mend.
+fn passing(message: String) -> Performed {
+    Performed::Failed {
+        class: ErrorClass::Transient,
+        message,
+        retry_after: None,
+    }
+}

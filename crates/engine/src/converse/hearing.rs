@@ -1,0 +1,136 @@
+//! What is heard of an answer on its way: shown live, put together, and its harmless calls begun.
+
+use std::sync::Arc;
+
+use domain::agent::asking::{Delta as Said, Piece};
+use domain::agent::conversation::Conversation;
+use domain::agent::message::ToolResult;
+use domain::agent::stream::{Assembly, Shown};
+use providers::models::asked::Spoken;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::toolbox::Toolbox;
+use crate::handle::Engine;
+use crate::live::{Delta, DeltaKind};
+use crate::perform::Assignment;
+
+/// Longest text that is shown in one piece, in bytes: half of what passes uncut.
+const SHOWN_MAX: usize = 8 << 10;
+
+/// Listens to one answer.
+pub(super) struct Hearing<'a> {
+    engine: &'a Engine,
+    assignment: &'a Assignment,
+    turn: u32,
+    conversation: &'a Conversation,
+    toolbox: &'a Arc<Toolbox>,
+    early: &'a mut JoinSet<(String, ToolResult)>,
+    assembly: Assembly,
+    shown: Vec<Shown>,
+}
+
+impl<'a> Hearing<'a> {
+    pub(super) fn new(
+        (engine, assignment, turn): (&'a Engine, &'a Assignment, u32),
+        conversation: &'a Conversation,
+        toolbox: &'a Arc<Toolbox>,
+        early: &'a mut JoinSet<(String, ToolResult)>,
+    ) -> Self {
+        toolbox.forget_begun();
+        Self {
+            engine,
+            assignment,
+            turn,
+            conversation,
+            toolbox,
+            early,
+            assembly: Assembly::new(true),
+            shown: Vec::new(),
+        }
+    }
+
+    pub(super) fn hear(&mut self, spoken: Spoken) {
+        match spoken {
+            Spoken::Delta(delta) => self.take(delta),
+            Spoken::Anew { why } => {
+                self.assembly = Assembly::new(true);
+                self.early.abort_all();
+                *self.early = JoinSet::new();
+                self.toolbox.forget_begun();
+                self.tell(json!({"turn": self.turn, "superseded": true, "why": why}));
+            }
+        }
+    }
+
+    /// All that was said.
+    pub(super) fn finish(mut self) -> Vec<Piece> {
+        let assembly = std::mem::replace(&mut self.assembly, Assembly::new(true));
+        let pieces = assembly.finish(&mut self.shown);
+        for shown in std::mem::take(&mut self.shown) {
+            // Calls that were complete only now are carried out when they are asked for.
+            if !matches!(shown, Shown::Call(_)) {
+                self.show(shown);
+            }
+        }
+        pieces
+    }
+
+    fn take(&mut self, delta: Said) {
+        self.assembly.push(delta, &mut self.shown);
+        for shown in std::mem::take(&mut self.shown) {
+            self.show(shown);
+        }
+    }
+
+    fn show(&mut self, shown: Shown) {
+        match shown {
+            Shown::Text(text) => self.tell_text("text", &text),
+            Shown::Reasoning(text) => self.tell_text("reasoning", &text),
+            Shown::Call(at) => self.begin(at),
+        }
+    }
+
+    /// Begins a call that is complete, where it changes nothing.
+    fn begin(&mut self, at: usize) {
+        let is_call = |at: &usize| {
+            let said = self.assembly.said(*at);
+            !matches!(said, Some(Piece::Text { .. } | Piece::Reasoning { .. }))
+        };
+        let place = (0..at).filter(is_call).count();
+        if let Some(Piece::Call { name, input, .. }) = self.assembly.said(at)
+            && let Some(call) = self.conversation.early(place, name, input)
+        {
+            self.toolbox.begin(call, self.early);
+        }
+    }
+
+    fn tell_text(&self, kind: &str, text: &str) {
+        if !self.engine.live.wants_deltas(self.assignment.orchestration) {
+            return;
+        }
+        let mut rest = text;
+        while !rest.is_empty() {
+            let mut at = rest.len().min(SHOWN_MAX);
+            while !rest.is_char_boundary(at) {
+                at -= 1;
+            }
+            let (now, later) = rest.split_at(at);
+            self.tell(json!({"turn": self.turn, kind: now}));
+            rest = later;
+        }
+    }
+
+    fn tell(&self, data: Value) {
+        let id = self.assignment.orchestration;
+        if self.engine.live.wants_deltas(id) {
+            let delta = Delta {
+                step: self.assignment.step.clone(),
+                attempt: self.assignment.attempt,
+                kind: DeltaKind::Progress,
+                data,
+            };
+            self.engine.live.tell(id, delta);
+        }
+    }
+}

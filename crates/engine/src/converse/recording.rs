@@ -1,0 +1,177 @@
+//! Turns are stored before they are used, and taken up from there.
+
+use domain::agent::conversation::Conversation;
+use domain::agent::conversation::asks::{Answer, Ask};
+use domain::money::price::Again;
+use domain::money::usage::Usage;
+use domain::orchestration::command::Command;
+use domain::orchestration::turns::{Asked, Called, NewTurn};
+use domain::values::time::Millis;
+use serde_json::Value;
+use store::error::StoreError;
+use store::write::NewBlob;
+use tracing::warn;
+
+use super::{Talk, passing};
+use crate::error::TransitionError;
+use crate::handle::Engine;
+use crate::perform::{Assignment, Performed, fatal};
+use crate::project;
+use crate::transition::transition;
+
+/// The pause before a turn that could not be stored is handed in anew. It was paid for.
+pub(super) const AGAIN: Millis = Millis(1_000);
+
+/// What a turn tells beside its answer.
+pub(super) struct About {
+    pub(super) asked: Asked,
+    pub(super) model: Option<String>,
+    pub(super) calls: Vec<Called>,
+}
+
+impl About {
+    pub(super) const fn just(asked: Asked) -> Self {
+        Self {
+            asked,
+            model: None,
+            calls: Vec::new(),
+        }
+    }
+}
+
+impl Talk {
+    /// Stores the answer as the next turn, then gives it to the conversation.
+    pub(super) async fn record(&mut self, about: About, answer: Answer) -> Result<(), Performed> {
+        let bytes = serde_json::to_vec(&answer)
+            .map_err(|error| fatal(format!("an answer cannot be stored: {error}")))?;
+        self.store_turn(about, bytes).await?;
+        self.conversation
+            .answer(answer)
+            .map_err(|unasked| fatal(unasked.to_string()))
+    }
+
+    async fn store_turn(&mut self, about: About, bytes: Vec<u8>) -> Result<(), Performed> {
+        let (data, blob) = project::blob(bytes);
+        self.assignment.kept.note(&self.used);
+        let command = Command::RecordTurn {
+            step: self.assignment.step.clone(),
+            attempt: self.assignment.attempt,
+            holder: self.brief.holder,
+            turn: Box::new(NewTurn {
+                turn: self.turn,
+                asked: about.asked,
+                model: about.model,
+                calls: about.calls,
+                data,
+                usage: self.used.clone(),
+            }),
+        };
+        pass(&self.engine, &self.assignment, command, vec![blob]).await?;
+        self.turn += 1;
+        Ok(())
+    }
+}
+
+/// Passes the command through the door, again and again while the database cannot be reached. Does not return where nobody wants
+/// the attempt any more: whoever moved the step on drops it.
+///
+/// # Errors
+/// How the attempt ends, where the database will never take this.
+pub(super) async fn pass(
+    engine: &Engine,
+    assignment: &Assignment,
+    command: Command,
+    blobs: Vec<NewBlob>,
+) -> Result<(), Performed> {
+    loop {
+        let passed = transition(
+            engine,
+            assignment.orchestration,
+            command.clone(),
+            blobs.clone(),
+        );
+        match passed.await {
+            Ok(_) => return Ok(()),
+            Err(TransitionError::Rejected(_) | TransitionError::Unknown(_)) => {
+                std::future::pending::<()>().await;
+            }
+            Err(TransitionError::Store(
+                error @ (StoreError::Nul { .. }
+                | StoreError::Refused(_)
+                | StoreError::Constraint { .. }),
+            )) => return Err(fatal(format!("a turn cannot be stored: {error}"))),
+            Err(error) => {
+                warn!(orchestration.id = %assignment.orchestration, step.id = %assignment.step, "A turn could not be stored, trying again: {error}");
+                engine.clock.sleep(AGAIN).await;
+            }
+        }
+    }
+}
+
+/// What was taken up of earlier attempts.
+pub(super) struct TakenUp {
+    pub(super) conversation: Conversation,
+    /// The turn that comes next.
+    pub(super) turn: u32,
+    /// What the earlier turns used, where those are charged again.
+    pub(super) used: Usage,
+    /// What the script was resumed with: a new sandbox is led there.
+    pub(super) resumes: Vec<domain::agent::script::Resume>,
+}
+
+/// Gives a fresh conversation the turns that were recorded. One that this program would lead elsewhere begins anew: it was
+/// recorded by another version of it.
+pub(super) async fn take_up(
+    engine: &Engine,
+    assignment: &Assignment,
+    fresh: Conversation,
+    brief: &super::Brief,
+) -> Result<TakenUp, Performed> {
+    let mut taken = TakenUp {
+        conversation: fresh.clone(),
+        turn: 1,
+        used: Usage::default(),
+        resumes: Vec::new(),
+    };
+    let Some(so_far) = brief.turns else {
+        return Ok(taken);
+    };
+    let key = *assignment.orchestration.0.as_bytes();
+    let conversation = i64::from(so_far.conversation);
+    let turns = engine
+        .store
+        .turns(key, assignment.step.as_str(), conversation)
+        .await
+        .map_err(|error| passing(format!("its turns cannot be read: {error}")))?;
+    let charged_again = assignment.agent.billing.replayed == Again::Full;
+    for (row, bytes) in turns {
+        let answer: Option<Answer> = serde_json::from_slice(&bytes).ok();
+        if let Ask::Script(resume) = taken.conversation.next() {
+            taken.resumes.push(resume);
+        }
+        if charged_again {
+            taken.used.add(&used_by(&bytes));
+        }
+        let took = answer.is_some_and(|answer| taken.conversation.answer(answer).is_ok());
+        if !took {
+            warn!(orchestration.id = %assignment.orchestration, step.id = %assignment.step, "Turn {} leads elsewhere: the conversation begins anew", row.turn);
+            return Ok(TakenUp {
+                conversation: fresh,
+                turn: 1,
+                used: Usage::default(),
+                resumes: Vec::new(),
+            });
+        }
+        taken.turn = u32::try_from(row.turn).unwrap_or(u32::MAX - 1) + 1;
+    }
+    Ok(taken)
+}
+
+/// What a model's answer says that it used.
+fn used_by(answer: &[u8]) -> Usage {
+    let value: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let usage = value.pointer("/answer/Ok/usage").cloned();
+    usage
+        .and_then(|usage| serde_json::from_value(usage).ok())
+        .unwrap_or_default()
+}

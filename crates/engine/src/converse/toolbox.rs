@@ -1,0 +1,120 @@
+//! The tools of one conversation that are done outside of it: those over the plan, and those that are requests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::agent::conversation::setup::Tool;
+use domain::agent::message::{ToolCall, ToolResult};
+use domain::values::hash::ContentHash;
+use domain::values::ids::OrchestrationId;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::asking::failed;
+use super::plan_tools;
+use crate::gather;
+use crate::handle::Engine;
+use crate::plans::LoadedPlan;
+
+/// Most calls of one conversation that are carried out at one time.
+const AT_ONCE: usize = 8;
+
+/// What calls are carried out with.
+pub(super) struct Toolbox {
+    pub(super) engine: Engine,
+    pub(super) orchestration: OrchestrationId,
+    pub(super) plan: Arc<LoadedPlan>,
+    /// Enrichments that may be read, by step.
+    pub(super) built_on: BTreeMap<String, ContentHash>,
+    /// As the conversation knows them.
+    pub(super) tools: Vec<Tool>,
+    room: Arc<Semaphore>,
+    begun: Mutex<BTreeSet<String>>,
+}
+
+impl Toolbox {
+    pub(super) fn new(
+        engine: &Engine,
+        orchestration: OrchestrationId,
+        plan: Arc<LoadedPlan>,
+        built_on: BTreeMap<String, ContentHash>,
+        tools: Vec<Tool>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            engine: engine.clone(),
+            orchestration,
+            plan,
+            built_on,
+            tools,
+            room: Arc::new(Semaphore::new(AT_ONCE)),
+            begun: Mutex::default(),
+        })
+    }
+
+    fn begun(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a call of the tool changes nothing.
+    pub(super) fn is_read_only(&self, name: &str) -> bool {
+        let tool = self.tools.iter().find(|tool| tool.spec.name == name);
+        tool.is_some_and(|tool| tool.spec.read_only)
+    }
+
+    /// Whether the call was begun for the answer at hand.
+    pub(super) fn has_begun(&self, call: &str) -> bool {
+        self.begun().contains(call)
+    }
+
+    /// Another answer comes.
+    pub(super) fn forget_begun(&self) {
+        self.begun().clear();
+    }
+
+    /// Begins a call; it is given up when `among` is dropped.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        call: ToolCall,
+        among: &mut JoinSet<(String, ToolResult)>,
+    ) {
+        self.begun().insert(call.id.clone());
+        let toolbox = self.clone();
+        among.spawn(async move {
+            let _room = toolbox.room.acquire().await;
+            let result = toolbox.carry_out(&call).await;
+            (call.id, result)
+        });
+    }
+
+    async fn carry_out(&self, call: &ToolCall) -> ToolResult {
+        let given = match call.name.as_str() {
+            plan_tools::READ_ENRICHMENT => self.read_enrichment(&call.input).await,
+            name if plan_tools::is_one(name) => plan_tools::carry_out(&self.plan, call),
+            name => Err(format!("there is no tool `{name}` here")),
+        };
+        match given {
+            Ok(output) => ToolResult {
+                call: call.id.clone(),
+                name: call.name.clone(),
+                output,
+                failed: false,
+            },
+            Err(why) => failed(call, &why),
+        }
+    }
+
+    async fn read_enrichment(&self, input: &Value) -> Result<Value, String> {
+        let agent = plan_tools::text(input, "agent").unwrap_or_default();
+        let Some(hash) = self.built_on.get(agent) else {
+            let known: Vec<&str> = self.built_on.keys().map(String::as_str).collect();
+            return Err(format!(
+                "there is no enrichment of `{agent}` to read; there are: {}",
+                known.join(", ")
+            ));
+        };
+        let data = gather::data(&self.engine, self.orchestration, *hash).await;
+        let data = data.map_err(|_| format!("the enrichment of `{agent}` cannot be read"))?;
+        plan_tools::part_of(&data, input)
+    }
+}
