@@ -1,6 +1,7 @@
 //! `afterplan serve`: the house with its door open.
 
 pub mod definitions;
+pub mod models;
 pub mod settings;
 
 use std::net::SocketAddr;
@@ -187,25 +188,28 @@ pub fn outside(settings: &Settings) -> Result<Outside, Failure> {
             ))
         })?);
     }
-    let outgoing = Outgoing::new(OutgoingSettings {
+    let may = OutgoingSettings {
         allow,
         connect_timeout: Millis(settings.outgoing.connect_timeout),
         ..OutgoingSettings::default()
-    })
-    .map_err(|error| unusable("allow", error.to_string()))?;
+    };
+    let outgoing =
+        Outgoing::new(may.clone()).map_err(|error| unusable("allow", error.to_string()))?;
     let secret = |(agent, secret): (&String, &server::config::Secret)| {
         let secret = SigningSecret::new(&secret.0)
             .map_err(|error| unusable(&format!("signingSecrets.{agent}"), error.to_string()))?;
         Ok((agent.clone(), secret))
     };
     let secrets = settings.outgoing.signing_secrets.iter().map(secret);
-    Ok(Outside {
+    let mut outside = Outside {
         outgoing: Some(outgoing),
         agents_base_url: settings.agents_base_url.clone(),
         signing_secrets: secrets.collect::<Result<_, Failure>>()?,
         answer_max: settings.outgoing.answer_bytes,
         ..Outside::default()
-    })
+    };
+    models::put(settings, may, &mut outside)?;
+    Ok(outside)
 }
 
 /// What is billed by.

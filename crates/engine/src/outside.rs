@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use providers::models::Models;
 use providers::models::asked::AskLimits;
 use providers::outgoing::Outgoing;
 use providers::sign::SigningSecret;
+use providers::tools::{Environment, ToolSettings};
 
 /// Longest answer of an agent, in bytes, where nothing else is said.
 pub const ANSWER_MAX: usize = 8 << 20;
@@ -31,6 +33,10 @@ pub struct Outside {
     pub default_model: Option<String>,
     /// What one question to a model may take, where its agent says nothing else.
     pub ask_limits: AskLimits,
+    /// What agents' own tools may do.
+    pub tools: ToolSettings,
+    /// Gives the values of the variables that these tools may name.
+    pub environment: Environment,
 }
 
 impl Outside {
@@ -52,6 +58,8 @@ impl Default for Outside {
             models: None,
             default_model: None,
             ask_limits: AskLimits::default(),
+            tools: ToolSettings::default(),
+            environment: Arc::new(|_| None),
         }
     }
 }

@@ -11,6 +11,7 @@ mod another_shell;
 mod bad_database;
 mod bad_input;
 mod bomb;
+mod conversing;
 mod credits;
 mod enrich;
 mod forecast;

@@ -244,3 +244,16 @@ fn answer(mut stream: &TcpStream, body: &str) -> std::io::Result<()> {
     );
     stream.write_all(format!("{head}{body}").as_bytes())
 }
+
+/// Asks another server than ours, and gives the body.
+pub fn plainly(address: &str, method: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request =
+        format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: 0\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    body.to_owned()
+}

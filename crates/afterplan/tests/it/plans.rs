@@ -8,7 +8,7 @@ use crate::plan::{enrichments, files, json};
 use crate::shell::Shell;
 
 /// The zips of real plans; none, said aloud, where there are none.
-fn plans() -> Vec<PathBuf> {
+pub fn plans() -> Vec<PathBuf> {
     let shared = std::env::var_os("AFTERPLAN_SHARED").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
         PathBuf::from,

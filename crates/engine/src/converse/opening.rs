@@ -12,9 +12,11 @@ use domain::agent::definition::AgentDefinition;
 use domain::agent::schema::Schema;
 use domain::orchestration::children::CHILDREN_MAX;
 use domain::values::hash::ContentHash;
+use providers::tools::Toolbox as Brought;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
+use tracing::warn;
 
 use super::brief::Brief;
 use super::driver::Driver;
@@ -60,7 +62,8 @@ impl Talk {
         brief: Arc<Brief>,
     ) -> Result<Self, Performed> {
         let input = child_input(engine, &assignment, &brief).await?;
-        let tools = tools(&assignment.agent);
+        let brought = brought(engine, &assignment, &brief).await;
+        let tools = tools(&assignment.agent, brought.as_ref());
         let built_on = brief.built_on.iter();
         let built_on: BTreeMap<String, ContentHash> = built_on
             .map(|(step, hash)| (step.as_str().to_owned(), *hash))
@@ -70,9 +73,9 @@ impl Talk {
             assignment.orchestration,
             brief.plan.clone(),
             built_on,
-            tools.clone(),
+            (tools, brought),
         );
-        let setup = setup(engine, &assignment, &brief, input, tools).await?;
+        let setup = setup(engine, &assignment, &brief, input, &toolbox).await?;
         let taken = take_up(engine, &assignment, Conversation::new(setup), &brief).await?;
         assignment.kept.note(&taken.used);
         let talk = Self {
@@ -114,8 +117,39 @@ async fn child_input(
 }
 
 /// The tools that are done outside the conversation.
-fn tools(agent: &AgentDefinition) -> Vec<Tool> {
-    plan_tools::all(&agent.tool_names)
+fn tools(agent: &AgentDefinition, brought: Option<&Brought>) -> Vec<Tool> {
+    let mut tools = plan_tools::all(&agent.tool_names);
+    let outside = brought.map(Brought::specs).unwrap_or_default();
+    tools.extend(outside.iter().map(|spec| {
+        let declared = agent.tools.get(&spec.name);
+        Tool {
+            ends_turn: declared.is_some_and(|tool| tool.ends_turn),
+            ..Tool::new(spec.clone())
+        }
+    }));
+    tools
+}
+
+/// The tools that the definition brings along. Of what is not there its model is told, and who reads the log.
+async fn brought(engine: &Engine, assignment: &Assignment, brief: &Brief) -> Option<Brought> {
+    let (agent, outside) = (&assignment.agent, &engine.outside);
+    if agent.tools.is_empty() && agent.mcp_servers.is_empty() {
+        return None;
+    }
+    let outgoing = outside.outgoing.as_ref()?;
+    // The same for all attempts that go on with one conversation: its calls have the same ids in them.
+    let key = format!(
+        "{}/{}/{}",
+        assignment.orchestration,
+        assignment.step,
+        brief.conversation(assignment.attempt)
+    );
+    let environment = outside.environment.clone();
+    let brought = Brought::open(outgoing, &outside.tools, agent, &key, environment).await;
+    for note in brought.notes() {
+        warn!(orchestration.id = %assignment.orchestration, step.id = %assignment.step, "{note}");
+    }
+    Some(brought)
 }
 
 async fn setup(
@@ -123,7 +157,7 @@ async fn setup(
     assignment: &Assignment,
     brief: &Brief,
     input: Option<ChildInput>,
-    tools: Vec<Tool>,
+    toolbox: &Toolbox,
 ) -> Result<Setup, Performed> {
     let agent = &assignment.agent;
     let mut models = agent.models();
@@ -143,12 +177,12 @@ async fn setup(
         id: name(assignment.step.as_str()),
         models,
         system: agent.system_prompt.as_deref().map(Arc::from),
-        instructions: agent.instructions_prompt.clone(),
+        instructions: instructions(agent, toolbox.notes()),
         step_prompt: agent.step_prompt.clone(),
         params: assignment.parameters.clone(),
         given,
         tool_names: tool_names(agent),
-        tools,
+        tools: toolbox.tools.clone(),
         spawnable: spawnable(brief, agent),
         output: output(agent),
         script: agent.handle_steps.is_some(),
@@ -174,6 +208,13 @@ async fn setup(
         setup.system = system.or(setup.system);
     }
     Ok(setup)
+}
+
+/// The agent's instructions, and what is missing of its tools.
+fn instructions(agent: &AgentDefinition, notes: &[String]) -> Option<String> {
+    let own = agent.instructions_prompt.iter().cloned();
+    let all: Vec<String> = own.chain(notes.iter().cloned()).collect();
+    Some(all.join("\n\n")).filter(|text| !text.is_empty())
 }
 
 /// The declared parts of the plan and what the dependencies gave, as data.

@@ -1,4 +1,4 @@
-//! The tools of one conversation that are done outside of it: those over the plan, and those that are requests.
+//! The tools of one conversation that are done outside of it: those over the plan, and those that agents bring along.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,6 +7,7 @@ use domain::agent::conversation::setup::Tool;
 use domain::agent::message::{ToolCall, ToolResult};
 use domain::values::hash::ContentHash;
 use domain::values::ids::OrchestrationId;
+use providers::tools::Toolbox as Brought;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -29,6 +30,8 @@ pub(super) struct Toolbox {
     pub(super) built_on: BTreeMap<String, ContentHash>,
     /// As the conversation knows them.
     pub(super) tools: Vec<Tool>,
+    /// What the agent's definition brings along, where it brings any.
+    brought: Option<Brought>,
     room: Arc<Semaphore>,
     begun: Mutex<BTreeSet<String>>,
 }
@@ -39,7 +42,7 @@ impl Toolbox {
         orchestration: OrchestrationId,
         plan: Arc<LoadedPlan>,
         built_on: BTreeMap<String, ContentHash>,
-        tools: Vec<Tool>,
+        (tools, brought): (Vec<Tool>, Option<Brought>),
     ) -> Arc<Self> {
         Arc::new(Self {
             engine: engine.clone(),
@@ -47,9 +50,15 @@ impl Toolbox {
             plan,
             built_on,
             tools,
+            brought,
             room: Arc::new(Semaphore::new(AT_ONCE)),
             begun: Mutex::default(),
         })
+    }
+
+    /// What is missing of the tools that the agent brings along.
+    pub(super) fn notes(&self) -> &[String] {
+        self.brought.as_ref().map_or(&[], Brought::notes)
     }
 
     fn begun(&self) -> MutexGuard<'_, BTreeSet<String>> {
@@ -91,7 +100,10 @@ impl Toolbox {
         let given = match call.name.as_str() {
             plan_tools::READ_ENRICHMENT => self.read_enrichment(&call.input).await,
             name if plan_tools::is_one(name) => plan_tools::carry_out(&self.plan, call),
-            name => Err(format!("there is no tool `{name}` here")),
+            name => match &self.brought {
+                Some(brought) if brought.has(name) => return self.ask_outside(brought, call).await,
+                _ => Err(format!("there is no tool `{name}` here")),
+            },
         };
         match given {
             Ok(output) => ToolResult {
@@ -101,6 +113,16 @@ impl Toolbox {
                 failed: false,
             },
             Err(why) => failed(call, &why),
+        }
+    }
+
+    async fn ask_outside(&self, brought: &Brought, call: &ToolCall) -> ToolResult {
+        let outcome = brought.call(call).await;
+        ToolResult {
+            call: call.id.clone(),
+            name: call.name.clone(),
+            output: outcome.output,
+            failed: outcome.failed,
         }
     }
 
