@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::agent::definition::AgentDefinition;
 use domain::agent::retry::ErrorClass;
+use domain::money::usage::Usage;
 use domain::orchestration::state::Status;
 use domain::values::ids::{AccountId, OrchestrationId};
 use domain::values::time::Millis;
@@ -98,6 +99,56 @@ async fn no_minute_sees_more_requests_than_the_provider_takes_whatever_replica_a
         // And not many fewer: 50 at 19 a minute are less than three minutes.
         let took = asked[49] - asked[0];
         assert!(took < Millis(200_000), "{took:?}");
+        for house in houses {
+            house.close().await;
+        }
+    })
+    .await;
+}
+
+/// Tokens are drawn as they are expected and set right as they were used, by either replica.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_minute_sees_more_tokens_than_the_provider_takes_whatever_replica_asks() {
+    on_both(async |place| {
+        const A_MINUTE: u64 = 6_000;
+        const EXPECTED: u64 = 250;
+        let used = |n: u128| if n.is_multiple_of(2) { 150 } else { 450 };
+        let clock = clock();
+        let performing = performer(move |assignment| async move {
+            let tokens = used(assignment.orchestration.0.as_u128());
+            assignment.kept.note(&Usage::of_tokens(tokens));
+            done()
+        });
+        let sharing = limited(Limits {
+            tokens_per_minute: Some(A_MINUTE),
+            ..Limits::default()
+        });
+        let definition = format!("model = \"gpt-4o\"\nestimatedTokens = {EXPECTED}");
+        let agents = [agent("asks", &definition)];
+        let houses = two(&place, &clock, &agents, &sharing, &performing).await;
+        let mut ids = Vec::new();
+        for n in 0..60 {
+            ids.push(begin(&houses[n as usize % 2].engine, n).await);
+        }
+        all_end(&houses[0].engine, &clock, &ids, Millis(500)).await;
+        let mut asked = Vec::new();
+        for id in ids {
+            let state = state(&houses[0].engine, id).await;
+            asked.push((state.steps[0].started_at.unwrap(), used(id.0.as_u128())));
+        }
+        asked.sort();
+        // What two used beyond what was expected may be in flight when the next are let in.
+        let most = A_MINUTE + 4 * (450 - EXPECTED);
+        for (n, (from, _)) in asked.iter().enumerate() {
+            let within = asked[n..]
+                .iter()
+                .take_while(|(at, _)| *at - *from < Millis(60_000));
+            let tokens: u64 = within.map(|(_, tokens)| tokens).sum();
+            assert!(tokens <= most, "{tokens} in a minute from {from}");
+        }
+        // And not many fewer: 18,000 at 5,401 a minute are 200 seconds.
+        let took = asked[59].0 - asked[0].0;
+        assert!(took > Millis(150_000) && took < Millis(260_000), "{took:?}");
         for house in houses {
             house.close().await;
         }

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod attempts;
+mod billing_page;
 mod broken;
 mod chance;
 mod converse;
@@ -12,6 +13,7 @@ mod door;
 mod house;
 mod limits;
 mod money;
+mod outlook;
 mod outside;
 mod place;
 mod random;

@@ -345,8 +345,16 @@ async fn a_quota_lets_so_many_start_and_the_rest_wait_for_its_next_time() {
         };
         set_quota(engine, &ann, too_dear).await.unwrap();
         let id = begin_for(engine, 9, &ann).await;
-        // It would not fit in any day: waiting helps nobody.
+        // It would not fit in any day: waiting helps nobody, and its failure says which quota it was.
         assert_status(&ended(engine, id).await, Status::Failed);
+        let failed = events(engine, id).await.into_iter().find_map(|recorded| {
+            if let Event::StepFailed { cause, .. } = recorded.event {
+                Some(cause.to_string())
+            } else {
+                None
+            }
+        });
+        assert_eq!(failed.unwrap(), "a quota is used up: 0.5 credits a day");
         house.close().await;
     })
     .await;
