@@ -79,14 +79,16 @@ fn packages() -> Option<PathBuf> {
 fn shell(mock: &Mock, packages: &Path) -> Shell {
     let shell = Shell::new();
     let settings = format!(
-        "[models.providers.openai]\nbaseUrl = \"http://{}/v1\"\n[tools]\ncommands = [\"node\"]\n",
-        mock.address
+        "[models.providers.openai]\nbaseUrl = \"http://{}/v1\"\n[tools]\ncommands = [\"node\"]\n[outgoing]\nallow = [\"{}\"]\n",
+        mock.address, mock.address
     );
     std::fs::write(shell.at("afterplan.toml"), settings).unwrap();
     let server = packages.join("@modelcontextprotocol/server-everything/dist/index.js");
     for name in ["lead.toml", "scout.toml", "counter.toml"] {
         let text = std::fs::read_to_string(here("conversing").join(name)).unwrap();
-        let text = text.replace("EVERYTHING", server.to_str().unwrap());
+        let text = text
+            .replace("EVERYTHING", server.to_str().unwrap())
+            .replace("PEER", &mock.address);
         std::fs::write(shell.at(name), text).unwrap();
     }
     let register = [
@@ -144,7 +146,7 @@ fn costs_and_turns(shown: &Value) {
     };
     assert_eq!(of("lead"), json!([null, "lead", "0.014", "0.00335", 4]));
     assert_eq!(of("lead.1"), json!(["lead", "scout", "0.00255", "0", 3]));
-    assert_eq!(of("lead.2"), json!(["lead", "counter", "0.0008", "0", 8]));
+    assert_eq!(of("lead.2"), json!(["lead", "counter", "0.0008", "0", 12]));
     assert_eq!(steps.len(), 6, "{shown}");
     assert_eq!(shown["orchestration"]["cost"], "0.01735");
 }
@@ -160,9 +162,8 @@ fn told_in_events(events: &[Value]) {
     };
     assert_eq!(asked("lead"), ["model", "tools", "children", "model"]);
     assert_eq!(asked("lead.1"), ["model", "tools", "model"]);
-    let script = [
-        "script", "tools", "script", "tools", "script", "model", "script", "script",
-    ];
+    let mut script = ["script", "tools"].repeat(4);
+    script.extend(["script", "model", "script", "script"]);
     assert_eq!(asked("lead.2"), script);
     let calls: Vec<Value> = ["lead", "lead.1", "lead.2"]
         .iter()
@@ -175,7 +176,10 @@ fn told_in_events(events: &[Value]) {
         ["read_enrichment", true],
         ["all__get-sum", false],
         ["read_artifact", false],
-        ["all__echo", false]
+        ["all__echo", false],
+        ["health", false],
+        // No tool goes to such an address, whoever wants it to.
+        ["steal", true]
     ]);
     assert_eq!(json!(calls), called);
     assert_eq!(of("lead", "step_parked")[0]["for"], "children");

@@ -141,48 +141,57 @@ async fn three_shapes_say_the_same() {
 
 #[tokio::test]
 async fn limits_cuts_and_slowness_are_got_over_or_told() {
-    let fixtures = json!([
-        {"match": {"userMessage": "limited", "sequenceIndex": 0}, "response": {"error": {"message": "slow down", "type": "rate_limit_error"}, "status": 429, "retryAfter": 1}},
-        {"match": {"userMessage": "limited"}, "response": {"content": "after the pause"}},
-        {"match": {"userMessage": "cut", "sequenceIndex": 0}, "chunkSize": 2, "truncateAfterChunks": 3, "response": {"content": "cut off in the midst"}},
-        {"match": {"userMessage": "cut"}, "response": {"content": "whole"}},
-        {"match": {"userMessage": "slow"}, "chunkSize": 1, "latency": 5000, "response": {"content": "slower and slower"}}
-    ]);
-    for model in [
+    const MODELS: [&str; 3] = [
         "gpt-4o",
         "openrouter/openai/gpt-4o",
         "anthropic/claude-sonnet-4-5",
-    ] {
-        let Some(mock) = mock(fixtures.clone()).await else {
-            return;
-        };
-        let models = models(&mock);
-        for (text, said) in [("limited", "after the pause"), ("cut", "whole")] {
-            let (asked, heard) = ask(&models, &question(model, text), &limits()).await;
-            asked.unwrap();
-            assert_eq!(
-                heard,
-                Heard {
-                    text: said.to_owned(),
-                    anew: heard.anew.clone(),
-                    ..Heard::default()
-                },
-                "{model}"
-            );
-        }
-        let hasty = AskLimits {
-            retries: 0,
-            first: Millis(100),
-            between: Millis(100),
-            ..limits()
-        };
-        let failure = ask(&models, &question(model, "slow"), &hasty)
-            .await
-            .0
-            .unwrap_err();
-        assert!(
-            failure.message.contains("within 100 ms") || failure.message.contains("for 100 ms"),
-            "{failure}"
+    ];
+    let fixtures = |model: &str| {
+        let text = |what: &str| format!("{what} {model}");
+        json!([
+            {"match": {"userMessage": text("limited"), "sequenceIndex": 0}, "response": {"error": {"message": "slow down", "type": "rate_limit_error"}, "status": 429, "retryAfter": 1}},
+            {"match": {"userMessage": text("limited")}, "response": {"content": "after the pause"}},
+            {"match": {"userMessage": text("cut"), "sequenceIndex": 0}, "chunkSize": 2, "truncateAfterChunks": 3, "response": {"content": "cut off in the midst"}},
+            {"match": {"userMessage": text("cut")}, "response": {"content": "whole"}},
+            {"match": {"userMessage": text("slow")}, "chunkSize": 1, "latency": 5000, "response": {"content": "slower and slower"}}
+        ])
+    };
+    let all = MODELS
+        .iter()
+        .flat_map(|model| fixtures(model).as_array().cloned().unwrap());
+    let Some(mock) = mock(all.collect()).await else {
+        return;
+    };
+    let models = models(&mock);
+    // Side by side: each is asked to wait for a second.
+    let asking = MODELS.map(|model| got_over_or_told(&models, model));
+    futures_util::future::join_all(asking).await;
+}
+
+async fn got_over_or_told(models: &Models, model: &str) {
+    let question = |what: &str| question(model, &format!("{what} {model}"));
+    for (what, said) in [("limited", "after the pause"), ("cut", "whole")] {
+        let (asked, heard) = ask(models, &question(what), &limits()).await;
+        asked.unwrap();
+        assert_eq!(
+            heard,
+            Heard {
+                text: said.to_owned(),
+                anew: heard.anew.clone(),
+                ..Heard::default()
+            },
+            "{model}"
         );
     }
+    let hasty = AskLimits {
+        retries: 0,
+        first: Millis(100),
+        between: Millis(100),
+        ..limits()
+    };
+    let failure = ask(models, &question("slow"), &hasty).await.0.unwrap_err();
+    assert!(
+        failure.message.contains("within 100 ms") || failure.message.contains("for 100 ms"),
+        "{failure}"
+    );
 }
