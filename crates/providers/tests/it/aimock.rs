@@ -164,8 +164,8 @@ async fn limits_cuts_and_slowness_are_got_over_or_told() {
     };
     let models = models(&mock);
     // Side by side: each is asked to wait for a second.
-    let asking = MODELS.map(|model| got_over_or_told(&models, model));
-    futures_util::future::join_all(asking).await;
+    let [openai, openrouter, anthropic] = MODELS.map(|model| got_over_or_told(&models, model));
+    tokio::join!(openai, openrouter, anthropic);
 }
 
 async fn got_over_or_told(models: &Models, model: &str) {
