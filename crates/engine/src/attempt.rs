@@ -150,11 +150,11 @@ pub fn spawn(engine: &Engine, lane: &Arc<Lane>, started: Started) {
     if let Some(replaced) = replaced {
         replaced.forced.cancel();
     }
-    let (engine, lane) = (engine.clone(), lane.clone());
-    engine
-        .clone()
-        .spawned
-        .spawn(async move { attempt(&engine, &lane, started).await });
+    let (engine, lane, expected) = (engine.clone(), lane.clone(), engine.store.expect());
+    engine.clone().spawned.spawn(async move {
+        attempt(&engine, &lane, started).await;
+        drop(expected);
+    });
 }
 
 /// A claimed step that cannot be prepared has failed as any other attempt: its retries bound how often that is tried.

@@ -11,6 +11,7 @@ use crate::error::StoreError;
 use crate::postgres::Postgres;
 use crate::prepare::{PackedPlan, Prepared, prepare};
 use crate::queue::{Answer, Request, Waiting};
+use crate::queue::{Expected, UnderWay};
 use crate::record::{Record, Value};
 use crate::sqlite::{Sqlite, query};
 use crate::url::DatabaseUrl;
@@ -21,6 +22,7 @@ use crate::write::{CommitError, Committed, NewBlob, NewPlan, RowSet};
 pub struct Store {
     pub(crate) database: Arc<Database>,
     url: Arc<DatabaseUrl>,
+    under_way: UnderWay,
 }
 
 /// The two databases: an enum, not a trait, since there are two and each call says which of them does what.
@@ -48,16 +50,27 @@ impl Store {
     /// # Errors
     /// Each names the database and the way out: `CannotConnect`, `Newer`, `Altered`, `TooOld`, `Locked`, `ReadOnly`, `Corrupt`.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
+        let under_way = UnderWay::default();
+        let to_writer = under_way.clone();
         let database = match url {
-            DatabaseUrl::Sqlite(path) => Database::Sqlite(Sqlite::open(path.clone()).await?),
+            DatabaseUrl::Sqlite(path) => {
+                Database::Sqlite(Sqlite::open(path.clone(), to_writer).await?)
+            }
             DatabaseUrl::Postgres(server) => {
-                Database::Postgres(Postgres::open(server, url.to_string()).await?)
+                Database::Postgres(Postgres::open(server, url.to_string(), to_writer).await?)
             }
         };
         Ok(Self {
             database: Arc::new(database),
             url: Arc::new(url.clone()),
+            under_way,
         })
+    }
+
+    /// Says that an attempt is under way, until what is answered is dropped: under load the writer waits some milliseconds for the
+    /// row sets that are about to come.
+    pub fn expect(&self) -> Expected {
+        self.under_way.expect()
     }
 
     /// Commits a row set; answers once it is durable. Row sets that arrive while a transaction is under way share the next one.

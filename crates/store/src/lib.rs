@@ -41,7 +41,7 @@ mod postgres_tls;
 mod postgres_write;
 mod prepare;
 mod presence;
-mod queue;
+pub mod queue;
 pub mod record;
 pub mod retention;
 pub mod revisions;

@@ -16,7 +16,7 @@ use crate::postgres_error::failed;
 use crate::postgres_outage::Outage;
 use crate::postgres_tls::Address;
 use crate::postgres_write::write_loop;
-use crate::queue::{Queue, Request, WAITING};
+use crate::queue::{Queue, Request, UnderWay, WAITING};
 use crate::record::{Record, Value};
 
 /// Connections of the pool: reads are short, and a server has a hundred for all replicas.
@@ -55,7 +55,11 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    pub(crate) async fn open(url: &str, name: String) -> Result<Self, StoreError> {
+    pub(crate) async fn open(
+        url: &str,
+        name: String,
+        under_way: UnderWay,
+    ) -> Result<Self, StoreError> {
         let mut address = Address::parse(url, &name)?;
         if address.config.get_application_name().is_none() {
             address.config.application_name("afterplan");
@@ -86,7 +90,7 @@ impl Postgres {
         let of_thread = shared.clone();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer_thread(&of_thread, receiver, count, ready))
+            .spawn(move || writer_thread(&of_thread, (receiver, under_way), count, ready))
             .map_err(|e| cannot_start(&shared.name, &e))?;
         listening.await.map_err(|_| StoreError::Closed)??;
         Ok(Self {
@@ -353,7 +357,7 @@ async fn applied(client: &Client) -> Result<Vec<(i64, Vec<u8>)>, tokio_postgres:
 /// The thread of the writer and of the listener: its own runtime, so that a busy program does not delay its commits.
 fn writer_thread(
     shared: &Arc<Shared>,
-    inbox: mpsc::Receiver<Request<Never>>,
+    (inbox, under_way): (mpsc::Receiver<Request<Never>>, UnderWay),
     count: watch::Sender<i64>,
     ready: oneshot::Sender<Result<(), StoreError>>,
 ) {
@@ -364,7 +368,7 @@ fn writer_thread(
         Err(e) => drop(ready.send(Err(cannot_start(&shared.name, &e)))),
         Ok(runtime) => runtime.block_on(async {
             tokio::spawn(listen(shared.clone(), count, ready));
-            write_loop(shared, Queue::new(inbox)).await;
+            write_loop(shared, Queue::new(inbox, under_way)).await;
         }),
     }
 }

@@ -1,6 +1,9 @@
 //! The writer's queue: what arrived while the last transaction ran becomes the next batch.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -52,24 +55,64 @@ pub(crate) enum Next<O> {
     Other(O),
 }
 
+/// From one batch's beginning to the next one's while there is much to do: what a transaction costs by itself, the pages that
+/// neighbours share above all, is then paid by more of them.
+const PACE: Duration = Duration::from_millis(4);
+
+/// Row sets in a batch from which on there is much to do.
+const MANY: usize = 8;
+
+/// How often to look, while waiting, whether most of those who are under way wait as well.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// How many attempts are under way, each of which will bring a row set.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UnderWay(Arc<AtomicUsize>);
+
+/// An attempt under way, until it is dropped.
+#[derive(Debug)]
+pub struct Expected(UnderWay);
+
+impl UnderWay {
+    /// One more.
+    pub(crate) fn expect(&self) -> Expected {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Expected(self.clone())
+    }
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The receiving end, with what was held back for a later batch.
 pub(crate) struct Queue<O> {
     inbox: mpsc::Receiver<Request<O>>,
     waiting: VecDeque<Request<O>>,
     drawn: Vec<Request<O>>,
+    under_way: UnderWay,
+    /// When the last batch began, and how many row sets it had.
+    last: Option<(Instant, usize)>,
 }
 
 impl<O> Queue<O> {
-    pub(crate) fn new(inbox: mpsc::Receiver<Request<O>>) -> Self {
+    pub(crate) fn new(inbox: mpsc::Receiver<Request<O>>, under_way: UnderWay) -> Self {
         Self {
             inbox,
             waiting: VecDeque::new(),
             drawn: Vec::new(),
+            under_way,
+            last: None,
         }
     }
 
     /// Blocks until there is something to do; `None` when every sender is gone and nothing waits.
     pub(crate) fn next_blocking(&mut self) -> Option<Next<O>> {
+        while let Some(rest) = self.rest() {
+            std::thread::sleep(rest);
+        }
         if self.waiting.is_empty() {
             self.inbox.blocking_recv_many(&mut self.drawn, BATCH_SETS);
         }
@@ -78,10 +121,23 @@ impl<O> Queue<O> {
 
     /// The same, for a writer that is a future.
     pub(crate) async fn next(&mut self) -> Option<Next<O>> {
+        while let Some(rest) = self.rest() {
+            tokio::time::sleep(rest).await;
+        }
         if self.waiting.is_empty() {
             self.inbox.recv_many(&mut self.drawn, BATCH_SETS).await;
         }
         self.draw()
+    }
+
+    /// How long to wait for others: not where little is to do, nor where most of those under way were in the last batch or wait
+    /// for this one.
+    fn rest(&self) -> Option<Duration> {
+        let (began, many) = self.last.filter(|(_, sets)| *sets >= MANY)?;
+        let gathered = many.max(self.waiting.len() + self.inbox.len());
+        let others = self.under_way.0.load(Ordering::Relaxed) >= 2 * gathered;
+        let rest = PACE.saturating_sub(began.elapsed());
+        (others && !rest.is_zero()).then_some(rest.min(LOOK))
     }
 
     /// Takes in what has arrived, then makes a batch: at most one row set an orchestration, in the order of arrival.
@@ -122,6 +178,7 @@ impl<O> Queue<O> {
         while let Some(request) = held_back.pop_back() {
             self.waiting.push_front(request);
         }
+        self.last = Some((Instant::now(), batch.len()));
         (!batch.is_empty()).then_some(Next::Batch(batch))
     }
 }

@@ -12,7 +12,7 @@ use crate::errand::{Errand, Numbers, Tx, at_once, perform};
 use crate::error::StoreError;
 use crate::migrate::{self, missing};
 use crate::presence::Presence;
-use crate::queue::{Queue, Request, WAITING};
+use crate::queue::{Queue, Request, UnderWay, WAITING};
 use crate::record::{Record, Value};
 use crate::sqlite_write::{Errands, write_loop};
 
@@ -24,7 +24,7 @@ const LOCKED: Duration = Duration::from_secs(10);
 const PAGE: i64 = 2048;
 
 /// Bytes of the log before it is brought into the file: a page that many commits touch is then brought in once.
-const CHECKPOINT: i64 = 32 << 20;
+const CHECKPOINT: i64 = 64 << 20;
 
 /// A log that is left lying by a program with nothing to do is brought into the file from this many bytes on.
 const LEFT_LYING: u64 = 1 << 20;
@@ -61,7 +61,7 @@ struct Elsewhere {
 }
 
 impl Sqlite {
-    pub(crate) async fn open(path: PathBuf) -> Result<Self, StoreError> {
+    pub(crate) async fn open(path: PathBuf, under_way: UnderWay) -> Result<Self, StoreError> {
         let name: Arc<str> = path.display().to_string().into();
         let (opened, label) = (path.clone(), name.clone());
         let connection = blocking(move || open_writer(&opened, &label)).await??;
@@ -69,7 +69,7 @@ impl Sqlite {
         let label = name.clone();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || write_loop(connection, Queue::new(receiver), &label))
+            .spawn(move || write_loop(connection, Queue::new(receiver, under_way), &label))
             .map_err(|e| StoreError::CannotConnect {
                 database: name.to_string(),
                 detail: e.to_string(),
