@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -28,6 +29,10 @@ const CHECKPOINT: i64 = 64 << 20;
 
 /// A log that is left lying by a program with nothing to do is brought into the file from this many bytes on.
 const LEFT_LYING: u64 = 1 << 20;
+
+/// A prepared statement holds for all parameters. Else SQLite compares some of them with what partial indexes ask for, and prepares
+/// the statement anew whenever one is bound.
+const ANY_PARAMETERS: DbConfig = DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
 
 /// Connections for reads: two cores keep no more than this busy.
 const READERS: usize = 4;
@@ -300,6 +305,7 @@ fn set_up(path: &Path, flags: OpenFlags, name: &str) -> Result<Connection, Store
         c.pragma_update(None, "wal_autocheckpoint", CHECKPOINT / PAGE)?;
         c.pragma_update(None, "journal_size_limit", CHECKPOINT)?;
         c.pragma_update(None, "cache_size", -32_000)?;
+        c.set_db_config(ANY_PARAMETERS, true)?;
         c.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(())
     };
@@ -313,6 +319,7 @@ fn open_reader(path: &Path, name: &str) -> Result<Connection, StoreError> {
     let pragmas = |c: &Connection| -> rusqlite::Result<()> {
         c.busy_timeout(LOCKED)?;
         c.pragma_update(None, "query_only", 1)?;
+        c.set_db_config(ANY_PARAMETERS, true)?;
         c.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(())
     };
