@@ -27,6 +27,10 @@ const PAGE: i64 = 2048;
 /// Bytes of the log before it is brought into the file: a page that many commits touch is then brought in once.
 const CHECKPOINT: i64 = 64 << 20;
 
+/// KiB of pages that the writer keeps. A commit that balanced a tree makes SQLite look through all of them (it names pages by a number past
+/// the end for a moment): more of them cost each commit more than reading the others again.
+const CACHE_KIB: i64 = 8 << 10;
+
 /// A log that is left lying by a program with nothing to do is brought into the file from this many bytes on.
 const LEFT_LYING: u64 = 1 << 20;
 
@@ -304,7 +308,7 @@ fn set_up(path: &Path, flags: OpenFlags, name: &str) -> Result<Connection, Store
         c.pragma_update(None, "synchronous", "full")?;
         c.pragma_update(None, "wal_autocheckpoint", CHECKPOINT / PAGE)?;
         c.pragma_update(None, "journal_size_limit", CHECKPOINT)?;
-        c.pragma_update(None, "cache_size", -32_000)?;
+        c.pragma_update(None, "cache_size", -CACHE_KIB)?;
         c.set_db_config(ANY_PARAMETERS, true)?;
         c.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(())
