@@ -213,8 +213,9 @@ fn test_stage(wish: &Wish) -> Result<Verdict> {
         }
     }
     match peers::installed() {
-        Ok(modules) => {
-            command.env("AFTERPLAN_TEST_NODE_MODULES", modules);
+        Ok(found) => {
+            command.env("AFTERPLAN_TEST_NODE_MODULES", found.modules);
+            command.env("PATH", found.path);
         }
         Err(error) if shell::under_ci() => return Err(error),
         Err(error) => {
