@@ -1,8 +1,8 @@
-//! Whether an output's claims can be looked up: every claim cites a place in the plan or in an earlier enrichment, and every
-//! citation resolves.
+//! Whether what an output asserts can be looked up: every assertion cites a place in the plan or in an earlier enrichment, and
+//! every citation resolves.
 //!
 //! A citation is an object with `pointer` (a JSON pointer, empty for the whole) and either `artifact` (a logical name, or
-//! `plan` for prompt and summary) or `agent` (whose enrichment). With `quote` it also says what stands there. A claim is an
+//! `plan` for prompt and summary) or `agent` (whose enrichment). With `quote` it also says what stands there. An assertion is an
 //! entry of a list at the top of the output; it holds at least one citation, at whatever depth.
 
 use std::collections::BTreeMap;
@@ -37,10 +37,10 @@ pub fn faults(output: &Value, find: &dyn Fn(&Source) -> Option<Arc<Value>>) -> V
     for (name, member) in output.as_object().into_iter().flatten() {
         let place = format!("/{}", escaped(name));
         match member {
-            Value::Array(claims) if name != "citations" => {
-                for (at, claim) in claims.iter().enumerate() {
+            Value::Array(assertions) if name != "citations" => {
+                for (at, assertion) in assertions.iter().enumerate() {
                     let place = format!("{place}/{at}");
-                    if search.walk(claim, &place) == 0 {
+                    if search.walk(assertion, &place) == 0 {
                         search.fault(&place, "cites nothing: it must hold an object with `pointer` and `artifact` or `agent`");
                     }
                 }

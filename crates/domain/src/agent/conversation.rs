@@ -66,6 +66,8 @@ pub struct Conversation {
     over: bool,
     /// Whether it was said that an output is owed.
     reminded: bool,
+    /// What was wrong with the output that was handed in last.
+    unfit: Option<String>,
     output: Option<Value>,
     subgoals: BTreeMap<String, Value>,
 }
@@ -116,6 +118,7 @@ impl Conversation {
             children_left: setup.limits.children,
             over: false,
             reminded: false,
+            unfit: None,
             output: None,
             subgoals: BTreeMap::new(),
             setup: Arc::new(setup),

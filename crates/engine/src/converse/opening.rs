@@ -1,5 +1,6 @@
 //! What a conversation is made of: the agent's words, the parts of the plan that it declares, and its tools.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,10 +24,12 @@ use super::driver::Driver;
 use super::recording::take_up;
 use super::toolbox::Toolbox;
 use super::{Talk, passing, plan_tools};
+use crate::cited;
 use crate::gather;
 use crate::handle::Engine;
 use crate::inputs;
 use crate::perform::{Assignment, Performed, fatal};
+use crate::shipped;
 
 /// The tool by which an output is handed in.
 const SET_OUTPUT: &str = "set_output";
@@ -58,9 +61,12 @@ impl Talk {
     /// How the attempt ends, where it cannot be begun.
     pub(super) async fn open(
         engine: &Engine,
-        assignment: Assignment,
+        mut assignment: Assignment,
         brief: Arc<Brief>,
     ) -> Result<Self, Performed> {
+        if let Cow::Owned(worded) = shipped::worded(&assignment.agent) {
+            assignment.agent = Arc::new(worded);
+        }
         let input = child_input(engine, &assignment, &brief).await?;
         let brought = brought(engine, &assignment, &brief).await;
         let tools = tools(&assignment.agent, brought.as_ref());
@@ -168,7 +174,8 @@ async fn setup(
     if asks_models && (models.is_empty() || engine.outside.models.is_none()) {
         return Err(fatal(unconfigured(agent)));
     }
-    let given = given(engine, assignment, brief).await?;
+    let built_on = built_on(engine, assignment, brief).await?;
+    let given = given(brief, &built_on)?;
     let name = |step: &str| format!("{}/{step}", assignment.orchestration);
     let children = agent.children_max().min(CHILDREN_MAX);
     let mut setup = Setup {
@@ -196,6 +203,9 @@ async fn setup(
         },
         ..Setup::default()
     };
+    if agent.check_citations {
+        setup.check = Some(cited::check(brief.plan.clone(), built_on));
+    }
     if let Some(tokens) = agent.context_tokens {
         setup.limits.window = Some(u64::from(tokens));
     }
@@ -217,12 +227,27 @@ fn instructions(agent: &AgentDefinition, notes: &[String]) -> Option<String> {
     Some(all.join("\n\n")).filter(|text| !text.is_empty())
 }
 
-/// The declared parts of the plan and what the dependencies gave, as data.
-async fn given(
+/// What the step builds on, by agent. Read where it is shown or cited.
+async fn built_on(
     engine: &Engine,
     assignment: &Assignment,
     brief: &Brief,
-) -> Result<Vec<Given>, Performed> {
+) -> Result<BTreeMap<String, Arc<Value>>, Performed> {
+    let mut built_on = BTreeMap::new();
+    if brief.child.is_some() && !assignment.agent.check_citations {
+        return Ok(built_on);
+    }
+    for (step, hash) in &brief.built_on {
+        let data = gather::data(engine, assignment.orchestration, *hash).await;
+        let data =
+            data.map_err(|error| passing(format!("what `{step}` gave cannot be read: {error}")))?;
+        built_on.insert(step.as_str().to_owned(), Arc::new(data));
+    }
+    Ok(built_on)
+}
+
+/// The declared parts of the plan and what the dependencies gave, as data.
+fn given(brief: &Brief, built_on: &BTreeMap<String, Arc<Value>>) -> Result<Vec<Given>, Performed> {
     let mut given = Vec::new();
     if !brief.prepared.inputs.is_empty() {
         let mut text = Vec::new();
@@ -234,17 +259,12 @@ async fn given(
             value: Arc::new(value),
         }));
     }
-    if brief.child.is_some() {
-        return Ok(given); // its parent says what it needs to know; the rest it may read
-    }
-    for (step, hash) in &brief.built_on {
-        let data = gather::data(engine, assignment.orchestration, *hash).await;
-        let data =
-            data.map_err(|error| passing(format!("what `{step}` gave cannot be read: {error}")))?;
-        given.push(Given {
+    // A child's parent says what it needs to know; the rest it may read.
+    if brief.child.is_none() {
+        given.extend(built_on.iter().map(|(step, data)| Given {
             name: format!("enrichments/{step}"),
-            value: Arc::new(data),
-        });
+            value: data.clone(),
+        }));
     }
     Ok(given)
 }

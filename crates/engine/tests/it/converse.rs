@@ -29,7 +29,7 @@ use crate::house::{
 use crate::place::{Place, on_both};
 
 /// A model that answers from the sheet, known as `scripted/demo`.
-fn models(sheet: &str) -> Models {
+pub fn models(sheet: &str) -> Models {
     let settings = ModelsSettings {
         scripted: BTreeMap::from([("demo".to_owned(), CueSheet::read(sheet).unwrap())]),
         ..ModelsSettings::default()
@@ -45,6 +45,16 @@ async fn engine(
 ) -> Engine {
     let registry = Registry::default();
     agents.into_iter().for_each(|agent| registry.add(agent));
+    engine_with(place, clock, registry, models).await
+}
+
+/// A replica's engine that knows these agents and asks these models.
+pub async fn engine_with(
+    place: &Place,
+    clock: &ManualClock,
+    registry: Registry,
+    models: Option<Models>,
+) -> Engine {
     let engine = Engine::new(Parts {
         store: place.store().await,
         clock: Clock::Manual(clock.clone()),

@@ -22,6 +22,7 @@ mod registered;
 mod reuse;
 mod served;
 mod sharing;
+mod shipped;
 mod shortages;
 mod spending;
 mod stops;

@@ -248,7 +248,10 @@ impl Conversation {
                     self.output = Some(value);
                     "Output set".to_owned()
                 }
-                Err(fault) => fault,
+                Err(fault) => {
+                    self.unfit = Some(fault.clone());
+                    fault
+                }
             },
             "end_turn" => "Turn ended.".to_owned(),
             "task_completed" => "Task completed.".to_owned(),

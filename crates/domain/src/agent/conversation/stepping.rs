@@ -55,6 +55,11 @@ impl Conversation {
     fn output_is_owed(&mut self) {
         if self.reminded || self.setup.models.is_empty() {
             let told = "invalid-output: the agent ended without an output that fits its schema";
+            let last = self
+                .unfit
+                .iter()
+                .map(|fault| format!("; of the last one: {fault}"));
+            let told: String = std::iter::once(told.to_owned()).chain(last).collect();
             self.fail(ErrorClass::InvalidOutput, told);
             return;
         }
