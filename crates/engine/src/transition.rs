@@ -341,15 +341,7 @@ async fn commit(
     } else {
         None
     };
-    let ends = draft
-        .before
-        .values()
-        .any(|step| step.state == StepState::Running)
-        || draft
-            .events
-            .iter()
-            .any(|recorded| recorded.event.charge().is_some());
-    let quotas = quota::of_commit(engine, &hot.state, ends).await?;
+    let quotas = quota::of_commit(engine, &hot.state, ends_attempts(draft)).await?;
     let change = Change {
         id: lane.id,
         expected_version: hot.version,
@@ -386,6 +378,14 @@ async fn commit(
     hot.first_revision |= committed.first_revision;
     hot.chain = committed.chain;
     Ok(())
+}
+
+/// Whether attempts end with it, or are charged: then quotas that count them move.
+fn ends_attempts(draft: &Draft) -> bool {
+    let mut before = draft.before.values();
+    let mut events = draft.events.iter();
+    before.any(|step| step.state == StepState::Running)
+        || events.any(|recorded| recorded.event.charge().is_some())
 }
 
 /// After the commit: rings the bell, answers, starts what was claimed, stops what should no longer be performed.
