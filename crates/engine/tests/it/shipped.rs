@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::agent::definition::AgentDefinition;
 use domain::orchestration::event::{EndedAs, Event};
 use domain::orchestration::select::Wanted;
-use domain::orchestration::state::{Status, StepState};
+use domain::orchestration::state::{Orchestration, Status, StepState};
 use domain::values::ids::{AccountId, AgentId, OrchestrationId};
 use engine::clock::ManualClock;
 use engine::handle::Engine;
@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::converse::{engine_with, models};
 use crate::house::{
-    House, assert_status, begin_as, clock, ended, events, given, holder, step_state,
+    House, assert_status, begin_as, clock, ended, events, given, holder, step, step_state,
 };
 use crate::place::{Place, on_both};
 
@@ -143,6 +143,51 @@ async fn a_citation_that_does_not_resolve_is_told_to_the_model_which_may_mend_it
     let cited = gave.pointer("/assumptions/0/citations/0/pointer");
     assert_eq!(cited, Some(&json!("/risks/0")));
     house.close().await;
+}
+
+/// Why a step ended as it did.
+fn why(state: &Orchestration, name: &str) -> String {
+    let (_, step) = state.step(&step(name)).unwrap();
+    format!("{:?} {:?}", step.cause, step.last_error)
+}
+
+#[tokio::test]
+async fn one_that_goes_on_citing_what_is_not_there_fails_and_the_citation_is_named() {
+    for (citation, told) in [
+        (
+            "{ artifact = 'identify_risks_raw.json', pointer = '/risks/7' }",
+            "holds nothing at `/risks/7`",
+        ),
+        (
+            "{ artifact = 'costs.json', pointer = '' }",
+            "no artifact `costs.json`",
+        ),
+        (
+            "{ agent = 'executive-critique', pointer = '' }",
+            "no enrichment by `executive-critique`",
+        ),
+        (
+            "{ artifact = 'team.md', pointer = '', quote = 'Bob leads' }",
+            "does not say `Bob leads`",
+        ),
+    ] {
+        let sheet = format!(
+            "[[answers]]\nturn = 1\n{}\n[[answers]]\ntext = 'I stay with it.'",
+            validated(citation)
+        );
+        let house = house(&Place::sqlite(), &clock(), &sheet).await;
+        let id = begin(&house.engine, &["assumption-validator"]).await;
+        let state = ended(&house.engine, id).await;
+        assert_eq!(
+            step_state(&state, "assumption-validator"),
+            StepState::Ended(EndedAs::Failed)
+        );
+        let why = why(&state, "assumption-validator");
+        for part in ["InvalidOutput", "/assumptions/0/citations/0", told] {
+            assert!(why.contains(part), "{part} is not in {why}");
+        }
+        house.close().await;
+    }
 }
 
 #[tokio::test]
