@@ -1,79 +1,15 @@
 //! Agents that converse, through the real program: a mock of providers and a server of tools, neither of which is ours, and the
 //! examples, which need neither.
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::network::plainly;
+use crate::mock::{Mock, here, keyed, packages};
 use crate::plan::{files, json as written_json, sample_path};
 use crate::plans::plans;
 use crate::shell::Shell;
-
-/// The mock of providers, ended with the test.
-struct Mock {
-    program: Child,
-    address: String,
-}
-
-impl Drop for Mock {
-    fn drop(&mut self) {
-        let _ = self.program.kill();
-        let _ = self.program.wait();
-    }
-}
-
-impl Mock {
-    fn start(packages: &Path) -> Self {
-        let fixtures = here("conversing/fixtures.json");
-        let mut program = Command::new("node")
-            .arg(packages.join("@copilotkit/aimock/dist/cli.js"))
-            .args(["-p", "0", "--strict", "--validate-on-load", "-f"])
-            .arg(fixtures)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let mut out = BufReader::new(program.stdout.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("listening on ") {
-            line.clear();
-            assert!(out.read_line(&mut line).unwrap() > 0, "it did not start");
-        }
-        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        let address = line.trim().rsplit('/').next().unwrap().to_owned();
-        Self { program, address }
-    }
-
-    /// How many questions it was asked since it was last asked this.
-    fn questions(&self) -> usize {
-        let journal = plainly(&self.address, "GET", "/__aimock/journal");
-        plainly(&self.address, "POST", "/__aimock/reset/journal");
-        let journal: Value = serde_json::from_str(&journal).unwrap();
-        let asked = journal.as_array().unwrap().iter();
-        asked
-            .filter(|entry| entry["path"] == "/v1/chat/completions")
-            .count()
-    }
-}
-
-fn here(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/it")
-        .join(path)
-}
-
-/// Where the packages from the npm registry are; nothing, said aloud, where they are not.
-fn packages() -> Option<PathBuf> {
-    let folder = std::env::var_os("AFTERPLAN_TEST_NODE_MODULES").map(PathBuf::from);
-    if folder.is_none() {
-        println!("SKIPPED: peers from the npm registry (AFTERPLAN_TEST_NODE_MODULES is not set)");
-    }
-    folder
-}
 
 /// A shell whose settings ask the mock, with the agents registered.
 fn shell(mock: &Mock, packages: &Path) -> Shell {
@@ -101,13 +37,6 @@ fn shell(mock: &Mock, packages: &Path) -> Shell {
     let registered = keyed(&shell, &register);
     assert_eq!(registered.0, 0, "{}", registered.1);
     shell
-}
-
-/// Calls the program with a key for the mock.
-fn keyed(shell: &Shell, arguments: &[&str]) -> (i32, String) {
-    let mut command = shell.command(arguments);
-    let answer = crate::shell::Answer::of(command.env("OPENAI_API_KEY", "a-key").output().unwrap());
-    (answer.exit, answer.out.clone() + &answer.err)
 }
 
 /// Enriches the plan with all of them, and looks at everything that this leaves behind.
@@ -207,7 +136,7 @@ fn artifacts(shell: &Shell) {
 #[test]
 fn a_model_leads_others_a_script_and_a_foreign_server_of_tools_over_two_analyses() {
     let Some(packages) = packages() else { return };
-    let mock = Mock::start(&packages);
+    let mock = Mock::start(&packages, "conversing/fixtures.json");
     let shell = shell(&mock, &packages);
     holds(&shell, &mock, sample_path());
     if let Some(real) = plans().last() {
