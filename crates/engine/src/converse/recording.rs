@@ -7,7 +7,6 @@ use domain::money::usage::Usage;
 use domain::orchestration::command::Command;
 use domain::orchestration::turns::{Asked, Called, NewTurn};
 use domain::values::time::Millis;
-use serde_json::Value;
 use store::error::StoreError;
 use store::write::NewBlob;
 use tracing::warn;
@@ -149,8 +148,8 @@ pub(super) async fn take_up(
         if let Ask::Script(resume) = taken.conversation.next() {
             taken.resumes.push(resume);
         }
-        if charged_again {
-            taken.used.add(&used_by(&bytes));
+        if let Some(answer) = answer.as_ref().filter(|_| charged_again) {
+            taken.used.add(&used_by(answer));
         }
         let took = answer.is_some_and(|answer| taken.conversation.answer(answer).is_ok());
         if !took {
@@ -167,11 +166,17 @@ pub(super) async fn take_up(
     Ok(taken)
 }
 
-/// What a model's answer says that it used.
-fn used_by(answer: &[u8]) -> Usage {
-    let value: Value = serde_json::from_slice(answer).unwrap_or_default();
-    let usage = value.pointer("/answer/Ok/usage").cloned();
-    usage
-        .and_then(|usage| serde_json::from_value(usage).ok())
-        .unwrap_or_default()
+/// What the turn of this answer used: tokens of a model, calls of tools.
+fn used_by(answer: &Answer) -> Usage {
+    let mut used = Usage::default();
+    match answer {
+        Answer::Model(Ok(answer)) => used.add(&answer.usage),
+        Answer::Tools(results) => {
+            for result in results {
+                *used.tools.entry(result.name.clone()).or_default() += 1;
+            }
+        }
+        Answer::Model(Err(_)) | Answer::Children(_) | Answer::Script(_) => {}
+    }
+    used
 }

@@ -55,6 +55,17 @@ pub async fn engine_with(
     registry: Registry,
     models: Option<Models>,
 ) -> Engine {
+    engine_at(place, clock, registry, models, Billing::default()).await
+}
+
+/// The same, that bills like this.
+pub async fn engine_at(
+    place: &Place,
+    clock: &ManualClock,
+    registry: Registry,
+    models: Option<Models>,
+    billing: Billing,
+) -> Engine {
     let engine = Engine::new(Parts {
         store: place.store().await,
         clock: Clock::Manual(clock.clone()),
@@ -64,7 +75,7 @@ pub async fn engine_with(
             models,
             ..Outside::default()
         },
-        billing: Billing::default(),
+        billing,
         sharing: Sharing::default(),
         slots: 8,
     });
@@ -84,7 +95,7 @@ async fn house(
 }
 
 /// An agent that converses with the scripted model.
-fn talker(id: &str, rest: &str) -> AgentDefinition {
+pub fn talker(id: &str, rest: &str) -> AgentDefinition {
     agent(
         id,
         &format!(

@@ -8,6 +8,7 @@ mod billing_page;
 mod broken;
 mod chance;
 mod converse;
+mod converse_costs;
 mod crash;
 mod door;
 mod house;

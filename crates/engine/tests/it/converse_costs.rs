@@ -1,0 +1,180 @@
+//! What conversations cost: turns that an earlier attempt paid for, and children that live on their parent's budget.
+
+use std::sync::Arc;
+
+use domain::agent::definition::AgentDefinition;
+use domain::money::ledger::Kind;
+use domain::money::prices::Prices;
+use domain::orchestration::event::{EndedAs, Event};
+use domain::orchestration::select::Wanted;
+use domain::orchestration::state::{Status, StepState};
+use domain::values::credits::Credits;
+use domain::values::ids::{AccountId, AgentId, OrchestrationId};
+use engine::billing::Billing;
+use engine::clock::ManualClock;
+use engine::credits::{Filter, balance, history_from, of_orchestration};
+use engine::handle::Engine;
+use engine::registry::Registry;
+use engine::replica::Replica;
+
+use crate::converse::{engine_at, models, talker};
+use crate::house::{
+    House, assert_status, begin_as, clock, ended_in_time, events, holder, step_state, submission,
+};
+use crate::money::credits;
+use crate::place::{Place, on_both};
+
+/// What the scripted model's tokens cost: 10 dollars a million read, 100 written.
+const PRICES: &str = "version = \"t\"\ndate = \"2026-01-01\"\nsource = \"the test\"\n[models]\ndemo = { input = 10, output = 100 }";
+
+async fn house(
+    place: &Place,
+    clock: &ManualClock,
+    agents: Vec<AgentDefinition>,
+    sheet: &str,
+) -> House {
+    let billing = Billing {
+        prices: Arc::new(Prices::from_toml(PRICES).unwrap()),
+        ..Billing::default()
+    };
+    let registry = Registry::default();
+    agents.into_iter().for_each(|agent| registry.add(agent));
+    let engine = engine_at(place, clock, registry, Some(models(sheet)), billing).await;
+    let replica = Replica::start(&engine, holder(), "test").await.unwrap();
+    House { engine, replica }
+}
+
+/// One agent's orchestration.
+async fn begin_one(engine: &Engine, n: u128, agent: &str) -> OrchestrationId {
+    let mut wanted = submission(engine);
+    wanted.wanted = Wanted::Named(vec![AgentId::new(agent).unwrap()]);
+    begin_as(engine, n, wanted).await.id
+}
+
+/// What each attempt was charged for tokens and for tools.
+async fn charged(engine: &Engine, id: OrchestrationId) -> Vec<(String, String)> {
+    let charges = of_orchestration(engine, id).await.unwrap();
+    let parts = charges.iter().map(|entry| entry.parts.unwrap());
+    let shown = parts.map(|parts| {
+        (
+            parts.llm_tokens.to_string(),
+            parts.tool_executions.to_string(),
+        )
+    });
+    shown.collect()
+}
+
+/// The second attempt goes on from the turns of the first: it pays for them where its agent's billing says so, and only then.
+#[tokio::test]
+async fn a_turn_that_was_paid_for_is_charged_again_only_where_that_is_declared() {
+    on_both(async |place| {
+        let clock = clock();
+        let of = |name: &str| {
+            format!(
+                "
+                [[answers]]
+                system = 'You are {name}.'
+                turn = 1
+                times = 1
+                calls = [{{ name = 'list_artifacts' }}]
+                usage = {{ input = 100, output = 10 }}
+                [[answers]]
+                system = 'You are {name}.'
+                turn = 2
+                times = 1
+                error = {{ class = 'transient', message = 'hung up' }}
+                [[answers]]
+                system = 'You are {name}.'
+                turn = 2
+                text = 'Here I am again.'
+                usage = {{ input = 150, output = 5 }}"
+            )
+        };
+        let sheet = of("once") + &of("again");
+        let rest = "costMode = 'token-based'\nceiling = 1\ntoolNames = ['list_artifacts']\ntoolRates = { list_artifacts = 0.5 }\nllmRetries = 0";
+        let retried = |id: &str, more: &str| AgentDefinition {
+            max_retries: 1,
+            ..talker(
+                id,
+                &format!("systemPrompt = 'You are {id}.'\n{rest}\n{more}"),
+            )
+        };
+        let agents = vec![
+            retried("once", ""),
+            retried("again", "billing = { replayed = 'full' }"),
+        ];
+        let house = self::house(&place, &clock, agents, &sheet).await;
+        let engine = &house.engine;
+        // 100 x 10 + 10 x 100 and 150 x 10 + 5 x 100 of a million.
+        for (n, agent, second) in [
+            (1, "once", ("0.002", "0")),
+            (2, "again", ("0.004", "0.5")),
+        ] {
+            let id = begin_one(engine, n, agent).await;
+            let state = ended_in_time(engine, &clock, id).await;
+            assert_status(&state, Status::Complete);
+            let expected = [("0.002", "0.5"), second];
+            let expected = expected.map(|(tokens, tools)| (tokens.to_owned(), tools.to_owned()));
+            assert_eq!(charged(engine, id).await, expected, "{agent}");
+        }
+        house.close().await;
+    })
+    .await;
+}
+
+/// Children hold and are charged within what their parent may still spend, and by its account; it is charged its own.
+#[tokio::test]
+async fn children_spend_their_parents_budget_and_the_accounts_credits_once() {
+    on_both(async |place| {
+        let sheet = "
+            [[answers]]
+            system = 'You are the chief.'
+            turn = 1
+            calls = [{ name = 'spawn_agents', input = { agents = [
+                { agent_type = 'scout', prompt = 'North.' }, { agent_type = 'scout', prompt = 'South.' },
+                { agent_type = 'scout', prompt = 'West.' }] } }]
+            [[answers]]
+            system = 'You are the chief.'
+            text = 'I have heard all.'
+            [[answers]]
+            text = 'Nothing there.'";
+        let chief = "systemPrompt = 'You are the chief.'\ntoolNames = ['spawn_agents']\nspawnableAgents = ['scout']\n\
+                     costPerRun = 0.25\nbudget = { max = 2.5, atLimit = 'stop' }";
+        let scout = "costPerRun = 1\ninputSchema = { prompt = { type = 'string' } }";
+        let agents = vec![talker("chief", chief), talker("scout", scout)];
+        let clock = clock();
+        let house = self::house(&place, &clock, agents, sheet).await;
+        let engine = &house.engine;
+        let id = begin_one(engine, 1, "chief").await;
+        let state = ended_in_time(engine, &clock, id).await;
+        assert_status(&state, Status::Complete);
+        let ends = ["chief.1", "chief.2", "chief.3"].map(|step| step_state(&state, step));
+        let failed = StepState::Ended(EndedAs::Failed);
+        assert_eq!(ends.iter().filter(|end| **end == failed).count(), 1);
+        let why = events(engine, id).await.into_iter().find_map(|recorded| {
+            if let Event::StepFailed { cause, .. } = recorded.event {
+                Some(cause.to_string())
+            } else {
+                None
+            }
+        });
+        let why = why.unwrap();
+        assert!(why.contains("budget has 0.5 credits left, and it needs 1"), "{why}");
+        let system = AccountId::system();
+        let left = balance(engine, &system).await.unwrap();
+        assert_eq!((left.charged, left.held), (credits("2.25"), Credits::ZERO));
+        assert_eq!(state.head.unwrap().cost, credits("2.25"));
+        let moved = history_from(engine, &system, &Filter::default(), 0, 100).await;
+        let settled: Vec<_> = moved
+            .unwrap()
+            .into_iter()
+            .filter(|entry| entry.kind == Kind::Settle)
+            .map(|entry| (entry.agent.unwrap(), entry.amount.to_string()))
+            .collect();
+        let scouts = settled.iter().filter(|(agent, amount)| agent == "scout" && amount == "-1");
+        assert_eq!((scouts.count(), settled.len()), (2, 3), "{settled:?}");
+        assert_eq!(settled[2], ("chief".to_owned(), "-0.25".to_owned()));
+        house.close().await;
+    })
+    .await;
+}
