@@ -14,6 +14,7 @@ mod bomb;
 mod conversing;
 mod credits;
 mod enrich;
+mod exports;
 mod forecast;
 mod git;
 mod hostile;
