@@ -4,7 +4,9 @@
 mod asking;
 pub mod brief;
 mod driver;
+mod heard;
 mod hearing;
+mod offered;
 mod opening;
 mod plan_tools;
 mod recording;
@@ -58,6 +60,8 @@ struct Talk {
     used: Usage,
     /// The number of the turn that comes next.
     turn: u32,
+    /// Whether what was said is recorded for others already.
+    transcribed: bool,
     /// Calls that were begun while the answer that makes them was still on its way.
     early: JoinSet<(String, ToolResult)>,
     done: BTreeMap<String, ToolResult>,
@@ -69,7 +73,7 @@ impl Talk {
     async fn go_on(&mut self) -> Performed {
         loop {
             let done = match self.conversation.next() {
-                Ask::End(end) => return self.end(end),
+                Ask::End(end) => return self.end(end).await,
                 Ask::Model(call) => self.ask_model(&call).await,
                 Ask::Tools(calls) => self.carry_out(&calls).await,
                 Ask::Children(children) => self.children(&children).await,
@@ -82,9 +86,12 @@ impl Talk {
         }
     }
 
-    fn end(&self, end: End) -> Performed {
+    async fn end(&mut self, end: End) -> Performed {
         match end {
-            End::Completed(value) => Performed::Completed(value),
+            End::Completed(value) => match self.leave_transcript().await {
+                Ok(()) => Performed::Completed(value),
+                Err(performed) => performed,
+            },
             End::Failed(failure) => Performed::Failed {
                 class: failure.class,
                 message: failure.message,

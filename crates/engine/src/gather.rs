@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::agent::definition::{AgentDefinition, Executor};
 use domain::agent::gate::{Gate, GateFacts, Verdict};
+use domain::agent::input::InputRef;
 use domain::canonical;
 use domain::orchestration::command::{Facts, StartFacts};
 use domain::orchestration::decide::counters;
@@ -14,7 +15,7 @@ use domain::orchestration::needs::Needs;
 use domain::orchestration::state::{Orchestration, Step};
 use domain::orchestration::submission::Pinned;
 use domain::values::hash::ContentHash;
-use domain::values::ids::OrchestrationId;
+use domain::values::ids::{OrchestrationId, StepId};
 use serde_json::{Value, json};
 use store::error::StoreError;
 
@@ -287,7 +288,11 @@ fn artifacts(
     plan: &LoadedPlan,
 ) -> Result<BTreeMap<String, Value>, String> {
     let mut artifacts = BTreeMap::new();
-    for input in definition.inputs().map_err(|error| error.to_string())? {
+    let declared = definition.inputs().map_err(|error| error.to_string())?;
+    for input in declared
+        .into_iter()
+        .filter(|input| input.messages_of().is_none())
+    {
         let read = if input.is_plan() {
             json!(canonical::hash(plan.summary()).map_err(|error| error.to_string())?)
         } else {
@@ -324,17 +329,36 @@ fn input_hash(
             )
         })
         .collect();
-    let declared = json!({
+    let mut declared = json!({
         "agent": state.graph.rules(index).definition,
         // A built-in analysis is as good as the program that it is part of: another release may say something else.
         "program": definition.executor.as_ref().filter(|how| **how == Executor::Analysis {}).map(|_| env!("CARGO_PKG_VERSION")),
         "artifacts": reads,
         "dependencies": built_on,
         "model": definition.model,
-        "asked": state.steps[index].child.as_ref().map(|child| child.input),
         "parameters": pinned.parameters_of(definition),
     });
+    // What most steps have not is no part of their hashes: equal work of earlier versions stays equal.
+    if let Some(child) = &state.steps[index].child {
+        declared["asked"] = json!(child.input);
+    }
+    let inputs = definition.inputs().map_err(|error| error.to_string())?;
+    let heard: BTreeMap<&str, Option<ContentHash>> = inputs
+        .iter()
+        .filter_map(InputRef::messages_of)
+        .map(|of| (of, said_in(state, of).map(|(_, said)| said)))
+        .collect();
+    if !heard.is_empty() {
+        declared["messages"] = json!(heard);
+    }
     canonical::hash(&declared).map_err(|error| error.to_string())
+}
+
+/// The conversation of the step `of` that ended, with what was said in it.
+pub(crate) fn said_in(state: &Orchestration, of: &str) -> Option<(u32, ContentHash)> {
+    let (_, step) = state.step(&StepId::new(of).ok()?)?;
+    let so_far = step.turns?;
+    Some((so_far.conversation, so_far.transcript?))
 }
 
 /// What the orchestration `id` has under `hash`: from memory when it was just given, else from its enrichment or a blob.

@@ -193,7 +193,7 @@ fn name(input: &InputRef) -> String {
 pub fn lacks(plan: &LoadedPlan, input: &InputRef) -> Option<String> {
     let whole = input.is_plan() && input.pointer.is_empty();
     let text = plan.plan.artifacts.contains_key(&input.artifact) && !is_json(&input.artifact);
-    if whole || text || input.artifact == InputRef::ALL {
+    if whole || text || input.artifact == InputRef::ALL || input.messages_of().is_some() {
         return None;
     }
     find(plan, input).err()

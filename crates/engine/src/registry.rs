@@ -150,8 +150,10 @@ pub struct Prepared {
     pub definition: Arc<AgentDefinition>,
     /// SHA-256 over its canonical JSON.
     pub hash: ContentHash,
-    /// What it declares to read.
+    /// What it declares to read of the plan.
     pub inputs: Vec<InputRef>,
+    /// The agents whose conversations it declares to hear.
+    pub hears: Vec<String>,
     /// The same as one text: agents that read the same have the same.
     pub reads: String,
     validator: Option<jsonschema::Validator>,
@@ -159,11 +161,15 @@ pub struct Prepared {
 
 impl Prepared {
     fn of(definition: &AgentDefinition, hash: ContentHash) -> Self {
-        let inputs = definition.inputs().unwrap_or_default();
+        let mut inputs = definition.inputs().unwrap_or_default();
+        let hears = inputs.iter().filter_map(InputRef::messages_of);
+        let hears = hears.map(str::to_owned).collect();
+        inputs.retain(|input| input.messages_of().is_none());
         let names: Vec<String> = inputs.iter().map(ToString::to_string).collect();
         Self {
             hash,
             inputs,
+            hears,
             reads: names.join("\n"),
             validator: jsonschema::validator_for(&definition.output_json_schema()).ok(),
             definition: Arc::new(definition.clone()),

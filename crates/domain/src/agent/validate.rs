@@ -141,10 +141,24 @@ fn inputs(definition: &AgentDefinition, found: &mut Problems) {
                 Ok(input) if !seen.insert((input.artifact.clone(), input.pointer.clone())) => {
                     found.add(key, format!("`{text}` is declared twice"));
                 }
+                Ok(input) if !is_heard(definition, &input) => {
+                    found.add(
+                        key,
+                        format!("`{text}` names no agent that is among the dependencies"),
+                    );
+                }
                 Ok(_) => {}
             }
         }
     }
+}
+
+/// Whether a conversation that is declared is one that has ended before: that of a dependency.
+fn is_heard(definition: &AgentDefinition, input: &InputRef) -> bool {
+    let mut dependencies = definition.dependencies.iter();
+    input
+        .messages_of()
+        .is_none_or(|of| dependencies.any(|dependency| dependency.agent.as_str() == of))
 }
 
 fn dependencies(definition: &AgentDefinition, found: &mut Problems) {

@@ -26,6 +26,8 @@ pub enum Asked {
     Children,
     /// A script.
     Script,
+    /// Nobody: what was said, as others that declare `messages:<agent>` are given it.
+    Transcript,
 }
 
 impl Asked {
@@ -37,6 +39,7 @@ impl Asked {
             Self::Tools => "tools",
             Self::Children => "children",
             Self::Script => "script",
+            Self::Transcript => "transcript",
         }
     }
 }
@@ -81,6 +84,9 @@ pub struct SoFar {
     pub conversation: u32,
     /// Its last turn.
     pub turns: u32,
+    /// What was said in it, once it has ended and others want to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<ContentHash>,
 }
 
 impl Step {
@@ -89,6 +95,8 @@ impl Step {
         if let Event::TurnRecorded {
             conversation,
             turn,
+            asked,
+            data,
             usage,
             ..
         } = event
@@ -97,6 +105,7 @@ impl Step {
             self.turns = Some(SoFar {
                 conversation: *conversation,
                 turns: *turn,
+                transcript: (*asked == Asked::Transcript).then_some(*data),
             });
         }
     }

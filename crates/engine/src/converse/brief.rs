@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use domain::agent::definition::AgentDefinition;
+use domain::agent::input::InputRef;
 use domain::orchestration::children::{CHILDREN_MAX, Child, DEPTH_MAX};
 use domain::orchestration::command::Holder;
 use domain::orchestration::graph::{StepIndex, StepRules};
@@ -12,6 +14,7 @@ use domain::values::credits::Credits;
 use domain::values::hash::ContentHash;
 use domain::values::ids::StepId;
 
+use crate::gather;
 use crate::plans::LoadedPlan;
 use crate::registry::Prepared;
 
@@ -30,6 +33,10 @@ pub struct Brief {
     pub pinned: Arc<Pinned>,
     /// The enrichments that the step builds on; of a child those that the step above all builds on.
     pub built_on: Vec<(StepId, ContentHash)>,
+    /// The conversations that it declares to hear: whose, which, and what was said in it.
+    pub heard: Vec<(String, u32, ContentHash)>,
+    /// Whether another agent declares to hear this conversation.
+    pub is_heard: bool,
     /// What makes it a child.
     pub child: Option<Box<Child>>,
     /// Levels of children that may lie below it.
@@ -86,8 +93,16 @@ impl Brief {
             .graph
             .spawning()
             .map_or(0, |spawning| spawning.max_steps);
+        let hears = prepared.hears.iter().filter_map(|of| {
+            let (conversation, said) = gather::said_in(state, of)?;
+            Some((of.clone(), conversation, said))
+        });
+        let own = format!("{}{}", InputRef::MESSAGES, prepared.definition.id);
         Self {
             holder,
+            heard: hears.collect(),
+            is_heard: step.child.is_none()
+                && pinned.agents.iter().any(|agent| declares(agent, &own)),
             turns: step.turns,
             built_on: built_on.collect(),
             child: step.child.clone(),
@@ -110,6 +125,13 @@ impl Brief {
     pub fn conversation(&self, attempt: u32) -> u32 {
         self.turns.map_or(attempt, |so_far| so_far.conversation)
     }
+}
+
+/// Whether the agent declares `input`, as something that may be absent or not.
+fn declares(agent: &AgentDefinition, input: &str) -> bool {
+    let schema = &agent.input_schema;
+    let mut declared = schema.fields.iter().chain(&schema.context);
+    declared.any(|text| text.strip_suffix('?').unwrap_or(text) == input)
 }
 
 impl Ended {

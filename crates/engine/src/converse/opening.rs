@@ -13,17 +13,16 @@ use domain::agent::definition::AgentDefinition;
 use domain::agent::schema::Schema;
 use domain::orchestration::children::CHILDREN_MAX;
 use domain::values::hash::ContentHash;
-use providers::tools::Toolbox as Brought;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
-use tracing::warn;
 
 use super::brief::Brief;
 use super::driver::Driver;
-use super::recording::take_up;
+use super::heard::heard;
+use super::offered::{self, Offered};
 use super::toolbox::Toolbox;
-use super::{Talk, passing, plan_tools};
+use super::{Talk, passing, recording};
 use crate::cited;
 use crate::gather;
 use crate::handle::Engine;
@@ -68,8 +67,9 @@ impl Talk {
             assignment.agent = Arc::new(worded);
         }
         let input = child_input(engine, &assignment, &brief).await?;
-        let brought = brought(engine, &assignment, &brief).await;
-        let tools = tools(&assignment.agent, brought.as_ref());
+        let recorded = recording::recorded(engine, &assignment, &brief).await?;
+        let brought = offered::brought(engine, &assignment, &brief).await;
+        let offered = Offered::of(&recorded, brought.as_ref());
         let built_on = brief.built_on.iter();
         let built_on: BTreeMap<String, ContentHash> = built_on
             .map(|(step, hash)| (step.as_str().to_owned(), *hash))
@@ -79,16 +79,18 @@ impl Talk {
             assignment.orchestration,
             brief.plan.clone(),
             built_on,
-            (tools, brought),
+            (offered.tools(&assignment.agent), brought),
         );
-        let setup = setup(engine, &assignment, &brief, input, &toolbox).await?;
-        let taken = take_up(engine, &assignment, Conversation::new(setup), &brief).await?;
+        let tools = (toolbox.tools.clone(), offered.notes.as_slice());
+        let setup = setup(engine, &assignment, &brief, input, tools).await?;
+        let taken = recording::take_up(&assignment, Conversation::new(setup), recorded);
         assignment.kept.note(&taken.used);
-        let talk = Self {
+        let mut talk = Self {
             engine: engine.clone(),
             conversation: taken.conversation,
             used: taken.used,
             turn: taken.turn,
+            transcribed: taken.transcribed,
             script: Driver::led_by(taken.resumes),
             toolbox,
             early: JoinSet::new(),
@@ -96,6 +98,7 @@ impl Talk {
             assignment,
             brief,
         };
+        talk.record_offered(&offered).await?;
         talk.leave();
         Ok(talk)
     }
@@ -122,48 +125,12 @@ async fn child_input(
     }
 }
 
-/// The tools that are done outside the conversation.
-fn tools(agent: &AgentDefinition, brought: Option<&Brought>) -> Vec<Tool> {
-    let mut tools = plan_tools::all(&agent.tool_names);
-    let outside = brought.map(Brought::specs).unwrap_or_default();
-    tools.extend(outside.iter().map(|spec| {
-        let declared = agent.tools.get(&spec.name);
-        Tool {
-            ends_turn: declared.is_some_and(|tool| tool.ends_turn),
-            ..Tool::new(spec.clone())
-        }
-    }));
-    tools
-}
-
-/// The tools that the definition brings along. Of what is not there its model is told, and who reads the log.
-async fn brought(engine: &Engine, assignment: &Assignment, brief: &Brief) -> Option<Brought> {
-    let (agent, outside) = (&assignment.agent, &engine.outside);
-    if agent.tools.is_empty() && agent.mcp_servers.is_empty() {
-        return None;
-    }
-    let outgoing = outside.outgoing.as_ref()?;
-    // The same for all attempts that go on with one conversation: its calls have the same ids in them.
-    let key = format!(
-        "{}/{}/{}",
-        assignment.orchestration,
-        assignment.step,
-        brief.conversation(assignment.attempt)
-    );
-    let environment = outside.environment.clone();
-    let brought = Brought::open(outgoing, &outside.tools, agent, &key, environment).await;
-    for note in brought.notes() {
-        warn!(orchestration.id = %assignment.orchestration, step.id = %assignment.step, "{note}");
-    }
-    Some(brought)
-}
-
 async fn setup(
     engine: &Engine,
     assignment: &Assignment,
     brief: &Brief,
     input: Option<ChildInput>,
-    toolbox: &Toolbox,
+    (tools, notes): (Vec<Tool>, &[String]),
 ) -> Result<Setup, Performed> {
     let agent = &assignment.agent;
     let mut models = agent.models();
@@ -184,12 +151,13 @@ async fn setup(
         id: name(assignment.step.as_str()),
         models,
         system: agent.system_prompt.as_deref().map(Arc::from),
-        instructions: instructions(agent, toolbox.notes()),
+        instructions: instructions(agent, notes),
         step_prompt: agent.step_prompt.clone(),
         params: assignment.parameters.clone(),
+        recorded: heard(engine, assignment, brief).await?,
         given,
         tool_names: tool_names(agent),
-        tools: toolbox.tools.clone(),
+        tools,
         spawnable: spawnable(brief, agent),
         output: output(agent),
         script: agent.handle_steps.is_some(),

@@ -8,6 +8,7 @@ use domain::orchestration::command::Command;
 use domain::orchestration::turns::{Asked, Called, NewTurn};
 use domain::values::time::Millis;
 use store::error::StoreError;
+use store::turns::TurnRow;
 use store::write::NewBlob;
 use tracing::warn;
 
@@ -49,7 +50,12 @@ impl Talk {
             .map_err(|unasked| fatal(unasked.to_string()))
     }
 
-    async fn store_turn(&mut self, about: About, bytes: Vec<u8>) -> Result<(), Performed> {
+    /// Stores the next turn.
+    pub(super) async fn store_turn(
+        &mut self,
+        about: About,
+        bytes: Vec<u8>,
+    ) -> Result<(), Performed> {
         let (data, blob) = project::blob(bytes);
         self.assignment.kept.note(&self.used);
         let command = Command::RecordTurn {
@@ -116,34 +122,61 @@ pub(super) struct TakenUp {
     pub(super) used: Usage,
     /// What the script was resumed with: a new sandbox is led there.
     pub(super) resumes: Vec<domain::agent::script::Resume>,
+    /// Whether what was said is recorded for others already.
+    pub(super) transcribed: bool,
 }
 
-/// Gives a fresh conversation the turns that were recorded. One that this program would lead elsewhere begins anew: it was
-/// recorded by another version of it.
-pub(super) async fn take_up(
+impl TakenUp {
+    /// Nothing: a conversation that begins.
+    fn nothing(fresh: Conversation) -> Self {
+        Self {
+            conversation: fresh,
+            turn: 1,
+            used: Usage::default(),
+            resumes: Vec::new(),
+            transcribed: false,
+        }
+    }
+}
+
+/// The turns that were recorded of the conversation that the attempt goes on with.
+///
+/// # Errors
+/// How the attempt ends, where they cannot be read.
+pub(super) async fn recorded(
     engine: &Engine,
     assignment: &Assignment,
-    fresh: Conversation,
     brief: &super::Brief,
-) -> Result<TakenUp, Performed> {
-    let mut taken = TakenUp {
-        conversation: fresh.clone(),
-        turn: 1,
-        used: Usage::default(),
-        resumes: Vec::new(),
-    };
+) -> Result<Vec<(TurnRow, Vec<u8>)>, Performed> {
     let Some(so_far) = brief.turns else {
-        return Ok(taken);
+        return Ok(Vec::new());
     };
     let key = *assignment.orchestration.0.as_bytes();
     let conversation = i64::from(so_far.conversation);
     let turns = engine
         .store
-        .turns(key, assignment.step.as_str(), conversation)
+        .turns(key, assignment.step.as_str(), conversation);
+    turns
         .await
-        .map_err(|error| passing(format!("its turns cannot be read: {error}")))?;
+        .map_err(|error| passing(format!("its turns cannot be read: {error}")))
+}
+
+/// Gives a fresh conversation the turns that were recorded. One that this program would lead elsewhere begins anew: it was
+/// recorded by another version of it.
+pub(super) fn take_up(
+    assignment: &Assignment,
+    fresh: Conversation,
+    turns: Vec<(TurnRow, Vec<u8>)>,
+) -> TakenUp {
+    let mut taken = TakenUp::nothing(fresh.clone());
     let charged_again = assignment.agent.billing.replayed == Again::Full;
     for (row, bytes) in turns {
+        taken.turn = u32::try_from(row.turn).unwrap_or(u32::MAX - 1) + 1;
+        // These two are no answers: what the conversation begins with, and what is left of it.
+        taken.transcribed |= row.asked == Asked::Transcript.name();
+        if taken.transcribed || row.asked == Asked::Setup.name() {
+            continue;
+        }
         let answer: Option<Answer> = serde_json::from_slice(&bytes).ok();
         if let Ask::Script(resume) = taken.conversation.next() {
             taken.resumes.push(resume);
@@ -154,16 +187,10 @@ pub(super) async fn take_up(
         let took = answer.is_some_and(|answer| taken.conversation.answer(answer).is_ok());
         if !took {
             warn!(orchestration.id = %assignment.orchestration, step.id = %assignment.step, "Turn {} leads elsewhere: the conversation begins anew", row.turn);
-            return Ok(TakenUp {
-                conversation: fresh,
-                turn: 1,
-                used: Usage::default(),
-                resumes: Vec::new(),
-            });
+            return TakenUp::nothing(fresh);
         }
-        taken.turn = u32::try_from(row.turn).unwrap_or(u32::MAX - 1) + 1;
     }
-    Ok(taken)
+    taken
 }
 
 /// What the turn of this answer used: tokens of a model, calls of tools.

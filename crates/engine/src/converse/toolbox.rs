@@ -56,11 +56,6 @@ impl Toolbox {
         })
     }
 
-    /// What is missing of the tools that the agent brings along.
-    pub(super) fn notes(&self) -> &[String] {
-        self.brought.as_ref().map_or(&[], Brought::notes)
-    }
-
     fn begun(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }

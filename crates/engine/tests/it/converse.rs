@@ -37,7 +37,7 @@ pub fn models(sheet: &str) -> Models {
     Models::new(settings, OutgoingSettings::default(), &|_| None).unwrap()
 }
 
-async fn engine(
+pub async fn engine(
     place: &Place,
     clock: &ManualClock,
     agents: Vec<AgentDefinition>,
@@ -83,7 +83,7 @@ pub async fn engine_at(
     engine
 }
 
-async fn house(
+pub async fn house(
     place: &Place,
     clock: &ManualClock,
     agents: Vec<AgentDefinition>,
@@ -105,7 +105,7 @@ pub fn talker(id: &str, rest: &str) -> AgentDefinition {
 }
 
 /// Whom the turns of a step asked, in order.
-async fn turns(engine: &Engine, id: OrchestrationId, name: &str) -> Vec<(u32, Asked)> {
+pub async fn turns(engine: &Engine, id: OrchestrationId, name: &str) -> Vec<(u32, Asked)> {
     let all = events(engine, id).await;
     let of_step = all.iter().filter_map(|recorded| match &recorded.event {
         Event::TurnRecorded {

@@ -48,7 +48,7 @@ async fn begin(engine: &Engine, agents: &[&str]) -> OrchestrationId {
     ];
     let files = files.map(|(name, text)| (name.to_owned(), Arc::<[u8]>::from(text.as_bytes())));
     let plan = LoadedPlan::of(Plan::from_named_bytes(files)).unwrap();
-    let wanted = agents.iter().map(|id| AgentId::new(*id).unwrap()).collect();
+    let wanted = agents.iter().map(|id| AgentId::new(id).unwrap()).collect();
     let mut submission = Submission::new(
         AccountId::system(),
         "a plan".to_owned(),
