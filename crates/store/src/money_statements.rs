@@ -4,13 +4,15 @@
 use crate::statements::Write;
 
 macro_rules! read_ledger {
-    ($which:literal) => {
+    ($grants:literal, $which:literal) => {
         concat!(
             "
         select l.account, l.seq, l.balance, l.held, l.granted, l.charged, l.expired, l.adjusted, l.at_limit,
                g.key, g.amount, g.remaining, g.priority, g.expires_at, g.created_at
         from ledger l
-        left join credit_grant g on g.account = l.account and g.spent = 0
+        left join ",
+            $grants,
+            "
         where ",
             $which,
             "
@@ -18,10 +20,17 @@ macro_rules! read_ledger {
         )
     };
 }
-/// How accounts stand, with the grants of each that have something left; each account's row is locked.
+/// How accounts stand, with the grants of each that have something left; each account's row is locked. PostgreSQL: looked up account by
+/// account (`offset 0` keeps it so), or it would be planned as a look at all grants.
 pub(crate) const READ_LEDGER: Write = Write {
-    sqlite: read_ledger!("l.account = $1"),
-    postgres: read_ledger!("l.account = any($1)"),
+    sqlite: read_ledger!(
+        "credit_grant g on g.account = l.account and g.spent = 0",
+        "l.account = $1"
+    ),
+    postgres: read_ledger!(
+        "lateral (select * from credit_grant where account = l.account and spent = 0 offset 0) g on true",
+        "l.account = any($1)"
+    ),
 };
 
 /// How an account stands after the batch.

@@ -31,11 +31,18 @@ type Parameter<'a> = &'a (dyn tokio_postgres::types::ToSql + Sync);
 const TRIES: usize = 3;
 
 /// What holds for the writer's transactions whatever the server's defaults are: durable when answered, and no replica that froze keeps
-/// the others waiting for long.
+/// the others waiting for long. Each statement is planned once, and finds its rows by their keys: planned on tables that are still
+/// empty it would read them whole, and go on doing so until statistics come, a minute or more later.
 const SETTINGS: &str = "
     set synchronous_commit = on;
     set lock_timeout = '10s';
-    set idle_in_transaction_session_timeout = '10s'";
+    set idle_in_transaction_session_timeout = '10s';
+    set plan_cache_mode = force_generic_plan;
+    set enable_seqscan = off;
+    set enable_hashjoin = off;
+    set enable_mergejoin = off;
+    set random_page_cost = 0.01;
+    set jit = off";
 
 /// One pass after another until every sender is gone.
 pub(crate) async fn write_loop(connected: &Connected, mut queue: Queue<Never>) {
@@ -378,5 +385,75 @@ async fn one(
         client.execute(statement, &parameters).await
     } else {
         Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::print_stdout)]
+    use super::*;
+    use crate::db::Store;
+    use crate::url::DatabaseUrl;
+
+    const WRITER: [&str; 19] = [
+        INSERT_ORCHESTRATION.postgres,
+        PROGRESS.postgres,
+        PUT_BLOB.postgres,
+        REFER_BLOB.postgres,
+        SET_COUNTER.postgres,
+        DROP_COUNTER.postgres,
+        LOCK_ACCOUNT.postgres,
+        LOCK_COUNTER.postgres,
+        STANDING.postgres,
+        MAKE_ACCOUNT.postgres,
+        LOCK_BLOB.postgres,
+        DROP_BLOB.postgres,
+        LOCK_PLAN.postgres,
+        ADD_PLAN.postgres,
+        TOUCH_PLAN.postgres,
+        LAST_REVISION.postgres,
+        OPEN_SUBMISSION.postgres,
+        READ_LEDGER.postgres,
+        MONEY,
+    ];
+
+    async fn planned(client: &Client, text: &str) -> Vec<String> {
+        let parameters = (1..100).filter(|n| text.contains(&format!("${n}"))).max();
+        let nulls = vec!["null"; parameters.unwrap()].join(", ");
+        let prepare = format!("prepare looked_at as {text}");
+        client.batch_execute(&prepare).await.unwrap();
+        let explain = format!("explain execute looked_at({nulls})");
+        let rows = client.query(&explain, &[]).await.unwrap();
+        client.batch_execute("deallocate looked_at").await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_planned_on_empty_tables_finds_its_rows_by_their_keys() {
+        let Ok(server) = std::env::var("AFTERPLAN_TEST_POSTGRES") else {
+            println!("SKIPPED: PostgreSQL (AFTERPLAN_TEST_POSTGRES is not set)");
+            return;
+        };
+        let schema = format!("planned_{}", std::process::id());
+        let mark = if server.contains('?') { '&' } else { '?' };
+        let url = format!("{server}{mark}options=-csearch_path%3D{schema}");
+        let place = DatabaseUrl::parse(&url).unwrap();
+        Store::open(&place).await.unwrap().close().await;
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(SETTINGS).await.unwrap();
+        for text in WRITER {
+            let plan = planned(&client, text).await;
+            for (at, line) in plan.iter().enumerate() {
+                assert!(!line.contains("Seq Scan"), "{text}\n{plan:#?}");
+                let by_key = || plan.get(at + 1).is_some_and(|l| l.contains("Index Cond:"));
+                let scan = line.contains("Index Scan") || line.contains("Index Only Scan");
+                assert!(!scan || by_key(), "{text}\n{plan:#?}");
+            }
+        }
+        let drop = format!("drop schema {schema} cascade");
+        client.batch_execute(&drop).await.unwrap();
     }
 }

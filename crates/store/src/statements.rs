@@ -180,15 +180,19 @@ pub(crate) const LOCK_COUNTER: Write = Write {
         returning key, held",
 };
 
-/// What stands in the way of a new orchestration: an unended one of the same submission.
+/// What stands in the way of a new orchestration: an unended one of the same submission. PostgreSQL: looked up one by one, or it would
+/// be planned as a look at all that are unended.
 pub(crate) const OPEN_SUBMISSION: Write = Write {
     sqlite: "
         select id from orchestration
         where account = ?1 and submission_key = ?2 and ended_at is null and submission_key is not null",
     postgres: "
-        select o.account, o.submission_key, o.id
+        select t.account, t.key, o.id
         from unnest($1::text[], $2::bytea[]) as t(account, key)
-        join orchestration o on o.account = t.account and o.submission_key = t.key and o.ended_at is null",
+        cross join lateral (
+          select id from orchestration
+          where account = t.account and submission_key = t.key and ended_at is null and submission_key is not null
+          limit 1) o",
 };
 
 /// How an orchestration stands. PostgreSQL: only of those that stand otherwise than expected (nulls: not at all).
