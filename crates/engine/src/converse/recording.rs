@@ -118,7 +118,7 @@ pub(super) struct TakenUp {
     pub(super) conversation: Conversation,
     /// The turn that comes next.
     pub(super) turn: u32,
-    /// What the earlier turns used, where those are charged again.
+    /// What this attempt is charged for them: what the earlier turns used, where those are charged again.
     pub(super) used: Usage,
     /// What the script was resumed with: a new sandbox is led there.
     pub(super) resumes: Vec<domain::agent::script::Resume>,
@@ -181,7 +181,7 @@ pub(super) fn take_up(
         if let Ask::Script(resume) = taken.conversation.next() {
             taken.resumes.push(resume);
         }
-        if let Some(answer) = answer.as_ref().filter(|_| charged_again) {
+        if let Some(answer) = &answer {
             taken.used.add(&used_by(answer));
         }
         let took = answer.is_some_and(|answer| taken.conversation.answer(answer).is_ok());
@@ -189,6 +189,13 @@ pub(super) fn take_up(
             warn!(orchestration.id = %assignment.orchestration, step.id = %assignment.step, "Turn {} leads elsewhere: the conversation begins anew", row.turn);
             return TakenUp::nothing(fresh);
         }
+    }
+    if !charged_again {
+        // They were paid for: an attempt that adds nothing used nothing, and is not charged by estimate.
+        taken.used = match taken.used.tokens() {
+            Some(_) => Usage::of_tokens(0),
+            None => Usage::default(),
+        };
     }
     taken
 }

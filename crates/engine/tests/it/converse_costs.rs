@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use domain::agent::asking::{Finish, ModelAnswer, Piece};
+use domain::agent::conversation::asks::Answer;
 use domain::agent::definition::AgentDefinition;
 use domain::money::ledger::Kind;
 use domain::money::prices::Prices;
+use domain::money::usage::Usage;
+use domain::orchestration::command::{Command, Holder};
 use domain::orchestration::event::{EndedAs, Event};
 use domain::orchestration::select::Wanted;
 use domain::orchestration::state::{Status, StepState};
+use domain::orchestration::turns::{Asked, NewTurn};
 use domain::values::credits::Credits;
 use domain::values::ids::{AccountId, AgentId, OrchestrationId};
 use engine::billing::Billing;
@@ -16,12 +21,14 @@ use engine::credits::{Filter, balance, history_from, of_orchestration};
 use engine::handle::Engine;
 use engine::registry::Registry;
 use engine::replica::Replica;
+use engine::transition::transition;
 
 use crate::converse::{engine_at, models, talker};
 use crate::house::{
-    House, assert_status, begin_as, clock, ended_in_time, events, holder, step_state, submission,
+    House, ask, assert_status, begin_as, clock, ended_in_time, events, given, holder, step,
+    step_state, submission,
 };
-use crate::money::credits;
+use crate::money::{credits, give};
 use crate::place::{Place, on_both};
 
 /// What the scripted model's tokens cost: 10 dollars a million read, 100 written.
@@ -117,6 +124,76 @@ async fn a_turn_that_was_paid_for_is_charged_again_only_where_that_is_declared()
             let expected = expected.map(|(tokens, tools)| (tokens.to_owned(), tools.to_owned()));
             assert_eq!(charged(engine, id).await, expected, "{agent}");
         }
+        house.close().await;
+    })
+    .await;
+}
+
+/// An attempt was lost after its last turn was recorded: the next one has nothing left to ask. It is not charged by estimate
+/// for what the first one paid.
+#[tokio::test]
+async fn an_attempt_that_only_takes_up_what_was_paid_for_is_charged_nothing() {
+    on_both(async |place| {
+        let clock = clock();
+        let rest = "costMode = 'token-based'\nestimatedTokens = 1000\ncostPerRun = 3\nceiling = 1";
+        let sheet = "[[answers]]\ntext = 'Asked again.'\nusage = { input = 100 }";
+        let billing = Billing {
+            prices: Arc::new(Prices::from_toml(PRICES).unwrap()),
+            ..Billing::default()
+        };
+        let registry = Registry::default();
+        registry.add(talker("a", rest));
+        let engine = engine_at(&place, &clock, registry, Some(models(sheet)), billing).await;
+        let id = begin_one(&engine, 1, "a").await;
+        give(&engine, &AccountId::system(), "before any replica", "5").await;
+        // Somebody else has it, records the only turn, and is gone.
+        let gone = Holder {
+            id: holder(),
+            epoch: 1,
+        };
+        let step = step("a");
+        let start = Command::Start {
+            step: step.clone(),
+            holder: gone,
+        };
+        ask(&engine, id, start).await.unwrap();
+        let usage = Usage {
+            input: 100,
+            output: 10,
+            ..Usage::default()
+        };
+        let answer = Answer::Model(Ok(ModelAnswer {
+            model: "demo".to_owned(),
+            pieces: vec![Piece::Text {
+                text: "All is well.".to_owned(),
+            }],
+            finish: Finish::Stop,
+            usage: usage.clone(),
+        }));
+        let (data, blob) = engine::project::blob(serde_json::to_vec(&answer).unwrap());
+        let turn = NewTurn {
+            turn: 1,
+            asked: Asked::Model,
+            model: Some("demo".to_owned()),
+            calls: Vec::new(),
+            data,
+            usage,
+        };
+        let record = Command::RecordTurn {
+            step,
+            attempt: 1,
+            holder: gone,
+            turn: Box::new(turn),
+        };
+        transition(&engine, id, record, vec![blob]).await.unwrap();
+        let replica = Replica::start(&engine, holder(), "test").await.unwrap();
+        let house = House { engine, replica };
+        let state = ended_in_time(&house.engine, &clock, id).await;
+        assert_status(&state, Status::Complete);
+        let gave = given(&house.engine, id, &state, "a").await.to_string();
+        assert!(gave.contains("All is well."), "{gave}");
+        let paid = vec![("0.002".to_owned(), "0".to_owned())];
+        assert_eq!(charged(&house.engine, id).await, paid);
         house.close().await;
     })
     .await;
