@@ -66,9 +66,27 @@ pub async fn engine_at(
     models: Option<Models>,
     billing: Billing,
 ) -> Engine {
+    engine_on(
+        place,
+        Clock::Manual(clock.clone()),
+        registry,
+        models,
+        billing,
+    )
+    .await
+}
+
+/// The same, by any clock.
+pub async fn engine_on(
+    place: &Place,
+    clock: Clock,
+    registry: Registry,
+    models: Option<Models>,
+    billing: Billing,
+) -> Engine {
     let engine = Engine::new(Parts {
         store: place.store().await,
-        clock: Clock::Manual(clock.clone()),
+        clock,
         registry,
         performer: Performer::Executors,
         outside: Outside {

@@ -98,17 +98,26 @@ fn tell(line: &str) {
     out.flush().unwrap();
 }
 
+/// The database, the seed and the first number that a victim was told; nothing where this is no victim.
+pub fn told_to_victim(by: &str) -> Option<(String, u64, u128)> {
+    let told = std::env::var(by).ok()?;
+    let [url, seed, first] = told.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("{by} is not a URL, a seed and a number: {told}");
+    };
+    Some((
+        url.to_owned(),
+        seed.parse().unwrap(),
+        first.parse().unwrap(),
+    ))
+}
+
 /// The victim's part: submits, approves, pauses and cancels without end, saying what was acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_victim_works_until_it_is_killed() {
-    let Ok(told) = std::env::var(VICTIM) else {
+    let Some((url, seed, first)) = told_to_victim(VICTIM) else {
         return;
     };
-    let [url, seed, first] = told.split(' ').collect::<Vec<_>>()[..] else {
-        panic!("{VICTIM} is not a URL, a seed and a number: {told}");
-    };
-    let (seed, first): (u64, u128) = (seed.parse().unwrap(), first.parse().unwrap());
-    let place = Place::at(url);
+    let place = Place::at(&url);
     let house = setup(seed).open(&place).await;
     tell("open");
     let mut chance = Chance::of(seed);
@@ -188,19 +197,20 @@ async fn acknowledged(
 }
 
 /// A victim at work, and what it has acknowledged.
-struct Victim {
+pub struct Victim {
     child: Child,
     told: Arc<Mutex<Vec<String>>>,
     reader: std::thread::JoinHandle<()>,
 }
 
 impl Victim {
-    fn start(place: &Place, seed: u64) -> Self {
+    /// `test` is the victim's part, which is told by `variable` what it is to do.
+    pub fn start((variable, test): (&str, &str), place: &Place, seed: u64) -> Self {
         let told = format!("{} {seed} {}", place.text(), seed * 1_000_000);
         let mut child = Program::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::the_victim_works_until_it_is_killed"])
+            .args(["--exact", test])
             .args(["--nocapture", "--test-threads", "1"])
-            .env(VICTIM, told)
+            .env(variable, told)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -223,7 +233,7 @@ impl Victim {
         }
     }
 
-    fn until_open(&mut self) {
+    pub fn until_open(&mut self) {
         let started = Instant::now();
         while self.told.lock().unwrap().is_empty() {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -249,7 +259,7 @@ impl Victim {
     }
 
     /// SIGKILL: no handler, no flush, no goodbye. Answers what it had acknowledged.
-    fn kill(mut self) -> Vec<String> {
+    pub fn kill(mut self) -> Vec<String> {
         if let Some(status) = self.child.try_wait().unwrap() {
             panic!(
                 "the victim ended by itself ({status}): {}",
@@ -265,11 +275,12 @@ impl Victim {
 
 /// Kills `together` victims at once, `times` times, then lets a last replica finish the rest and looks at everything.
 async fn storm(place: &Place, times: u64, together: u64) {
+    let test = "crash::the_victim_works_until_it_is_killed";
     let mut chance = Chance::of(times * 31 + together);
     let mut told = Vec::new();
     for round in 0..times {
         let mut victims: Vec<Victim> = (0..together)
-            .map(|each| Victim::start(place, 1 + round * together + each))
+            .map(|each| Victim::start((VICTIM, test), place, 1 + round * together + each))
             .collect();
         victims.iter_mut().for_each(Victim::until_open);
         std::thread::sleep(Duration::from_millis(chance.below(700) as u64));

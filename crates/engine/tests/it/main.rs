@@ -11,6 +11,7 @@ mod converse;
 mod converse_bounds;
 mod converse_costs;
 mod crash;
+mod crash_talks;
 mod door;
 mod house;
 mod limits;
