@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use analyses::catalog;
-use engine::agents::{RegisterError, Registered, register, retire, validate};
+use engine::agents::{RegisterError, Registered, register, retire};
 use engine::discovery::discover;
 use engine::handle::Engine;
 use engine::registry::{Registry, Source};
@@ -13,7 +13,7 @@ use store::url::DatabaseUrl;
 use crate::arguments::AgentsVerb;
 use crate::failure::{COMPLETE, Failure, REFUSED};
 use crate::screen::{complain, plain, say, shown, table};
-use crate::serve::definitions::{definition, text};
+use crate::serve::definitions::definition;
 use crate::{house, serve};
 
 /// Performs the verb.
@@ -168,24 +168,15 @@ pub fn list(definitions: &[Value], json: bool) {
 pub fn validate_files(files: &[PathBuf]) -> u8 {
     let mut exit = COMPLETE;
     for file in files {
-        let name = shown(file);
-        let valid = text(file)
-            .map_err(|error| format!("{name} cannot be read: {error}"))
-            .and_then(|text| {
-                validate(&text).map_err(|problems| {
-                    format!(
-                        "the agent definition {name} is invalid: {}",
-                        problems.join("; ")
-                    )
-                })
-            });
-        match valid {
+        match definition(file) {
             Ok(definition) => say(&format!(
-                "{name}: `{}` version {} is valid",
-                definition.id, definition.version
+                "{}: `{}` version {} is valid",
+                shown(file),
+                definition.id,
+                definition.version
             )),
-            Err(sentence) => {
-                complain(&sentence);
+            Err(failure) => {
+                complain(&failure.to_string());
                 exit = REFUSED;
             }
         }

@@ -271,7 +271,7 @@ pub enum AgentsVerb {
         /// The agent's id.
         id: AgentId,
     },
-    /// Check definition files (TOML) without registering them.
+    /// Check definition files (TOML, JSON, or Codebuff's .ts, .js and .json) without registering them.
     Validate {
         /// The files.
         #[arg(required = true)]
@@ -279,7 +279,7 @@ pub enum AgentsVerb {
     },
     /// Print the JSON Schema that definitions follow.
     Schema,
-    /// Register definition files (TOML or JSON). A version that is registered never changes.
+    /// Register definition files (TOML, JSON, or Codebuff's .ts, .js and .json). A version that is registered never changes.
     Register {
         /// The files.
         #[arg(required = true)]

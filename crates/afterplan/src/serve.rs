@@ -1,5 +1,6 @@
 //! `afterplan serve`: the house with its door open.
 
+pub mod codebuff;
 pub mod definitions;
 pub mod models;
 pub mod settings;
@@ -137,7 +138,7 @@ async fn give_back() {
 }
 
 /// Says it to people, or to the log where that is for programs.
-fn tell(line: &str) {
+pub fn tell(line: &str) {
     if environment::is_production() {
         tracing::info!("{line}");
     } else {

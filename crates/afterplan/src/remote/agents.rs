@@ -10,6 +10,7 @@ use crate::arguments::AgentsVerb;
 use crate::failure::{COMPLETE, Failure, REFUSED};
 use crate::remote::once;
 use crate::screen::{complain, plain, say, shown};
+use crate::serve::codebuff;
 use crate::serve::definitions::text;
 
 /// Performs the verb.
@@ -117,11 +118,17 @@ async fn validate(remote: &Remote, files: &[std::path::PathBuf]) -> Result<u8, F
     Ok(exit)
 }
 
-/// A definition file as JSON, as it stands.
+/// A definition file as JSON, as it stands; one of Codebuff as what it becomes here.
 fn read(file: &Path) -> Result<Value, Failure> {
     let unreadable =
         |error: String| Failure::refused(format!("{} cannot be read: {error}", shown(file)));
     let text = text(file).map_err(|error| unreadable(error.to_string()))?;
+    if codebuff::is_one(file, &text) {
+        // The server reads no module: it is sent what became of it.
+        let found = codebuff::read(file, &text);
+        let found = found.map_err(|problems| unreadable(problems.join("; ")))?;
+        return Ok(json!(found.definition));
+    }
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()));
     }
