@@ -93,3 +93,42 @@ impl Talk {
         self.store_turn(About::just(Asked::Setup), bytes).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use domain::agent::definition::from_toml;
+    use serde_json::json;
+
+    fn row(asked: Asked) -> TurnRow {
+        TurnRow {
+            step: "a".to_owned(),
+            conversation: 1,
+            turn: 1,
+            attempt: 1,
+            asked: asked.name().to_owned(),
+            at: 0,
+            data_hash: [0; 32],
+        }
+    }
+
+    #[test]
+    fn a_conversation_that_is_taken_up_knows_the_tools_of_a_server_that_is_away() {
+        let echo = json!({"name": "all__echo", "description": "Says it again.", "inputSchema": {}, "readOnly": true});
+        let spec: Result<ToolSpec, _> = serde_json::from_value(echo);
+        let offered = Offered {
+            tools: vec![spec.unwrap()],
+            notes: vec!["tool server `other`: it does not answer".to_owned()],
+        };
+        let recorded = [(row(Asked::Setup), serde_json::to_vec(&offered).unwrap())];
+        let known = Offered::of(&recorded, None);
+        assert_eq!(known.notes, offered.notes);
+        let agent = from_toml("id = 'a'\ndisplayName = 'A'").unwrap();
+        let tools = known.tools(&agent);
+        assert!(tools.iter().any(|tool| tool.spec.name == "all__echo"));
+        // Without a record there is what is offered now: nothing.
+        let begun = [(row(Asked::Model), b"{}".to_vec())];
+        assert!(Offered::of(&begun, None).tools.is_empty());
+    }
+}
