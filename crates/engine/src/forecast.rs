@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::money::declared::{Unbounded, declared, unbounded};
+use domain::money::declared::{Unbounded, declared, unbounded, with_children};
 use domain::money::forecast::{self, Ahead, Figures, Past, StepForecast};
 use domain::orchestration::event::Excluded;
 use domain::orchestration::graph::StepRules;
@@ -11,6 +11,7 @@ use domain::values::ids::{AccountId, AgentId};
 use store::error::StoreError;
 
 use crate::error::SubmitError;
+use crate::gather::definition;
 use crate::handle::Engine;
 use crate::plans::LoadedPlan;
 use crate::selected::{Selected, Wish};
@@ -123,9 +124,19 @@ pub(crate) async fn outlook(
         .iter()
         .filter(|rules| rules.prior.is_none() && rules.missing.is_empty())
         .collect();
+    let spawns = |agent: &AgentId| {
+        let definition = definition(&selected.pinned, agent.as_str());
+        selected.spawning.is_some() && definition.is_some_and(|of| !of.spawnable_agents.is_empty())
+    };
     let mut ahead = Vec::with_capacity(to_do.len());
+    let mut open = Vec::with_capacity(to_do.len());
     for rules in &to_do {
-        let declared = declared(rules, fresh);
+        let mut declared = declared(rules, fresh);
+        let mut unbounded = unbounded(rules);
+        if spawns(&rules.agent) {
+            (declared, unbounded) = with_children(rules, declared);
+        }
+        open.push(unbounded);
         let past = if declared.flat {
             Vec::new()
         } else {
@@ -140,15 +151,16 @@ pub(crate) async fn outlook(
     // Equal plans draw equal sums.
     let [a, b, c, d, e, f, g, h, ..] = *plan.hash.as_bytes();
     let made = forecast::forecast(&ahead, u64::from_be_bytes([a, b, c, d, e, f, g, h]));
-    let steps = to_do
-        .iter()
-        .zip(made.steps)
-        .map(|(rules, forecast)| StepOutlook {
-            agent: rules.agent.clone(),
-            version: rules.agent_version.clone(),
-            forecast,
-            unbounded: unbounded(rules),
-        });
+    let steps =
+        to_do
+            .iter()
+            .zip(made.steps.into_iter().zip(open))
+            .map(|(rules, (forecast, unbounded))| StepOutlook {
+                agent: rules.agent.clone(),
+                version: rules.agent_version.clone(),
+                forecast,
+                unbounded,
+            });
     Ok(Outlook {
         bytes,
         steps: steps.collect(),

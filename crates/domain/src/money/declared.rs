@@ -17,6 +17,8 @@ pub enum Unbounded {
     Price,
     /// It is charged for what it uses, and neither its definition's `ceiling` nor `estimatedTokens` says how much that is.
     Ceiling,
+    /// It may spawn children, and its definition has no `budget` that they would have to live on.
+    Children,
 }
 
 impl fmt::Display for Unbounded {
@@ -24,6 +26,9 @@ impl fmt::Display for Unbounded {
         f.write_str(match self {
             Self::Price => "the price of its model is unknown, a price table can name it",
             Self::Ceiling => "its definition has no `ceiling` on what it uses, and could have one",
+            Self::Children => {
+                "it may spawn others, and its definition has no `budget` for them, and could have one"
+            }
         })
     }
 }
@@ -61,6 +66,19 @@ pub fn declared(rules: &StepRules, fresh: bool) -> Declared {
         }),
         may_be_idle: rules.gate.is_some() || (rules.reusable && !fresh),
     }
+}
+
+/// What the rules of a step give that may spawn others, and why nothing bounds it: its children live on its own budget, if
+/// that stops them, and on nothing else that its rules know; nor do these know how often it begins anew after them.
+pub fn with_children(rules: &StepRules, declared: Declared) -> (Declared, Option<Unbounded>) {
+    let cap = step_cap(rules);
+    let declared = Declared {
+        worst: cap.unwrap_or(declared.worst),
+        flat: false,
+        ..declared
+    };
+    let open = cap.is_none().then_some(Unbounded::Children);
+    (declared, unbounded(rules).or(open))
 }
 
 /// The most that one failed attempt is charged.

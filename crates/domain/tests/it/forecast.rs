@@ -1,7 +1,7 @@
 //! Forecasts against costs that they have not seen.
 
 use domain::agent::definition::from_toml;
-use domain::money::declared::{Unbounded, declared, unbounded};
+use domain::money::declared::{Unbounded, declared, unbounded, with_children};
 use domain::money::forecast::{Ahead, Basis, Declared, Figures, Past, forecast, of_step};
 use domain::money::prices::Prices;
 use domain::orchestration::graph::StepRules;
@@ -361,6 +361,25 @@ fn what_nothing_bounds_says_why() {
     let tools = "toolRates = { search = 0.1 }\n";
     assert_eq!(why(tools), Some(Unbounded::Ceiling));
     assert_eq!(why(&format!("{tools}ceiling = 1")), None);
+}
+
+#[test]
+fn who_may_spawn_others_is_bounded_by_a_budget_that_stops_and_by_nothing_else() {
+    let told = |definition: &str| {
+        let rules = rules(definition);
+        let (declared, why) = with_children(&rules, declared(&rules, true));
+        assert!(!declared.flat);
+        (declared.worst.nano() / 1_000_000, why)
+    };
+    let open = Some(Unbounded::Children);
+    assert_eq!(told("costPerRun = 0.5"), (500, open));
+    let budget = |rest: &str| told(&format!("costPerRun = 0.5\nbudget = {{ max = 3{rest} }}"));
+    assert_eq!(budget(""), (3_000, None));
+    assert_eq!(budget(", atLimit = 'pause'"), (500, open));
+    // What its own model costs is not known either.
+    let unpriced =
+        "costMode = 'token-based'\nmodel = 'unheard-of'\nceiling = 1\nbudget = { max = 3 }";
+    assert_eq!(told(unpriced), (3_000, Some(Unbounded::Price)));
 }
 
 /// The worked example of `docs/billing.md`.

@@ -222,6 +222,12 @@ async fn children_spend_their_parents_budget_and_the_accounts_credits_once() {
         let clock = clock();
         let house = self::house(&place, &clock, agents, sheet).await;
         let engine = &house.engine;
+        // Told before: whatever it spawns lives on its budget.
+        let mut ahead = submission(engine);
+        ahead.wanted = Wanted::Named(vec![AgentId::new("chief").unwrap()]);
+        let told = engine::forecast::forecast(engine, ahead).await.unwrap();
+        assert_eq!(told.total.worst, credits("2.5"));
+        assert_eq!(told.steps[0].unbounded, None);
         let id = begin_one(engine, 1, "chief").await;
         let state = ended_in_time(engine, &clock, id).await;
         assert_status(&state, Status::Complete);
