@@ -98,8 +98,8 @@ fn speaks_so(text: &str) -> bool {
     let members: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
     let has = |key: &&str| members.contains_key(*key);
     members.get("model").is_some_and(Value::is_string)
-        && WORDS.iter().any(|key| has(&key))
-        && !OWN.iter().any(|key| has(&key))
+        && WORDS.iter().any(has)
+        && !OWN.iter().any(has)
 }
 
 fn ends(file: &Path) -> Option<&str> {
