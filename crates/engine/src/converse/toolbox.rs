@@ -94,7 +94,7 @@ impl Toolbox {
     async fn carry_out(&self, call: &ToolCall) -> ToolResult {
         let given = match call.name.as_str() {
             plan_tools::READ_ENRICHMENT => self.read_enrichment(&call.input).await,
-            name if plan_tools::is_one(name) => plan_tools::carry_out(&self.plan, call),
+            name if plan_tools::is_one(name) => self.look_into_plan(call).await,
             name => match &self.brought {
                 Some(brought) if brought.has(name) => return self.ask_outside(brought, call).await,
                 _ => Err(format!("there is no tool `{name}` here")),
@@ -119,6 +119,14 @@ impl Toolbox {
             output: outcome.output,
             failed: outcome.failed,
         }
+    }
+
+    /// A plan may be large: what is looked for in it keeps no other conversation waiting.
+    async fn look_into_plan(&self, call: &ToolCall) -> Result<Value, String> {
+        let (plan, call) = (self.plan.clone(), call.clone());
+        let looking = tokio::task::spawn_blocking(move || plan_tools::carry_out(&plan, &call));
+        let found = looking.await;
+        found.unwrap_or_else(|_| Err("the tool broke down".to_owned()))
     }
 
     async fn read_enrichment(&self, input: &Value) -> Result<Value, String> {
