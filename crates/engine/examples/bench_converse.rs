@@ -332,5 +332,5 @@ fn is_whole(heard: &[u8]) -> bool {
     let length = head
         .lines()
         .find_map(|line| line.strip_prefix("content-length:"));
-    length.is_some_and(|length| body.len() >= length.trim().parse().unwrap())
+    length.is_some_and(|length| body.len() >= length.trim().parse::<usize>().unwrap())
 }
