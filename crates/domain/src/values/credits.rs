@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An amount of credits in nano-credits. Written as a decimal with at most nine places.
@@ -51,19 +52,52 @@ impl Credits {
     }
 }
 
-impl fmt::Display for Credits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
+/// Bytes of the longest amount: a sign, ten digits, the point, nine places.
+const LONGEST: usize = 21;
+
+impl Credits {
+    /// The decimal, at the end of `text`. By hand: amounts stand in every event and row.
+    fn written(self, text: &mut [u8; LONGEST]) -> &[u8] {
         let magnitude = self.0.unsigned_abs();
-        let (whole, part) = (
+        let (mut whole, mut part) = (
             magnitude / NANO.unsigned_abs(),
             magnitude % NANO.unsigned_abs(),
         );
-        if part == 0 {
-            return write!(f, "{sign}{whole}");
+        let mut at = LONGEST;
+        let mut put = |byte: u8| {
+            at -= 1;
+            text[at] = byte;
+        };
+        if part > 0 {
+            let mut places = 9;
+            while part.is_multiple_of(10) {
+                part /= 10;
+                places -= 1;
+            }
+            for _ in 0..places {
+                put(b'0' + (part % 10) as u8);
+                part /= 10;
+            }
+            put(b'.');
         }
-        let places = format!("{part:09}");
-        write!(f, "{sign}{whole}.{}", places.trim_end_matches('0'))
+        loop {
+            put(b'0' + (whole % 10) as u8);
+            whole /= 10;
+            if whole == 0 {
+                break;
+            }
+        }
+        if self.0 < 0 {
+            put(b'-');
+        }
+        &text[at..]
+    }
+}
+
+impl fmt::Display for Credits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; LONGEST];
+        f.write_str(std::str::from_utf8(self.written(&mut text)).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -93,7 +127,9 @@ impl FromStr for Credits {
 /// Written as a string: JSON numbers above 2^53 lose digits (RFC 8785), money must not.
 impl Serialize for Credits {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut text = [0; LONGEST];
+        let text = std::str::from_utf8(self.written(&mut text)).map_err(S::Error::custom)?;
+        serializer.serialize_str(text)
     }
 }
 
@@ -136,7 +172,15 @@ mod tests {
 
     #[test]
     fn amounts_are_read_and_written_exactly() {
-        for text in ["0", "0.5", "0.000000001", "-3.25", "9223372036.854775807"] {
+        for text in [
+            "0",
+            "0.5",
+            "0.000000001",
+            "-3.25",
+            "100",
+            "9223372036.854775807",
+            "-9223372036.854775807",
+        ] {
             assert_eq!(text.parse::<Credits>().unwrap().to_string(), text);
         }
         for refused in [

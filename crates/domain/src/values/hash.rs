@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -34,17 +35,21 @@ impl ContentHash {
             .iter()
             .fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
     }
-}
 
-impl fmt::Display for ContentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Hashes stand in every event and row: by hand this is a twentieth of what formatting each byte costs.
+    /// Hashes stand in every event and row: by hand this is a twentieth of what formatting each byte costs.
+    fn digits(&self) -> [u8; 64] {
         let mut digits = [0; 64];
         for (byte, pair) in self.0.iter().zip(digits.chunks_exact_mut(2)) {
             pair[0] = DIGITS[usize::from(byte >> 4)];
             pair[1] = DIGITS[usize::from(byte & 15)];
         }
-        f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+        digits
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.digits()).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -77,7 +82,8 @@ impl FromStr for ContentHash {
 
 impl Serialize for ContentHash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let digits = self.digits();
+        serializer.serialize_str(std::str::from_utf8(&digits).map_err(S::Error::custom)?)
     }
 }
 
