@@ -74,8 +74,8 @@ fn costs_and_turns(shown: &Value) {
         ])
     };
     assert_eq!(of("lead"), json!([null, "lead", "0.014", "0.00335", 4]));
-    assert_eq!(of("lead.1"), json!(["lead", "scout", "0.00255", "0", 3]));
-    assert_eq!(of("lead.2"), json!(["lead", "counter", "0.0008", "0", 12]));
+    assert_eq!(of("lead.1"), json!(["lead", "scout", "0.00255", "0", 4]));
+    assert_eq!(of("lead.2"), json!(["lead", "counter", "0.0008", "0", 13]));
     assert_eq!(steps.len(), 6, "{shown}");
     assert_eq!(shown["orchestration"]["cost"], "0.01735");
 }
@@ -90,8 +90,10 @@ fn told_in_events(events: &[Value]) {
         turns.map(|turn| turn["asked"].as_str().unwrap()).collect()
     };
     assert_eq!(asked("lead"), ["model", "tools", "children", "model"]);
-    assert_eq!(asked("lead.1"), ["model", "tools", "model"]);
-    let mut script = ["script", "tools"].repeat(4);
+    // What the server of tools offers is recorded first.
+    assert_eq!(asked("lead.1"), ["setup", "model", "tools", "model"]);
+    let mut script = vec!["setup"];
+    script.extend(["script", "tools"].repeat(4));
     script.extend(["script", "model", "script", "script"]);
     assert_eq!(asked("lead.2"), script);
     let calls: Vec<Value> = ["lead", "lead.1", "lead.2"]
