@@ -207,7 +207,9 @@ impl Conversation {
     /// under which it will be asked for. `place` counts all calls of the answer from 0, those that cannot be read too.
     pub fn early(&self, place: usize, name: &str, input: &Value) -> Option<ToolCall> {
         match self.stage {
-            Stage::Model => calls::early(&self.setup, self.call_id(place), name, input),
+            Stage::Model if place < answering::CALLS_MAX => {
+                calls::early(&self.setup, self.call_id(place), name, input)
+            }
             _ => None,
         }
     }

@@ -38,7 +38,8 @@ pub struct Assembly {
 struct Said {
     pieces: Vec<Option<Piece>>,
     ids: BTreeSet<String>,
-    calls: usize,
+    /// Where the calls stand among the pieces, in the order in which they began.
+    calls: Vec<usize>,
     /// Where the call in text form stands that is not yet complete.
     open: Option<Begun>,
 }
@@ -100,6 +101,11 @@ impl Assembly {
     /// The piece of this number, once it is complete.
     pub fn said(&self, at: usize) -> Option<&Piece> {
         self.said.pieces.get(at).and_then(Option::as_ref)
+    }
+
+    /// How many calls began before the piece of this number did.
+    pub fn calls_before(&self, at: usize) -> usize {
+        self.said.calls.partition_point(|call| *call < at)
     }
 
     /// The stream has ended: all that was said, in order. What was still held back is added to `shown`.
@@ -208,15 +214,16 @@ impl Said {
 
     /// A place for a call, and an id that no other call of this answer has: the provider's where it gives one.
     fn begin(&mut self, id: &str) -> Begun {
-        self.calls += 1;
+        self.calls.push(self.pieces.len());
+        let number = self.calls.len();
         let wanted = match id {
-            "" => format!("call-{}", self.calls),
+            "" => format!("call-{number}"),
             id => id.to_owned(),
         };
         let mut id = wanted.clone();
         let mut again = 2;
         while !self.ids.insert(id.clone()) {
-            id = format!("{wanted}-{}-{again}", self.calls);
+            id = format!("{wanted}-{number}-{again}");
             again += 1;
         }
         self.pieces.push(None);

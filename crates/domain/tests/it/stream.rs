@@ -380,6 +380,22 @@ fn a_call_of_ten_megabytes_in_small_parts_is_one_call() {
 }
 
 #[test]
+fn a_calls_place_among_the_calls_is_known_when_it_is_complete() {
+    let mut assembly = Assembly::new(true);
+    let one = format!("and {CALL}{{\"cb_tool_name\":\"t\"}}{END}");
+    let mut shown = Vec::new();
+    // The first native call is complete after the two in the text that follow it.
+    for delta in [begins(0, "n", "t"), text(&one), text(&one), ends(0)] {
+        assembly.push(delta, &mut shown);
+    }
+    let places = shown.iter().filter_map(|shown| match shown {
+        Shown::Call(at) => Some(assembly.calls_before(*at)),
+        _ => None,
+    });
+    assert_eq!(places.collect::<Vec<_>>(), [1, 2, 0]);
+}
+
+#[test]
 fn a_call_without_end_is_refused_and_not_kept() {
     let mut deltas = vec![text(CALL)];
     deltas.extend((0..=CALL_MAX / (1 << 20)).map(|_| text(&"\u{e9}".repeat(1 << 19))));

@@ -93,11 +93,7 @@ impl<'a> Hearing<'a> {
 
     /// Begins a call that is complete, where it changes nothing.
     fn begin(&mut self, at: usize) {
-        let is_call = |at: &usize| {
-            let said = self.assembly.said(*at);
-            !matches!(said, Some(Piece::Text { .. } | Piece::Reasoning { .. }))
-        };
-        let place = (0..at).filter(is_call).count();
+        let place = self.assembly.calls_before(at);
         if let Some(Piece::Call { name, input, .. }) = self.assembly.said(at)
             && let Some(call) = self.conversation.early(place, name, input)
         {

@@ -11,6 +11,9 @@ use crate::agent::asking::{Finish, ModelAnswer, Piece};
 use crate::agent::message::{Part, Purpose};
 use crate::agent::retry::ErrorClass;
 
+/// Calls of one answer that are carried out; of those behind them the model is told once.
+pub(super) const CALLS_MAX: usize = 256;
+
 /// Answers in a row that may be cut; one more ends the attempt.
 const CUTS_MAX: u32 = 3;
 
@@ -27,6 +30,11 @@ impl Conversation {
                 Piece::Text { text } => saying.say(Part::Text { text }),
                 Piece::Reasoning { text, signature } => {
                     saying.say(Part::Reasoning { text, signature });
+                }
+                Piece::Call { .. } | Piece::BadCall { .. } if place > CALLS_MAX => {}
+                Piece::Call { .. } | Piece::BadCall { .. } if place == CALLS_MAX => {
+                    saying.call(calls::beyond(self.call_id(place), &piece));
+                    place += 1;
                 }
                 Piece::Call { name, input, .. } => {
                     let id = self.call_id(place);

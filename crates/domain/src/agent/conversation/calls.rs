@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
+use super::answering::CALLS_MAX;
 use super::inside;
 use super::setup::Setup;
 use super::spawning::{self, Entry};
+use crate::agent::asking::Piece;
 use crate::agent::conversing::SPAWN_TOOL;
 use crate::agent::message::ToolCall;
 
@@ -183,6 +185,27 @@ pub(super) fn unreadable(id: String, name: Option<&str>, text: &str, why: &str) 
             name,
             input: json!({"unreadable": text}),
         },
+        ends_turn: false,
+    }
+}
+
+/// The first call that is too many in its answer.
+pub(super) fn beyond(id: String, said: &Piece) -> Resolved {
+    let name = match said {
+        Piece::Call { name, .. } => name,
+        Piece::BadCall { name, .. } => name.as_deref().unwrap_or_default(),
+        Piece::Text { .. } | Piece::Reasoning { .. } => "",
+    };
+    let why = format!(
+        "An answer makes at most {CALLS_MAX} calls: this one and those behind it were left out."
+    );
+    Resolved {
+        call: ToolCall {
+            id,
+            name: wire_name(name),
+            input: json!({}),
+        },
+        kind: Kind::Refused(why),
         ends_turn: false,
     }
 }

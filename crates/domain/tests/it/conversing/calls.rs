@@ -145,6 +145,30 @@ fn a_call_that_changes_nothing_may_be_carried_out_while_the_answer_streams() {
 }
 
 #[test]
+fn of_more_calls_than_an_answer_may_make_the_first_are_carried_out_and_the_rest_is_told_once() {
+    let looks = (0..600).map(|at| call("look", json!({"at": at.to_string()})));
+    let mut conversation = Conversation::new(agent(&[]));
+    assert!(conversation.early(255, "look", &json!({})).is_some());
+    assert_eq!(conversation.early(256, "look", &json!({})), None);
+    let pieces = looks.chain([text("That is a lot.")]);
+    let said = says(pieces);
+    conversation.answer(Answer::Model(Ok(said))).unwrap();
+    let Ask::Tools(asked) = conversation.next() else {
+        panic!("{:?}", conversation.next());
+    };
+    assert_eq!((asked.len(), &asked[255].input["at"]), (256, &json!("255")));
+    conversation.answer(Answer::Tools(Vec::new())).unwrap();
+    let heard = conversation.messages();
+    let [.., made, results] = &heard[..] else {
+        panic!("{heard:?}");
+    };
+    assert_eq!(results.parts.len(), 257);
+    assert_eq!(made.parts.len(), 258, "what was said behind them is kept");
+    let told = short(results);
+    assert_eq!(told.matches("at most 256 calls").count(), 1, "{told}");
+}
+
+#[test]
 fn subgoals_are_kept() {
     let model = [
         says([call(
