@@ -170,7 +170,8 @@ impl Toolbox {
         }
         let outcome = self.carried_out(call).await;
         let output = self.variables.out_of(outcome.output);
-        let output = self.lock().shown(output, self.settings.shown_max);
+        let max = self.settings.shown_max;
+        let output = self.lock().shown(&call.id, output, max);
         Outcome { output, ..outcome }
     }
 

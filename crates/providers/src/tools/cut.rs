@@ -11,8 +11,8 @@ const KEPT_MAX: usize = 16 * 1024 * 1024;
 /// What was cut, whole.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
+    /// By the ids of the calls that gave them: those mean the same after a crash, where nothing is kept any more.
     texts: Vec<(String, String)>,
-    numbered: u32,
 }
 
 /// The tool to read on with.
@@ -32,8 +32,10 @@ pub(crate) fn spec() -> ToolSpec {
 }
 
 impl Kept {
-    /// The result as it is shown: whole where it fits, else its beginning and where it goes on.
-    pub(crate) fn shown(&mut self, output: Value, max: usize) -> Value {
+    /// The result of a call as it is shown: whole where it fits, else its beginning and where it goes on.
+    pub(crate) fn shown(&mut self, call: &str, output: Value, max: usize) -> Value {
+        // A call of an answer that broke off has the id of one in the next.
+        self.texts.retain(|(known, _)| known != call);
         let text = match output {
             Value::String(text) if text.len() <= max => return Value::String(text),
             Value::String(text) => text,
@@ -45,10 +47,8 @@ impl Kept {
                 text
             }
         };
-        self.numbered += 1;
-        let id = format!("result-{}", self.numbered);
-        let shown = part(&id, &text, 0, max);
-        self.texts.push((id, text));
+        let shown = part(call, &text, 0, max);
+        self.texts.push((call.to_owned(), text));
         let held =
             |texts: &[(String, String)]| texts.iter().map(|(_, text)| text.len()).sum::<usize>();
         while self.texts.len() > 1 && held(&self.texts) > KEPT_MAX {
@@ -87,9 +87,9 @@ mod tests {
     #[test]
     fn a_long_result_is_read_to_its_end_and_no_character_is_cut() {
         let mut kept = Kept::default();
-        assert_eq!(kept.shown(json!({"a": 1}), 16), json!({"a": 1}));
+        assert_eq!(kept.shown("call-1-1", json!({"a": 1}), 16), json!({"a": 1}));
         let long = "é".repeat(100);
-        let mut shown = kept.shown(json!(long), 33);
+        let mut shown = kept.shown("call-1-2", json!(long), 33);
         let mut read = String::new();
         loop {
             read.push_str(shown["text"].as_str().unwrap_or_default());
@@ -102,10 +102,31 @@ mod tests {
         }
         assert_eq!(read, long);
         assert!(
-            kept.read_on(&json!({"id": "result-9", "offset": 0}), 33)
+            kept.read_on(&json!({"id": "call-1-1", "offset": 0}), 33)
                 .failed
         );
-        let beyond = kept.read_on(&json!({"id": "result-1", "offset": 9_999}), 33);
+        let beyond = kept.read_on(&json!({"id": "call-1-2", "offset": 9_999}), 33);
         assert_eq!((beyond.failed, &beyond.output["text"]), (false, &json!("")));
+    }
+
+    #[test]
+    fn what_is_read_on_is_what_the_named_call_gave_last() {
+        let read = |kept: &Kept, id: &str| kept.read_on(&json!({"id": id, "offset": 4}), 9);
+        let mut kept = Kept::default();
+        let shown = kept.shown("call-3-1", json!("the first call's result"), 4);
+        assert_eq!(shown["id"], "call-3-1", "as the model knows its call");
+        kept.shown("call-3-2", json!("and the second's"), 4);
+        assert_eq!(read(&kept, "call-3-1").output["text"], "first cal");
+        kept.shown("call-3-1", json!("now another answer's"), 4);
+        assert_eq!(read(&kept, "call-3-1").output["text"], "another a");
+        kept.shown("call-3-1", json!("ok"), 4);
+        assert!(read(&kept, "call-3-1").failed, "that one was shown whole");
+
+        let mut after_a_crash = Kept::default();
+        after_a_crash.shown("call-4-1", json!("what another call gives"), 4);
+        assert!(
+            read(&after_a_crash, "call-3-2").failed,
+            "never another's text"
+        );
     }
 }

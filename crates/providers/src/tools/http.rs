@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::agent::conversing::{HttpTool, Method as Way, TOOL_TIMEOUT_DEFAULT};
 use domain::agent::message::ToolCall;
+use domain::values::hash::ContentHash;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
@@ -66,7 +67,7 @@ async fn ask(toolbox: &Toolbox, tool: &HttpTool, call: &ToolCall) -> Result<Outc
             Way::Post => call.input.to_string().into(),
             Way::Get => Bytes::new(),
         },
-        common: common(outgoing, &format!("{}/{}", toolbox.key, call.id)),
+        common: common(outgoing, &key(toolbox, call)),
         own: headers(&tool.headers, &toolbox.variables)?,
     };
     let url = match tool.method {
@@ -85,6 +86,13 @@ async fn ask(toolbox: &Toolbox, tool: &HttpTool, call: &ToolCall) -> Result<Outc
         output: json!({"errorMessage": why, "answer": said}),
         failed: true,
     })
+}
+
+/// Names the call for ever. A call may be sent before its answer stands, and another answer's call has the same id: only with
+/// the same input is it the same.
+fn key(toolbox: &Toolbox, call: &ToolCall) -> String {
+    let input = ContentHash::of(format!("{}\n{}", call.name, call.input).as_bytes());
+    format!("{}/{}/{:016x}", toolbox.key, call.id, input.seed())
 }
 
 fn common(outgoing: &Outgoing, key: &str) -> HeaderMap {

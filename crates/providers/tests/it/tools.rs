@@ -100,10 +100,8 @@ async fn an_http_tool_is_asked_with_its_input_and_its_secrets() {
             "{\"text\":\"é\"}".as_bytes()
         )
     );
-    assert_eq!(
-        seen[0].header("idempotency-key"),
-        Some("o-1/review/call-1-0")
-    );
+    let key = seen[0].header("idempotency-key").unwrap();
+    assert!(key.starts_with("o-1/review/call-1-0/"), "{key}");
     assert!(
         seen[1]
             .head
@@ -112,6 +110,26 @@ async fn an_http_tool_is_asked_with_its_input_and_its_secrets() {
         seen[1].head
     );
     assert!(!format!("{toolbox:?}").contains("hush"));
+}
+
+#[tokio::test]
+async fn a_repeated_call_has_the_same_key_and_another_answers_call_another() {
+    let peer = Peer::saying(json_answer("{}")).await;
+    let tool = || json!({"description": "x", "url": peer.url("/")});
+    let members = json!({"tools": {"book": tool(), "cancel": tool()}});
+    let before = toolbox(members.clone()).await;
+    call(&before, "book", json!({"seat": 1, "row": "a"})).await;
+    call(&before, "book", json!({"seat": 2, "row": "a"})).await;
+    call(&before, "cancel", json!({"seat": 1, "row": "a"})).await;
+    let after_a_crash = toolbox(members).await;
+    call(&after_a_crash, "book", json!({"row": "a", "seat": 1})).await;
+    let seen = peer.seen();
+    let keys: Vec<&str> = seen
+        .iter()
+        .map(|seen| seen.header("idempotency-key").unwrap())
+        .collect();
+    assert_eq!(keys[0], keys[3], "the same call again");
+    assert!(keys[0] != keys[1] && keys[0] != keys[2], "{keys:?}");
 }
 
 #[tokio::test]
