@@ -188,6 +188,12 @@ impl Conversation {
         }
     }
 
+    /// What every question begins with: the system prompt, and the tools that the model is told of. Children that inherit the
+    /// prompt take over both as they are.
+    pub fn beginning(&self) -> (Option<Arc<str>>, Arc<[ToolSpec]>) {
+        (self.setup.system.clone(), Arc::clone(&self.offered))
+    }
+
     /// Questions to a model so far, the one that is asked now included.
     pub const fn turns(&self) -> u32 {
         self.turns

@@ -93,19 +93,14 @@ impl Talk {
             let Some(definition) = self.definition(ask) else {
                 continue;
             };
-            let inherits = definition.inherit_parent_system_prompt;
-            let own = &self.assignment.agent;
+            let inherited = definition
+                .inherit_parent_system_prompt
+                .then(|| self.conversation.beginning());
+            let (system, tools) = inherited.unzip();
             let input = ChildInput {
                 ask: ask.clone(),
-                system: own
-                    .system_prompt
-                    .as_deref()
-                    .filter(|_| inherits)
-                    .map(Into::into),
-                tools: inherits.then(|| {
-                    let tools = self.toolbox.tools.iter().filter(|tool| tool.for_model);
-                    tools.map(|tool| tool.spec.clone()).collect()
-                }),
+                system: system.flatten(),
+                tools,
             };
             let bytes = serde_json::to_vec(&input)
                 .map_err(|error| fatal(format!("a child's prompt cannot be stored: {error}")))?;

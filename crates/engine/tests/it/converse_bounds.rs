@@ -28,7 +28,7 @@ use crate::place::{Place, on_both};
 use crate::stub::{Said, Stub};
 
 /// Submits `wanted` alone.
-async fn begin_one(engine: &Engine, n: u128, wanted: &str) -> OrchestrationId {
+pub async fn begin_one(engine: &Engine, n: u128, wanted: &str) -> OrchestrationId {
     let mut submission = submission(engine);
     submission.wanted = Wanted::Named(vec![AgentId::new(wanted).unwrap()]);
     begin_as(engine, n, submission).await.id
@@ -38,7 +38,7 @@ fn cause(state: &Orchestration, name: &str) -> String {
     format!("{:?}", state.step(&step(name)).unwrap().1.cause)
 }
 
-fn openai(provider: &Stub) -> Models {
+pub fn openai(provider: &Stub) -> Models {
     let stub = ProviderSettings {
         base_url: Some(format!("{}/v1", provider.url)),
         api_key_env: Some(String::new()),
@@ -131,6 +131,25 @@ async fn a_model_that_calls_the_same_for_ever_is_broken_off() {
     assert!(why.contains("repeated-call"), "{why}");
     let asked = turns(&house.engine, id, "a").await;
     assert!(asked.len() <= 12, "it is bounded: {asked:?}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn who_is_not_done_within_its_turns_fails_and_gives_nothing() {
+    let (place, clock) = (Place::sqlite(), clock());
+    let sheet = "[[answers]]\ntext = 'Let me look.'\ncalls = [{ name = 'list_artifacts' }]";
+    let agents = vec![talker("a", "maxTurns = 2\ntoolNames = ['list_artifacts']")];
+    let house = house(&place, &clock, agents, sheet).await;
+    let id = begin(&house.engine, 1).await;
+    let state = ended_in_time(&house.engine, &clock, id).await;
+    let (_, stood) = state.step(&step("a")).unwrap();
+    assert_eq!(stood.state, StepState::Ended(EndedAs::Failed));
+    assert!(stood.enrichment.is_none(), "{:?}", stood.enrichment);
+    let why = cause(&state, "a");
+    assert!(why.contains("turn-limit: "), "{why}");
+    let asked = turns(&house.engine, id, "a").await;
+    let models = asked.iter().filter(|(_, asked)| *asked == Asked::Model);
+    assert_eq!(models.count(), 2, "{asked:?}");
     house.close().await;
 }
 

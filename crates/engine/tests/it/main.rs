@@ -9,6 +9,7 @@ mod broken;
 mod chance;
 mod converse;
 mod converse_bounds;
+mod converse_children;
 mod converse_costs;
 mod crash;
 mod crash_talks;

@@ -1,0 +1,143 @@
+//! Children of agents that converse: what they inherit of their parent, and that a parent which waits
+//! for them holds no room.
+
+use domain::agent::definition::AgentDefinition;
+use domain::orchestration::state::Status;
+use engine::billing::Billing;
+use engine::clock::Clock;
+use engine::handle::{Engine, Parts, Scope};
+use engine::outside::Outside;
+use engine::perform::Performer;
+use engine::registry::Registry;
+use engine::replica::Replica;
+use engine::sharing::Sharing;
+use serde_json::{Value, json};
+
+use crate::converse::{engine, models, talker};
+use crate::converse_bounds::{begin_one, openai};
+use crate::house::{House, assert_status, clock, ended, given, holder};
+use crate::place::{Place, on_both};
+use crate::stub::{Said, Stub};
+
+/// A model's answer that calls one tool.
+pub fn calls(name: &str, input: &Value) -> Said {
+    let function = json!({"name": name, "arguments": input.to_string()});
+    let call = json!({"index": 0, "id": "c", "type": "function", "function": function});
+    let choice =
+        json!({"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"});
+    let event = json!({"choices": [choice]});
+    Said::Streamed(
+        "text/event-stream",
+        format!("data: {event}\n\ndata: [DONE]\n\n"),
+    )
+}
+
+fn spawns(agent: &str) -> Said {
+    let one = json!({"agent_type": agent, "prompt": "Look."});
+    calls("spawn_agents", &json!({"agents": [one]}))
+}
+
+/// The provider's cache serves parent and children alike: what is sent begins with the same prompt and the same tools.
+#[tokio::test]
+async fn who_inherits_the_prompt_is_shown_its_parents_tools_down_to_the_last() {
+    let (place, clock) = (Place::sqlite(), clock());
+    let provider = Stub::open(|_, before| match before {
+        0 => spawns("scout"),
+        1 => spawns("sentry"),
+        n => calls("set_output", &json!({"seen": n})),
+    })
+    .await;
+    let of = |id: &str, rest: &str| AgentDefinition {
+        model: Some("stub/m".to_owned()),
+        ..talker(
+            id,
+            &format!(
+                "outputMode = 'structured_output'\noutputSchema = {{ schema = {{ type = 'object' }} }}\n{rest}"
+            ),
+        )
+    };
+    let child = "inheritParentSystemPrompt = true\ninputSchema = { prompt = { type = 'string' } }";
+    let spawning = "toolNames = ['spawn_agents', 'set_output']\nspawnableAgents = ";
+    let agents = vec![
+        of(
+            "chief",
+            &format!("systemPrompt = 'You are the chief.'\n{spawning}['scout']"),
+        ),
+        of("scout", &format!("{child}\n{spawning}['sentry']")),
+        of("sentry", child),
+    ];
+    let engine = engine(&place, &clock, agents, Some(openai(&provider))).await;
+    let replica = Replica::start(&engine, holder(), "test").await.unwrap();
+    let house = House { engine, replica };
+    let id = begin_one(&house.engine, 1, "chief").await;
+    let state = ended(&house.engine, id).await;
+    assert_status(&state, Status::Complete);
+    let gave = given(&house.engine, id, &state, "chief").await;
+    assert_eq!(gave, json!({"seen": 4}));
+    let asked = provider.asked();
+    assert_eq!(asked.len(), 5);
+    let tools = asked[0].body["tools"].clone();
+    let names = tools.as_array().unwrap().iter();
+    let names: Vec<&Value> = names.map(|tool| &tool["function"]["name"]).collect();
+    assert!(names.iter().any(|name| **name == "set_output"), "{names:?}");
+    for asked in &asked {
+        assert_eq!(asked.body["tools"], tools);
+        assert_eq!(asked.body["messages"][0]["role"], "system");
+        assert_eq!(asked.body["messages"][0]["content"], "You are the chief.");
+    }
+    house.close().await;
+}
+
+/// A replica that has room for one attempt.
+async fn narrow(place: &Place, clock: Clock, agents: Vec<AgentDefinition>, sheet: &str) -> House {
+    let registry = Registry::default();
+    agents.into_iter().for_each(|agent| registry.add(agent));
+    let engine = Engine::new(Parts {
+        store: place.store().await,
+        clock,
+        registry,
+        performer: Performer::Executors,
+        outside: Outside {
+            models: Some(models(sheet)),
+            ..Outside::default()
+        },
+        billing: Billing::default(),
+        sharing: Sharing::default(),
+        slots: 1,
+    });
+    engine.set_scope(Scope::Everything);
+    let replica = Replica::start(&engine, holder(), "test").await.unwrap();
+    House { engine, replica }
+}
+
+#[tokio::test]
+async fn a_parent_that_waits_leaves_the_only_room_to_its_children() {
+    on_both(async |place| {
+        let sheet = "
+            [[answers]]
+            system = 'You are the chief.'
+            turn = 1
+            calls = [{ name = 'spawn_agents', input = { agents = [
+                { agent_type = 'scout', prompt = 'North.' }, { agent_type = 'scout', prompt = 'South.' }] } }]
+            [[answers]]
+            system = 'You are the chief.'
+            last = 'All quiet'
+            text = 'I have heard both.'
+            [[answers]]
+            text = 'All quiet.'";
+        let chief = "systemPrompt = 'You are the chief.'\ntoolNames = ['spawn_agents']\nspawnableAgents = ['scout']";
+        let agents = vec![
+            talker("chief", chief),
+            talker("scout", "inputSchema = { prompt = { type = 'string' } }"),
+        ];
+        let house = narrow(&place, Clock::Manual(clock()), agents, sheet).await;
+        let id = begin_one(&house.engine, 1, "chief").await;
+        let state = ended(&house.engine, id).await;
+        assert_status(&state, Status::Complete);
+        assert_eq!(state.steps.len(), 3);
+        let gave = given(&house.engine, id, &state, "chief").await.to_string();
+        assert!(gave.contains("I have heard both."), "{gave}");
+        house.close().await;
+    })
+    .await;
+}
