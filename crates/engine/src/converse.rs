@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::agent::conversation::Conversation;
-use domain::agent::conversation::asks::{Ask, End};
+use domain::agent::conversation::asks::{Ask, End, TURN_LIMIT};
 use domain::agent::message::ToolResult;
 use domain::agent::retry::ErrorClass;
 use domain::money::charge::{self, Outcome};
@@ -92,11 +92,17 @@ impl Talk {
                 Ok(()) => Performed::Completed(value),
                 Err(performed) => performed,
             },
-            End::Failed(failure) => Performed::Failed {
-                class: failure.class,
-                message: failure.message,
-                retry_after: None,
-            },
+            End::Failed(failure) => {
+                if failure.message.starts_with(TURN_LIMIT) {
+                    // What it said on the way is no output: it was not done.
+                    drop(self.assignment.kept.take());
+                }
+                Performed::Failed {
+                    class: failure.class,
+                    message: failure.message,
+                    retry_after: None,
+                }
+            }
         }
     }
 

@@ -261,3 +261,35 @@ async fn children_spend_their_parents_budget_and_the_accounts_credits_once() {
     })
     .await;
 }
+
+/// What it has said when its budget leaves no room for the next question is its output, as far as it goes.
+#[tokio::test]
+async fn the_next_question_is_not_asked_where_the_budget_has_no_room_for_its_answer() {
+    on_both(async |place| {
+        let sheet = "
+            [[answers]]
+            turn = 1
+            text = 'It looks small.'
+            calls = [{ name = 'list_artifacts' }]
+            usage = { output = 8000 }
+            [[answers]]
+            text = 'Asked again.'";
+        // 8,000 x 100 of a million is 0.8; 3,000 more may cost 0.3.
+        let rest = "costMode = 'token-based'\nceiling = 0.5\nmaxOutputTokens = 3000\ntoolNames = ['list_artifacts']\n\
+                    budget = { max = 1, atLimit = 'stop' }";
+        let clock = clock();
+        let house = self::house(&place, &clock, vec![talker("a", rest)], sheet).await;
+        let engine = &house.engine;
+        let id = begin_one(engine, 1, "a").await;
+        let state = ended_in_time(engine, &clock, id).await;
+        assert_eq!(step_state(&state, "a"), StepState::Ended(EndedAs::Partial));
+        let gave = given(engine, id, &state, "a").await.to_string();
+        assert!(gave.contains("It looks small."), "{gave}");
+        let (_, stood) = state.step(&step("a")).unwrap();
+        let why = stood.enrichment.as_ref().unwrap().reason.clone().unwrap();
+        assert!(why.starts_with("budget: ") && why.contains("1.1"), "{why}");
+        assert_eq!(charged(engine, id).await, [("0.8".to_owned(), "0".to_owned())]);
+        house.close().await;
+    })
+    .await;
+}

@@ -95,6 +95,9 @@ pub struct Failure {
     pub message: String,
 }
 
+/// Begins the message of who was not done when the turns were used up.
+pub const TURN_LIMIT: &str = "turn-limit";
+
 /// How a conversation ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum End {

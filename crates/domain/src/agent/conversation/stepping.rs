@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::asks::End;
+use super::asks::{End, TURN_LIMIT};
 use super::history::note;
 use super::setup::Output;
 use super::trim::BYTES_PER_TOKEN;
@@ -79,7 +79,7 @@ impl Conversation {
         let limits = self.setup.limits;
         if self.turns >= limits.turns {
             let told = format!(
-                "turn-limit: the agent was not done after {} questions to its model",
+                "{TURN_LIMIT}: the agent was not done after {} questions to its model",
                 self.turns
             );
             self.fail(ErrorClass::Fatal, told);
