@@ -226,7 +226,7 @@ async fn analyse(assignment: Assignment) -> Performed {
     if !matches!(assignment.agent.executor, Some(Executor::Analysis {})) {
         let id = &assignment.agent.id;
         return fatal(format!(
-            "`{id}` is not a built-in analysis; this version performs no other agents yet"
+            "`{id}` is not a built-in analysis, and nothing else is performed in this way"
         ));
     }
     let Some(analysis) = catalog::find(assignment.agent.id.as_str()) else {

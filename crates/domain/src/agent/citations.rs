@@ -2,8 +2,9 @@
 //! every citation resolves.
 //!
 //! A citation is an object with `pointer` (a JSON pointer, empty for the whole) and either `artifact` (a logical name, or
-//! `plan` for prompt and summary) or `agent` (whose enrichment). With `quote` it also says what stands there. An assertion is an
-//! entry of a list at the top of the output; it holds at least one citation, at whatever depth.
+//! `plan` for prompt and summary) or `agent` (whose enrichment). With `quote` it also says what stands there; one that points at
+//! the whole must. An assertion is an object at the top of the output, an entry of a list there, or of the list that the output
+//! is; it holds at least one citation, at whatever depth. Texts and numbers at the top sum the assertions up and need none.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,21 +35,23 @@ pub fn faults(output: &Value, find: &dyn Fn(&Source) -> Option<Arc<Value>>) -> V
         faults: Vec::new(),
         more: 0,
     };
-    for (name, member) in output.as_object().into_iter().flatten() {
-        let place = format!("/{}", escaped(name));
-        match member {
-            Value::Array(assertions) if name != "citations" => {
-                for (at, assertion) in assertions.iter().enumerate() {
-                    let place = format!("{place}/{at}");
-                    if search.walk(assertion, &place) == 0 {
-                        search.fault(&place, "cites nothing: it must hold an object with `pointer` and `artifact` or `agent`");
+    match output {
+        Value::Array(assertions) => search.assertions(assertions, ""),
+        Value::Object(members) => {
+            for (name, member) in members {
+                let place = format!("/{}", escaped(name));
+                match member {
+                    Value::Array(assertions) if name != "citations" => {
+                        search.assertions(assertions, &place);
+                    }
+                    Value::Object(_) => search.assertion(member, &place),
+                    _ => {
+                        search.walk(member, &place);
                     }
                 }
             }
-            _ => {
-                search.walk(member, &place);
-            }
         }
+        _ => {}
     }
     if search.more > 0 {
         let more = format!("and {} more", search.more);
@@ -70,6 +73,21 @@ impl Search<'_> {
             self.faults.push(format!("{place}: {what}"));
         } else {
             self.more += 1;
+        }
+    }
+
+    fn assertions(&mut self, assertions: &[Value], place: &str) {
+        for (at, assertion) in assertions.iter().enumerate() {
+            self.assertion(assertion, &format!("{place}/{at}"));
+        }
+    }
+
+    fn assertion(&mut self, assertion: &Value, place: &str) {
+        if self.walk(assertion, place) == 0 {
+            self.fault(
+                place,
+                "cites nothing: it must hold an object with `pointer` and `artifact` or `agent`",
+            );
         }
     }
 
@@ -151,7 +169,13 @@ impl Search<'_> {
             });
         };
         match quote {
+            None | Some(Value::Null) if pointer.is_empty() => Err(
+                "points at the whole: a longer `pointer`, or a `quote`, must say where".to_owned(),
+            ),
             None | Some(Value::Null) => Ok(()),
+            Some(Value::String(quote)) if quote.trim().is_empty() => {
+                Err("its `quote` is empty".to_owned())
+            }
             Some(Value::String(quote)) if stands_in(quote, cited) => Ok(()),
             Some(Value::String(quote)) => {
                 let quote: String = quote.chars().take(QUOTE_TOLD).collect();
@@ -216,12 +240,17 @@ mod tests {
                     {"artifact": "risks.json", "pointer": "/risks/0", "quote": "pier gives way"},
                     {"artifact": "risks.json", "pointer": "/risks/0/rating", "quote": "9"}]},
                 {"claim": "nobody leads", "because": {"artifact": "team.md", "pointer": "", "quote": "Ann leads."}},
-                {"artifact": "risks.json", "pointer": ""},
+                {"artifact": "risks.json", "pointer": "", "quote": "gives way"},
                 {"claim": "dates", "citations": [{"agent": "plan-lint", "pointer": "/findings/0/rule"}]}
             ],
+            "recommendation": {"verdict": "go", "citations": [{"agent": "plan-lint", "pointer": "/findings"}]},
             "empty": []
         });
         assert_eq!(faults_of(good), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_does_not_resolve_is_told_with_its_place() {
         for (citation, fault) in [
             (
                 json!({"artifact": "costs.json", "pointer": ""}),
@@ -257,6 +286,18 @@ mod tests {
                 json!({"artifact": "team.md", "agent": "a", "pointer": ""}),
                 "both",
             ),
+            (
+                json!({"artifact": "risks.json", "pointer": ""}),
+                "the whole",
+            ),
+            (
+                json!({"agent": "plan-lint", "pointer": "", "quote": null}),
+                "the whole",
+            ),
+            (
+                json!({"artifact": "risks.json", "pointer": "/risks/0", "quote": " "}),
+                "`quote` is empty",
+            ),
             (json!({"artifact": "team.md"}), "cites nothing"),
             (json!("a claim in plain words"), "cites nothing"),
         ] {
@@ -268,6 +309,19 @@ mod tests {
                 "{told:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_stands_alone_cites_as_entries_of_lists_do() {
+        let alone = faults_of(json!({"summary": "x", "recommendation": {"verdict": "go"}}));
+        assert!(
+            alone[0].starts_with("/recommendation: cites nothing"),
+            "{alone:?}"
+        );
+        let cites = json!({"artifact": "risks.json", "pointer": "/risks/0"});
+        let root = faults_of(json!([{"issue": "x", "because": cites}, {"issue": "y"}]));
+        assert_eq!(root.len(), 1);
+        assert!(root[0].starts_with("/1: cites nothing"), "{root:?}");
     }
 
     #[test]

@@ -114,6 +114,12 @@ fn build(reader: &mut Reader<'_>) -> Option<(AgentDefinition, Vec<String>)> {
     let input_schema = input_schema(reader);
     let (output_mode, output_schema) = output(reader);
     let handle_steps = handle_steps(reader);
+    let mut unsupported = unsupported;
+    for name in handle_steps.as_deref().into_iter().flat_map(called) {
+        if !is_there(name, &mcp_servers) && !unsupported.iter().any(|known| known == name) {
+            unsupported.push(name.to_owned());
+        }
+    }
     let spawner_prompt = reader.text("spawnerPrompt");
     let inherit_parent_system_prompt = reader.flag("inheritParentSystemPrompt");
     let system_prompt = reader.text("systemPrompt");
@@ -203,18 +209,35 @@ fn tools(
 ) -> (Vec<String>, Vec<String>) {
     let (mut names, mut unsupported) = (Vec::new(), Vec::new());
     for name in reader.texts("toolNames") {
-        let of_server = name.rsplit_once('/');
-        let of_server = of_server.is_some_and(|(server, _)| servers.contains_key(server));
         if name.is_empty() {
             reader.warn("`toolNames`: an empty name is left out".to_owned());
         } else if names.contains(&name) || unsupported.contains(&name) {
-        } else if of_server || BUILT_IN_TOOLS.contains(&name.as_str()) {
+        } else if is_there(&name, servers) {
             names.push(name);
         } else {
             unsupported.push(name);
         }
     }
     (names, unsupported)
+}
+
+/// Whether a tool is built in, or one of these servers', as definitions name it or as models see it.
+fn is_there(tool: &str, servers: &BTreeMap<String, McpServer>) -> bool {
+    let server = tool.rsplit_once('/').or_else(|| tool.split_once("__"));
+    BUILT_IN_TOOLS.contains(&tool) || server.is_some_and(|(server, _)| servers.contains_key(server))
+}
+
+/// The tools that a generator names where it calls them: `toolName: 'read_files'`. Those whose names it puts together cannot be
+/// seen before they are called.
+fn called(script: &str) -> impl Iterator<Item = &str> {
+    script.split("toolName").skip(1).filter_map(|rest| {
+        let rest = rest.trim_start_matches(['\'', '"', '`']).trim_start();
+        let rest = rest.strip_prefix(':')?.trim_start();
+        let quote = rest.chars().next().filter(|c| "'\"`".contains(*c))?;
+        let (name, _) = rest.get(1..)?.split_once(quote)?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-/.".contains(c);
+        (!name.is_empty() && name.chars().all(plain)).then_some(name)
+    })
 }
 
 fn spawnable(

@@ -4,12 +4,10 @@ use crate::agent::conversing::{BUILT_IN_TOOLS, HttpTool, McpServer, OutputMode, 
 use crate::agent::definition::{AgentDefinition, Executor};
 use crate::agent::input::InputRef;
 use crate::agent::validate::{Problem, TIME_MAX, fault_of_url};
+use crate::orchestration::children::CHILDREN_MAX;
 
 /// Most turns of one attempt. More is a loop.
 pub const TURNS_MAX: u32 = 1_000;
-
-/// Most children of one step.
-pub const CHILDREN_MAX: u32 = 1_000;
 
 /// Most retries of one failed question to a model.
 pub const LLM_RETRIES_MAX: u32 = 20;
@@ -45,6 +43,16 @@ fn contradictions(definition: &AgentDefinition, add: &mut impl FnMut(&str, Strin
             "outputMode",
             "`outputSchema` says what is handed in, so it must be `structured_output`".to_owned(),
         );
+    }
+    let hands_in = definition.output_mode() == OutputMode::StructuredOutput;
+    let elsewhere = matches!(
+        definition.executor,
+        Some(Executor::Analysis {} | Executor::Http { .. } | Executor::Worker { .. })
+    );
+    if definition.check_citations && (elsewhere || !hands_in) {
+        let message =
+            "only what an agent that converses hands in as `structured_output` is looked up";
+        add("checkCitations", message.to_owned());
     }
     let spawns = definition.tool_names.iter().any(|tool| tool == SPAWN_TOOL);
     if !definition.spawnable_agents.is_empty() && !spawns {
@@ -244,5 +252,61 @@ fn messages(definition: &AgentDefinition, add: &mut impl FnMut(&str, String)) {
                 ),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::agent::definition::from_toml;
+    use crate::agent::validate::problems;
+
+    fn keys_at_fault(rest: &str) -> Vec<String> {
+        let definition = from_toml(&format!("id = 'a'\ndisplayName = 'A'\n{rest}")).unwrap();
+        let found = problems(&definition).into_iter();
+        found.map(|problem| problem.key).collect()
+    }
+
+    #[test]
+    fn what_nobody_would_look_at_is_refused() {
+        let fields = "outputSchema = { fields = { issues = [] } }";
+        for (rest, faulty) in [
+            ("executor = { kind = 'model' }\ncheckCitations = true", true),
+            (
+                "executor = { kind = 'model' }\ncheckCitations = true\noutputMode = 'structured_output'",
+                false,
+            ),
+            (
+                &format!(
+                    "executor = {{ kind = 'script' }}\nhandleSteps = 'function* () {{}}'\ncheckCitations = true\n{fields}"
+                ),
+                false,
+            ),
+            (&format!("checkCitations = true\n{fields}"), false),
+            (
+                &format!(
+                    "executor = {{ kind = 'http', url = 'https://a.example' }}\ncheckCitations = true\n{fields}"
+                ),
+                true,
+            ),
+        ] {
+            let found = keys_at_fault(rest);
+            assert_eq!(
+                found.contains(&"checkCitations".to_owned()),
+                faulty,
+                "{rest}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_step_has_no_more_children_than_it_may_have() {
+        let with = |most: u32| {
+            keys_at_fault(&format!(
+                "executor = {{ kind = 'model' }}\nmaxChildren = {most}"
+            ))
+        };
+        assert_eq!(with(64), Vec::<String>::new());
+        assert_eq!(with(65), ["maxChildren"]);
     }
 }

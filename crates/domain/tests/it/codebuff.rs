@@ -245,3 +245,29 @@ fn a_definition_is_turned_into_our_own() {
         "toolNames: needs tools that are not supported: `read_files`, `code_search`"
     );
 }
+
+#[test]
+fn a_generator_that_calls_what_is_not_there_is_refused_by_the_tools_name() {
+    let with = |script: &str| {
+        read(&json!({
+            "id": "a", "displayName": "A", "model": "m", "toolNames": [],
+            "mcpServers": {"gmail": {"command": "npx"}}, "handleSteps": script
+        }))
+        .unwrap()
+    };
+    let refused = with(
+        "function* () { yield { toolName: 'read_files', input: {} }; yield { \"toolName\" : \"spawn_agent_inline\", input: {} };
+         yield { toolName: `read_files`, input: {} } }",
+    );
+    assert_eq!(refused.unsupported, ["read_files", "spawn_agent_inline"]);
+    let message = refused.usable().unwrap_err().to_string();
+    assert!(
+        message.contains("`read_files`, `spawn_agent_inline`"),
+        "{message}"
+    );
+    let usable = with(
+        "function* ({ params }) { const toolName = params.tool; yield { toolName, input: {} }; yield { toolName: toolName, input: {} };
+         yield { toolName: 'set_output', input: { said: 'toolName' } }; yield { toolName: 'gmail__send', input: {} }; yield { toolName: 'gmail/send', input: {} } }",
+    );
+    assert_eq!(usable.unsupported, Vec::<String>::new());
+}

@@ -3,13 +3,14 @@
 use std::sync::{Mutex, PoisonError};
 
 use domain::agent::conversation::asks::Answer;
-use domain::agent::script::{Resume, Yield};
+use domain::agent::script::{Resume, Start, Yield};
 use domain::orchestration::turns::Asked;
+use script::error::ScriptError;
 use script::limits::Limits;
 use script::sandbox::Script;
 
-use super::Talk;
 use super::recording::About;
+use super::{Talk, passing};
 use crate::perform::{Performed, fatal};
 
 /// A script, as far as it has come.
@@ -47,30 +48,34 @@ impl Talk {
             self.script.kept().take(),
             std::mem::take(&mut self.script.before),
         );
-        let work =
-            tokio::task::spawn_blocking(move || -> (Option<Script>, Result<Yield, String>) {
-                let script = match script {
-                    Some(script) => Ok(script),
-                    None => Script::start(&source, &start, &Limits::default()),
-                };
-                let mut script = match script {
-                    Ok(script) => script,
-                    Err(error) => return (None, Err(error.to_string())),
-                };
-                // What it yields here was carried out and recorded then.
-                for resume in &before {
-                    if let Err(error) = script.resume(resume) {
-                        return (None, Err(error.to_string()));
-                    }
-                }
-                let yielded = script.resume(&resume).map_err(|error| error.to_string());
-                (Some(script), yielded)
-            });
-        let (script, yielded) = work
+        let work = tokio::task::spawn_blocking(move || {
+            let mut script = match script {
+                Some(script) => script,
+                None => led(&source, &start, &before)?,
+            };
+            let yielded = script.resume(&resume)?;
+            Ok((script, yielded))
+        });
+        let resumed: Result<(Script, Yield), ScriptError> = work
             .await
             .map_err(|_| fatal("the script's sandbox broke down".to_owned()))?;
+        let (script, yielded) = match resumed {
+            Ok((script, yielded)) => (Some(script), Ok(yielded)),
+            // It was no fault of its own: nothing of it is recorded, and the next attempt goes on here.
+            Err(error) if error.may_pass() => return Err(passing(error.to_string())),
+            Err(error) => (None, Err(error.to_string())),
+        };
         *self.script.kept() = script;
         self.record(About::just(Asked::Script), Answer::Script(yielded))
             .await
     }
+}
+
+/// A script led to where an earlier attempt came. What it yields on the way was carried out and recorded then.
+fn led(source: &str, start: &Start, before: &[Resume]) -> Result<Script, ScriptError> {
+    let mut script = Script::start(source, start, &Limits::default())?;
+    for resume in before {
+        script.resume(resume)?;
+    }
+    Ok(script)
 }

@@ -56,9 +56,9 @@ pub(super) fn all(named: &[String]) -> Vec<Tool> {
         ),
         (
             SEARCH,
-            "Finds a text in the plan's artifacts, whatever its case, and shows what stands around it.",
+            "Finds a text in the plan's artifacts, or in the one named, whatever its case, and shows what stands around it.",
             object(
-                json!({"text": {"type": "string", "minLength": 2}, "offset": offset}),
+                json!({"text": {"type": "string", "minLength": 2}, "name": {"type": "string"}, "offset": offset}),
                 json!(["text"]),
             ),
         ),
@@ -176,7 +176,12 @@ fn search(plan: &LoadedPlan, input: &Value) -> Result<Value, String> {
     }
     let skip = offset(input);
     let (mut seen, mut found) = (0, Vec::new());
-    for name in plan.manifest.artifacts.keys() {
+    let within = text(input, "name");
+    if let Some(name) = within {
+        plan.plan.text(name).map_err(|error| error.to_string())?;
+    }
+    let all = plan.manifest.artifacts.keys();
+    for name in all.filter(|name| within.is_none_or(|within| name.as_str() == within)) {
         let Ok(whole) = plan.plan.text(name) else {
             continue; // no text
         };

@@ -79,10 +79,10 @@ const CRITIQUE: &str = r#"
              { name = "search_artifacts", input = { text = "ice" } }]
     [[answers]]
     system = "who decides whether a plan gets money"
-    calls = [{ name = "set_output", input = { summary = "Ice decides.", recommendation = { verdict = "rework", reasons = "The hull is not ordered." },
+    calls = [{ name = "set_output", input = { summary = "Ice decides.", recommendation = { verdict = "rework", reasons = "The hull is not ordered.", citations = [{ agent = "risk-exposure", pointer = "/counts" }] },
         objections = [{ objection = "No hull for ice", consequence = "Two weeks a winter", answeredBy = "An order", weight = "high", citations = [
             { artifact = "identify_risks_raw.json", pointer = "/risks/0/risk_description", quote = "cannot sail in ice" },
-            { agent = "risk-exposure", pointer = "" }] }],
+            { agent = "risk-exposure", pointer = "/counts" }] }],
         strengths = [{ strength = "It has a leader", citations = [{ artifact = "team.md", pointer = "", quote = "Ann leads." }] }],
         questions = [{ question = "Who orders the hull?", citations = [{ artifact = "plan", pointer = "/prompt", quote = "ferry line" }] }] } }]
 "#;

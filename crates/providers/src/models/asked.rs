@@ -1,6 +1,7 @@
 //! What a question to models may take, what is heard on the way, and what comes of it.
 
 use domain::agent::asking::{Delta, Finish};
+use domain::agent::conversing::LLM_RETRIES_DEFAULT;
 use domain::money::usage::Usage;
 use domain::values::time::Millis;
 
@@ -24,7 +25,7 @@ pub struct AskLimits {
 impl Default for AskLimits {
     fn default() -> Self {
         Self {
-            retries: 3,
+            retries: LLM_RETRIES_DEFAULT,
             first: Millis(120_000),
             between: Millis(60_000),
             whole: Millis(600_000),
