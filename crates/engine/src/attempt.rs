@@ -67,7 +67,7 @@ impl Started {
         let (Some(head), Some(holder)) = (&hot.state.head, step.holder) else {
             return Err(lost("a started step without a holder"));
         };
-        let agent = gather::definition(&pinned, rules.agent.as_str())
+        let agent = gather::definition(&pinned, rules)
             .ok_or_else(|| lost("a step without its definition"))?;
         let plan = engine
             .plans

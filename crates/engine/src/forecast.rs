@@ -124,8 +124,8 @@ pub(crate) async fn outlook(
         .iter()
         .filter(|rules| rules.prior.is_none() && rules.missing.is_empty())
         .collect();
-    let spawns = |agent: &AgentId| {
-        let definition = definition(&selected.pinned, agent.as_str());
+    let spawns = |rules: &StepRules| {
+        let definition = definition(&selected.pinned, rules);
         selected.spawning.is_some() && definition.is_some_and(|of| !of.spawnable_agents.is_empty())
     };
     let mut ahead = Vec::with_capacity(to_do.len());
@@ -133,7 +133,7 @@ pub(crate) async fn outlook(
     for rules in &to_do {
         let mut declared = declared(rules, fresh);
         let mut unbounded = unbounded(rules);
-        if spawns(&rules.agent) {
+        if spawns(rules) {
             (declared, unbounded) = with_children(rules, declared);
         }
         open.push(unbounded);

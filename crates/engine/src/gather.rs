@@ -10,7 +10,7 @@ use domain::canonical;
 use domain::orchestration::command::{Facts, StartFacts};
 use domain::orchestration::decide::counters;
 use domain::orchestration::event::Recorded;
-use domain::orchestration::graph::StepIndex;
+use domain::orchestration::graph::{StepIndex, StepRules};
 use domain::orchestration::needs::Needs;
 use domain::orchestration::state::{Orchestration, Step};
 use domain::orchestration::submission::Pinned;
@@ -176,8 +176,8 @@ async fn start_facts(
         return Err(lost("an orchestration without a head".to_owned()));
     };
     let rules = hot.state.graph.rules(index);
-    let definition = definition(&pinned, rules.agent.as_str())
-        .ok_or_else(|| lost(format!("no pinned `{}`", rules.agent)))?;
+    let definition =
+        definition(&pinned, rules).ok_or_else(|| lost(format!("no pinned `{}`", rules.agent)))?;
     let plan = engine
         .plans
         .load(&engine.store, &head.account, head.plan)
@@ -274,12 +274,12 @@ pub(crate) async fn pinned_as(
     })
 }
 
-/// The pinned definition of `agent`.
-pub fn definition<'a>(pinned: &'a Pinned, agent: &str) -> Option<&'a AgentDefinition> {
-    pinned
-        .agents
-        .iter()
-        .find(|definition| definition.id.as_str() == agent)
+/// The pinned definition of who performs the step: of an agent there may be several versions, since children may be named with
+/// theirs.
+pub fn definition<'a>(pinned: &'a Pinned, rules: &StepRules) -> Option<&'a AgentDefinition> {
+    let versions = || pinned.agents.iter().filter(|of| of.id == rules.agent);
+    let same = versions().find(|definition| definition.version == rules.agent_version);
+    same.or_else(|| versions().next())
 }
 
 /// The artifacts that an agent of this program declares, by content.

@@ -219,7 +219,7 @@ impl Applied<'_> {
     ) -> Result<EnrichmentRow, serde_json::Error> {
         let whole = enrichment.status == EnrichmentStatus::Completed;
         let pinned = self.pinned;
-        let definition = pinned.and_then(|pinned| definition(pinned, rules.agent.as_str()));
+        let definition = pinned.and_then(|pinned| definition(pinned, rules));
         let is_prior = rules.prior.is_some();
         Ok(EnrichmentRow {
             orchestration: *self.id.0.as_bytes(),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use analyses::catalog;
 use domain::agent::definition::{AgentDefinition, from_toml};
 use domain::agent::input::InputRef;
+use domain::agent::reference::AgentReference;
 use domain::agent::validate::problems;
 use domain::values::hash::ContentHash;
 use domain::values::ids::AgentId;
@@ -125,6 +126,14 @@ impl Agents {
             .iter()
             .rev()
             .find(|known| known.retired_at.is_none())
+    }
+
+    /// The definition that a reference means: of the version that it names, else of the latest that is not retired.
+    pub fn meant(&self, reference: &AgentReference) -> Option<&AgentDefinition> {
+        let versions = self.versions(reference.parts().name).iter().rev();
+        let standing = versions.filter(|known| known.retired_at.is_none());
+        let mut definitions = standing.map(|known| &known.definition);
+        definitions.find(|definition| reference.means(definition))
     }
 
     /// Adds a version, or replaces the one of the same name.

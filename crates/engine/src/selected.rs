@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::agent::definition::{AgentDefinition, Executor};
 use domain::agent::input::InputRef;
+use domain::agent::reference::AgentReference;
 use domain::money::prices::Prices;
 use domain::orchestration::children::Spawning;
 use domain::orchestration::event::Excluded;
@@ -154,7 +155,13 @@ fn make(
     } = selection;
     excluded.extend(others);
     let most = wish.max_steps.unwrap_or(MAX_STEPS.max(registered.len()));
-    let (more, spawning) = spawnable(registered, &definitions, most, &asking, prices)?;
+    let meant = |reference: &AgentReference| agents.meant(reference);
+    let (mut more, spawning) = spawnable(&meant, &definitions, most, &asking, prices)?;
+    // Who names no version means the latest: it is found first.
+    more.sort_by_key(|agent| {
+        let latest = registered.get(&agent.id);
+        latest.is_some_and(|latest| latest.version != agent.version)
+    });
     definitions.extend(more);
     let pinned = Pinned {
         agents: definitions,

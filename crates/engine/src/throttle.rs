@@ -155,7 +155,7 @@ pub(crate) async fn of_step(
         return Ok(None);
     };
     let pinned = pinned_as(engine, head.pinned).await?;
-    let agent = definition(&pinned, state.graph.rules(index).agent.as_str());
+    let agent = definition(&pinned, state.graph.rules(index));
     match agent.and_then(|agent| engine.sharing.asks(agent)) {
         Some(asks) => throttled(engine, state, &asks, None).await,
         None => Ok(None),

@@ -75,7 +75,7 @@ fn entry(enriched: &EnrichedPlan, index: StepIndex, data: &Value) -> Option<Enri
         &enriched.state.steps[index],
     );
     let enrichment = step.enrichment.as_ref()?;
-    let agent = definition(&enriched.pinned, rules.agent.as_str())?;
+    let agent = definition(&enriched.pinned, rules)?;
     let inputs = agent.inputs().unwrap_or_default();
     let read = inputs
         .iter()
@@ -120,7 +120,7 @@ pub fn steps(enriched: &EnrichedPlan) -> Vec<StepLine> {
     let state = &enriched.state;
     let line = |index: StepIndex| {
         let (rules, step) = (state.graph.rules(index), &state.steps[index]);
-        let name = definition(&enriched.pinned, rules.agent.as_str())
+        let name = definition(&enriched.pinned, rules)
             .map(|agent| agent.display_name.clone());
         let completed =
             step.state == StepState::Ended(domain::orchestration::event::EndedAs::Completed);

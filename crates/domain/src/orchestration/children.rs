@@ -36,6 +36,14 @@ pub struct Spawning {
     pub agents: Vec<StepRules>,
 }
 
+impl Spawning {
+    /// The rules that children of this version of the agent live by.
+    fn rules(&self, (agent, version): (&AgentId, &str)) -> Option<&StepRules> {
+        let mut pinned = self.agents.iter();
+        pinned.find(|rules| rules.agent == *agent && rules.agent_version == version)
+    }
+}
+
 /// What makes a step a child.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -61,6 +69,8 @@ pub struct Child {
 pub struct NewChild {
     /// Who shall perform it.
     pub agent: AgentId,
+    /// In which version.
+    pub version: String,
     /// Its place among those asked for together, from 0.
     pub place: u32,
     /// What it is asked (JSON).
@@ -117,14 +127,19 @@ impl Orchestration {
         }
     }
 
-    /// Why a child of `agent` below the step at `index`, which may have `most` children, would be refused.
-    pub fn refuses_child(&self, index: StepIndex, agent: &AgentId, most: u32) -> Option<String> {
+    /// Why a child of this version of `agent` below the step at `index`, which may have `most` children, would be refused.
+    pub fn refuses_child(
+        &self,
+        index: StepIndex,
+        (agent, version): (&AgentId, &str),
+        most: u32,
+    ) -> Option<String> {
         let Some(spawning) = self.graph.spawning() else {
             return Some("this orchestration spawns nothing".to_owned());
         };
-        let Some(rules) = spawning.agents.iter().find(|rules| rules.agent == *agent) else {
+        let Some(rules) = spawning.rules((agent, version)) else {
             return Some(format!(
-                "`{agent}` is not among the agents that were pinned"
+                "`{agent}@{version}` is not among the agents that were pinned"
             ));
         };
         if !rules.missing.is_empty() {
@@ -193,7 +208,7 @@ pub(super) fn spawn(
     let conversation = step.turns.map_or(attempt, |so_far| so_far.conversation);
     let mut working = Fitting::below(state, index, spawn.most);
     for wanted in &spawn.children {
-        let Some((child, rules)) = working.next(&wanted.agent)? else {
+        let Some((child, rules)) = working.next((&wanted.agent, &wanted.version))? else {
             continue;
         };
         working.spawned.push(Child {
@@ -232,8 +247,8 @@ impl<'a> Fitting<'a> {
         }
     }
 
-    /// A name and rules for a child of `agent`, if one fits.
-    fn next(&mut self, agent: &AgentId) -> Result<Option<(StepId, StepRules)>, Rejected> {
+    /// A name and rules for a child of this version of an agent, if one fits.
+    fn next(&mut self, agent: (&AgentId, &str)) -> Result<Option<(StepId, StepRules)>, Rejected> {
         let refused = self.state.refuses_child(self.index, agent, self.most);
         let spawned = u32::try_from(self.spawned.len()).unwrap_or(u32::MAX);
         let spawning = match (refused, self.state.graph.spawning()) {
@@ -242,7 +257,7 @@ impl<'a> Fitting<'a> {
         };
         let full = self.state.steps.len() + self.spawned.len() >= spawning.max_steps as usize
             || self.state.steps[self.index].children + spawned >= self.most;
-        let rules = spawning.agents.iter().find(|rules| rules.agent == *agent);
+        let rules = spawning.rules(agent);
         match rules.filter(|_| !full) {
             Some(rules) => Ok(Some((self.name()?, childlike(rules)))),
             None => Ok(None),

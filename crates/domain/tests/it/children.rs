@@ -62,6 +62,7 @@ fn spawn(world: &mut World, id: &str, agents: &[&str]) -> Result<Vec<Event>, Rej
     let (_, parent) = world.state.step(&step(id)).unwrap();
     let children = (0..).zip(agents).map(|(place, agent)| NewChild {
         agent: AgentId::new(agent).unwrap(),
+        version: "1".to_owned(),
         place,
         input: ContentHash::of(agent.as_bytes()),
     });
@@ -157,10 +158,13 @@ fn depth_number_and_steps_are_bounded() {
     assert_eq!(spawned.count(), 4);
     let (index, _) = world.state.step(&step(&above)).unwrap();
     let agent = AgentId::new("helper").unwrap();
-    let why = world.state.refuses_child(index, &agent, 16).unwrap();
+    let why = world.state.refuses_child(index, (&agent, "1"), 16).unwrap();
     assert_eq!(why, "the orchestration has at most 9 steps");
     let unknown = AgentId::new("stranger").unwrap();
-    assert!(world.state.refuses_child(index, &unknown, 16).is_some());
+    for (agent, version) in [(&unknown, "1"), (&agent, "2")] {
+        let why = world.state.refuses_child(index, (agent, version), 16);
+        assert!(why.unwrap().contains("not among the agents"));
+    }
 }
 
 #[test]

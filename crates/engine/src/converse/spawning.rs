@@ -110,6 +110,7 @@ impl Talk {
             }
             children.push(NewChild {
                 agent: definition.id.clone(),
+                version: definition.version.clone(),
                 place,
                 input,
             });

@@ -1,4 +1,4 @@
-//! Children of agents that converse: what they inherit of their parent, and that a parent which waits
+//! Children of agents that converse: what they inherit of their parent, which version a name means, and that a parent which waits
 //! for them holds no room.
 
 use domain::agent::definition::AgentDefinition;
@@ -13,9 +13,9 @@ use engine::replica::Replica;
 use engine::sharing::Sharing;
 use serde_json::{Value, json};
 
-use crate::converse::{engine, models, talker};
+use crate::converse::{engine, house, models, talker};
 use crate::converse_bounds::{begin_one, openai};
-use crate::house::{House, assert_status, clock, ended, given, holder};
+use crate::house::{House, assert_status, begin, clock, ended, given, holder, step};
 use crate::place::{Place, on_both};
 use crate::stub::{Said, Stub};
 
@@ -137,6 +137,52 @@ async fn a_parent_that_waits_leaves_the_only_room_to_its_children() {
         assert_eq!(state.steps.len(), 3);
         let gave = given(&house.engine, id, &state, "chief").await.to_string();
         assert!(gave.contains("I have heard both."), "{gave}");
+        house.close().await;
+    })
+    .await;
+}
+
+/// One version is a step of the orchestration, and is what others mean who name none; the other is there for who names it.
+#[tokio::test]
+async fn a_child_that_is_named_with_its_version_is_of_that_version() {
+    on_both(async |place| {
+        let sheet = "
+            [[answers]]
+            system = 'You are the chief.'
+            turn = 1
+            calls = [{ name = 'spawn_agents', input = { agents = [
+                { agent_type = 'scout@1.0.0', prompt = 'North.' }, { agent_type = 'scout@1.1.0', prompt = 'South.' }] } }]
+            [[answers]]
+            system = 'You are the chief.'
+            text = 'I have heard both.'
+            [[answers]]
+            system = 'You are old.'
+            text = 'Said the old one.'
+            [[answers]]
+            system = 'You are new.'
+            text = 'Said the new one.'";
+        let chief = "systemPrompt = 'You are the chief.'\ntoolNames = ['spawn_agents']\nspawnableAgents = ['scout@1.0.0', 'scout@1.1.0']";
+        let scout = |version: &str, who: &str| {
+            let rest = format!("version = '{version}'\nsystemPrompt = 'You are {who}.'");
+            talker("scout", &rest)
+        };
+        let agents = vec![talker("chief", chief), scout("1.0.0", "old"), scout("1.1.0", "new")];
+        let clock = clock();
+        let house = house(&place, &clock, agents, sheet).await;
+        let engine = &house.engine;
+        // With the newer one as a step beside the chief, and without.
+        let id = begin(engine, 1).await;
+        for (id, steps) in [(id, 4), (begin_one(engine, 2, "chief").await, 3)] {
+            let state = ended(engine, id).await;
+            assert_status(&state, Status::Complete);
+            assert_eq!(state.steps.len(), steps);
+            for (step, said) in [("chief.1", "the old one"), ("chief.2", "the new one")] {
+                let gave = given(engine, id, &state, step).await.to_string();
+                assert!(gave.contains(said), "{step}: {gave}");
+            }
+            let (first, _) = state.step(&step("chief.1")).unwrap();
+            assert_eq!(state.graph.rules(first).agent_version, "1.0.0");
+        }
         house.close().await;
     })
     .await;
