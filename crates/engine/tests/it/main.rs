@@ -11,6 +11,7 @@ mod converse;
 mod converse_bounds;
 mod converse_children;
 mod converse_costs;
+mod converse_early;
 mod converse_scripts;
 mod crash;
 mod crash_talks;

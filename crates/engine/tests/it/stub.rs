@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Barrier;
 use tokio::task::JoinHandle;
 
 /// One request, as it came.
@@ -32,6 +33,8 @@ pub enum Said {
     Begun(&'static str, String),
     /// A whole stream of this type.
     Streamed(&'static str, String),
+    /// A whole stream of this type, each part of which waits at its barrier.
+    Parts(&'static str, Vec<(Option<Arc<Barrier>>, String)>),
 }
 
 pub fn json(value: Value) -> Said {
@@ -111,6 +114,17 @@ where
             }
             Said::Streamed(kind, text) => {
                 let _ = stream.write_all((begun(kind) + &text).as_bytes()).await;
+                return;
+            }
+            Said::Parts(kind, parts) => {
+                let _ = stream.write_all(begun(kind).as_bytes()).await;
+                for (barrier, text) in parts {
+                    if let Some(barrier) = barrier {
+                        barrier.wait().await;
+                    }
+                    let _ = stream.write_all(text.as_bytes()).await;
+                    let _ = stream.flush().await;
+                }
                 return;
             }
         }
