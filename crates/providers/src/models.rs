@@ -17,6 +17,7 @@ pub mod scripted;
 pub mod settings;
 mod wire;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,6 +119,7 @@ impl Models {
         hear: &mut (impl FnMut(Spoken) + Send),
     ) -> Result<Asked, Failure> {
         let mut retries = 0;
+        let mut route = Cow::Borrowed(route);
         loop {
             if let Some(why) = tries.stale.take() {
                 hear(Spoken::Anew { why });
@@ -127,12 +129,16 @@ impl Models {
                 told = true;
                 hear(Spoken::Delta(delta));
             };
-            let failure = match self.routes.ask(route, call, limits, &mut pass).await {
+            let failure = match self.routes.ask(&route, call, limits, &mut pass).await {
                 Ok(asked) => return Ok(asked),
                 Err(failure) => failure,
             };
             tries.usage.add(&failure.usage);
             tries.stale = told.then(|| failure.message.clone());
+            if !route.unheld && !told && route.holds(call) && is_of_schemas(&failure) {
+                route.to_mut().unheld = true;
+                continue;
+            }
             let wait = pause(&route.model, call, limits, retries, &failure);
             match wait.filter(|_| retries < limits.retries) {
                 Some(wait) => sleep(Duration::from_millis(wait.0)).await,
@@ -141,6 +147,13 @@ impl Models {
             retries += 1;
         }
     }
+}
+
+/// Whether the provider refused to hold an answer to a JSON Schema: it, this model, or this schema. What is said of it in words
+/// does without.
+fn is_of_schemas(failure: &Failure) -> bool {
+    let of_these = ["response_format", "schema", "strict", "tool_choice"];
+    failure.class == ErrorClass::Fatal && of_these.iter().any(|word| failure.message.contains(word))
 }
 
 /// How long to wait before the same model is asked again; nothing where that cannot help, or would take too long. Full jitter

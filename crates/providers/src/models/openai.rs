@@ -8,6 +8,21 @@ use crate::models::endpoint::Endpoint;
 use crate::models::names::Names;
 use crate::models::reasoning;
 
+/// The tool by which an output is handed in.
+pub(crate) const OUTPUT: &str = "set_output";
+
+/// What may stand in a schema that a provider is to hold the model to letter by letter.
+const STRICT: [&str; 8] = [
+    "type",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "enum",
+    "title",
+    "description",
+];
+
 /// The body of a question.
 pub(crate) fn body(endpoint: &Endpoint, model: &str, call: &ModelCall, names: &Names) -> Value {
     let router = endpoint.provider == "openrouter";
@@ -40,7 +55,7 @@ pub(crate) fn body(endpoint: &Endpoint, model: &str, call: &ModelCall, names: &N
         body.insert("stop".to_owned(), json!(call.stop));
     }
     if !call.tools.is_empty() {
-        body.insert("tools".to_owned(), tools(call, names));
+        body.insert("tools".to_owned(), tools(endpoint, call, names));
     }
     if let Some(schema) = call
         .output_schema
@@ -55,13 +70,17 @@ pub(crate) fn body(endpoint: &Endpoint, model: &str, call: &ModelCall, names: &N
     Value::Object(body)
 }
 
-fn tools(call: &ModelCall, names: &Names) -> Value {
+fn tools(endpoint: &Endpoint, call: &ModelCall, names: &Names) -> Value {
     let tools = call.tools.iter().map(|tool| {
-        let function = json!({
+        let mut function = json!({
             "name": names.there(&tool.name),
             "description": tool.description,
             "parameters": tool.input_schema,
         });
+        let held = endpoint.structured_output && tool.name == OUTPUT;
+        if held && is_object(&tool.input_schema) && is_strict(&tool.input_schema) {
+            function["strict"] = true.into();
+        }
         json!({"type": "function", "function": function})
     });
     tools.collect()
@@ -146,26 +165,29 @@ pub(crate) fn is_object(schema: &Value) -> bool {
     schema.get("type").and_then(Value::as_str) == Some("object")
 }
 
-/// Whether the schema is one that the provider can hold the model to letter by letter: no object in it has members that are
-/// optional or unnamed.
+/// Whether the schema is one that providers hold the model to letter by letter: no object in it has members that are optional or
+/// unnamed, and it says nothing that some of them refuse.
 fn is_strict(schema: &Value) -> bool {
-    let members = match schema {
-        Value::Object(members) => members,
-        Value::Array(items) => return items.iter().all(is_strict),
-        _ => return true,
+    let Some(members) = schema.as_object() else {
+        return false;
     };
-    if let Some(properties) = members.get("properties").and_then(Value::as_object) {
-        let required = members.get("required").and_then(Value::as_array);
-        let all = properties
-            .keys()
-            .all(|name| required.is_some_and(|names| names.iter().any(|known| known == name)));
-        if !all || members.get("additionalProperties") != Some(&Value::Bool(false)) {
-            return false;
-        }
-        return properties.values().all(is_strict);
-    }
-    if is_object(schema) {
+    if !members.keys().all(|name| STRICT.contains(&name.as_str())) {
         return false;
     }
-    members.values().all(is_strict)
+    let kind = members.get("type").and_then(Value::as_str);
+    match kind {
+        Some("object") => {
+            let properties = members.get("properties").and_then(Value::as_object);
+            let required = members.get("required").and_then(Value::as_array);
+            let named = |name: &String| {
+                required.is_some_and(|names| names.iter().any(|known| known == name))
+            };
+            members.get("additionalProperties") == Some(&Value::Bool(false))
+                && properties
+                    .is_some_and(|all| all.keys().all(named) && all.values().all(is_strict))
+        }
+        Some("array") => members.get("items").is_some_and(is_strict),
+        Some(_) => true,
+        None => members.contains_key("enum"),
+    }
 }

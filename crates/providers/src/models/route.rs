@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::models::asked::{AskLimits, Asked};
 use crate::models::endpoint::{self, Endpoint};
 use crate::models::llm_config::{self, Entry, Way};
+use crate::models::openai::OUTPUT;
 use crate::models::scripted::Scripted;
 use crate::models::settings::{Kind, ModelsError, ModelsSettings};
 use crate::models::wire;
@@ -38,6 +39,8 @@ pub(crate) struct Routes {
 pub(crate) struct Route<'a> {
     /// Its name there.
     pub(crate) model: String,
+    /// Its answers are held to no JSON Schema, whatever its provider can do.
+    pub(crate) unheld: bool,
     source: Source<'a>,
 }
 
@@ -95,6 +98,7 @@ impl Routes {
             return match self.scripted.get(model) {
                 Some(scripted) => Ok(vec![Route {
                     model: name.to_owned(),
+                    unheld: false,
                     source: Source::Scripted(scripted),
                 }]),
                 None => Err(Failure::fatal(format!("there is no cue sheet `{model}`"))),
@@ -146,8 +150,20 @@ impl Routes {
             Source::Endpoint(endpoint) => *endpoint,
             Source::Entry(way) => &way.endpoint,
         };
+        let mut endpoint = Cow::Borrowed(endpoint);
+        if route.unheld {
+            endpoint.to_mut().structured_output = false;
+        }
         let (call, limits) = route.source.overlaid(call, limits);
-        wire::ask(&self.outgoing, endpoint, &route.model, &call, &limits, hear).await
+        wire::ask(
+            &self.outgoing,
+            &endpoint,
+            &route.model,
+            &call,
+            &limits,
+            hear,
+        )
+        .await
     }
 }
 
@@ -160,8 +176,20 @@ impl<'a> Route<'a> {
         };
         Self {
             model,
+            unheld: false,
             source: Source::Endpoint(endpoint),
         }
+    }
+
+    /// Whether something of the answer to this question is held to a JSON Schema.
+    pub(crate) fn holds(&self, call: &ModelCall) -> bool {
+        let endpoint = match &self.source {
+            Source::Endpoint(endpoint) => endpoint,
+            Source::Entry(way) => &way.endpoint,
+            Source::Scripted(_) => return false,
+        };
+        let handed_in = call.tools.iter().any(|tool| tool.name == OUTPUT);
+        endpoint.structured_output && (handed_in || call.output_schema.is_some())
     }
 }
 
@@ -169,6 +197,7 @@ fn through(entry: &Entry) -> Result<Route<'_>, Failure> {
     match &entry.way {
         Ok(way) => Ok(Route {
             model: way.model.clone(),
+            unheld: false,
             source: Source::Entry(way),
         }),
         Err(why) => Err(Failure::fatal(format!("PlanExe's configuration: {why}"))),

@@ -1,11 +1,13 @@
 //! Asking as OpenAI, OpenRouter and all who speak like them are asked.
 
-use domain::agent::asking::{Finish, ModelCall};
+use std::sync::Arc;
+
+use domain::agent::asking::{Finish, ModelCall, ToolSpec};
 use domain::agent::retry::ErrorClass;
 use serde_json::{Value, json};
 
 use crate::model_peer::{KEY, ask, data, limits, models, openai, question, stream};
-use crate::peer::{Act, Peer, json as json_answer};
+use crate::peer::{Act, Peer, json as json_answer, response};
 use providers::models::settings::Kind;
 
 fn chunk(delta: Value) -> Value {
@@ -184,6 +186,59 @@ async fn a_question_says_all_that_the_provider_must_know() {
         "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": true}},
     });
     assert_eq!(body, expected);
+}
+
+#[tokio::test]
+async fn who_cannot_hold_an_answer_to_a_schema_is_asked_without() {
+    let refusal = json!({"error": {"type": "invalid_request_error",
+        "message": "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model."}});
+    let good = data(&[chunk(json!({"content": "{}"})), finish("stop")]);
+    let peer = Peer::new(move |seen| {
+        let body: Value = serde_json::from_slice(&seen.body).unwrap();
+        vec![Act::Write(match body.get("response_format").is_some() {
+            true => response(
+                "400 Bad Request",
+                "content-type: application/json\r\n",
+                refusal.to_string(),
+            ),
+            false => stream(&[good.as_bytes()], true),
+        })]
+    })
+    .await;
+    let mut call = conversation("openai/old");
+    call.tools = Arc::from([]);
+    let (asked, _) = ask(&openai(&peer), &call, &limits()).await;
+    assert_eq!(asked.unwrap().finish, Finish::Stop);
+    assert_eq!(peer.seen().len(), 2, "once more, and no oftener");
+}
+
+#[tokio::test]
+async fn an_output_is_handed_in_by_its_schema_where_that_can_be_held_to() {
+    for (member, held) in [
+        (json!({"enum": ["low", "high"]}), true),
+        (json!({"type": "array", "items": {"type": "string"}}), true),
+        (json!({"type": "string", "minLength": 3}), false),
+        (json!({"type": "object"}), false),
+    ] {
+        let mut call = conversation("openai/some");
+        let schema = json!({"type": "object", "properties": {"x": member}, "required": ["x"], "additionalProperties": false});
+        let tool = |name: &str| ToolSpec {
+            name: name.to_owned(),
+            description: String::new(),
+            input_schema: schema.clone(),
+            read_only: false,
+        };
+        call.tools = Arc::from([tool("search"), tool("set_output")]);
+        let peer = Peer::saying(stream(
+            &[data(&[chunk(json!({"content": "x"})), finish("stop")]).as_bytes()],
+            true,
+        ))
+        .await;
+        ask(&openai(&peer), &call, &limits()).await.0.unwrap();
+        let body: Value = serde_json::from_slice(&peer.seen()[0].body).unwrap();
+        let strict = |place: usize| body["tools"][place]["function"].get("strict").is_some();
+        assert_eq!((strict(0), strict(1)), (false, held), "{schema}");
+    }
 }
 
 #[tokio::test]

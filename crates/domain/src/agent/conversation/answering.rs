@@ -148,12 +148,13 @@ impl Conversation {
     }
 
     /// The output that the model said, where it has one to give and its text is one that fits.
-    fn said_output(&self, work: &Work) -> Option<serde_json::Value> {
-        match &self.setup.output {
+    fn said_output(&mut self, work: &Work) -> Option<serde_json::Value> {
+        let spelt = match &self.setup.output {
             Output::Structured(schema) if schema.is_some() || self.output_is_said() => {
-                output::spelt(&self.setup, &work.message.plain())
+                output::spelt(&self.setup, &work.message.plain())?
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        spelt.map_err(|fault| self.unfit = Some(fault)).ok()
     }
 }

@@ -41,12 +41,13 @@ pub(super) fn handed_in(setup: &Setup, input: &Value) -> Result<Value, String> {
     Ok(value.clone())
 }
 
-/// The output that an answer's text spells, where it is one JSON value, alone or in a fence, that can be handed in.
-pub(super) fn spelt(setup: &Setup, text: &str) -> Option<Value> {
+/// The output that an answer's text spells, where it is one JSON value, alone or in a fence.
+///
+/// # Errors
+/// What is wrong with it, as [`handed_in`] says it.
+pub(super) fn spelt(setup: &Setup, text: &str) -> Option<Result<Value, String>> {
     let value = json_in(text)?;
-    (value.is_object() || value.is_array())
-        .then(|| handed_in(setup, &value).ok())
-        .flatten()
+    (value.is_object() || value.is_array()).then(|| handed_in(setup, &value))
 }
 
 /// The JSON value that `text` is, alone or in a fence.

@@ -66,11 +66,13 @@ impl Conversation {
         self.reminded = true;
         self.over = false;
         let told = if opening::hands_in(&self.setup) {
-            "You have not handed in your output. Call set_output now, with an input that matches the output schema."
+            "You have not handed in your output. Call set_output now, with an input that matches the output schema.".to_owned()
         } else {
-            "You have not given your output. Answer now with one JSON value that matches the output schema, and nothing else."
+            let told = "You have not given your output. Answer now with one JSON value that matches the output schema, and nothing else.";
+            let last = self.unfit.iter().map(|fault| format!(" {fault}"));
+            std::iter::once(told.to_owned()).chain(last).collect()
         };
-        self.history.push(note(Purpose::Reminder, told));
+        self.history.push(note(Purpose::Reminder, &told));
         self.ask_model(Stage::Model);
     }
 

@@ -132,6 +132,23 @@ fn an_output_that_is_said_counts_where_it_fits() {
 }
 
 #[test]
+fn what_is_wrong_with_an_output_that_is_said_is_told() {
+    let mut without = scored();
+    without.tool_names.clear();
+    let wrong = json!({"score": "seven", "why": "It is dated."}).to_string();
+    let mut stage = stage(
+        without,
+        [says([text(&wrong)]), says([text(&good().to_string())])],
+    );
+    assert_eq!(stage.completes(), good());
+    let reminder = stage.last_heard().last().unwrap().clone();
+    assert!(
+        reminder.contains("Output validation error") && reminder.contains("score"),
+        "{reminder}"
+    );
+}
+
+#[test]
 fn an_output_must_pass_the_agents_check_too() {
     let mut setup = scored();
     setup.check = Some(domain::agent::conversation::setup::OutputCheck(Arc::new(
