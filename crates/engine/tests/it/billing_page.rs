@@ -60,7 +60,8 @@ async fn the_seeds_table_is_the_accounts_history() {
         slots: 1,
         ..Setup::new(&clock(), priced.to_vec(), performer(async |_| done()))
     };
-    let house = setup.open(&Place::sqlite()).await;
+    let place = Place::sqlite();
+    let house = setup.open(&place).await;
     let named = agents.map(|name| AgentId::new(name).unwrap());
     let mut wanted = submission(&house.engine);
     wanted.wanted = Wanted::Named(named.into_iter().collect());
@@ -133,7 +134,8 @@ async fn charged(definition: &str, usage: Usage, failing: u32) -> Vec<Entry> {
     });
     let clock = clock();
     let setup = Setup::new(&clock, vec![agent("a", definition)], act);
-    let house = setup.open(&Place::sqlite()).await;
+    let place = Place::sqlite();
+    let house = setup.open(&place).await;
     begin(&house.engine, 1).await;
     ended_in_time(&house.engine, &clock, id(1)).await;
     let charges = of_orchestration(&house.engine, id(1)).await.unwrap();

@@ -135,7 +135,8 @@ async fn a_citation_that_does_not_resolve_is_told_to_the_model_which_may_mend_it
         validated("{ artifact = 'identify_risks_raw.json', pointer = '/risks/7' }"),
         validated("{ artifact = 'identify_risks_raw.json', pointer = '/risks/0' }"),
     );
-    let house = house(&Place::sqlite(), &clock(), &sheet).await;
+    let place = Place::sqlite();
+    let house = house(&place, &clock(), &sheet).await;
     let id = begin(&house.engine, &["assumption-validator"]).await;
     let state = ended(&house.engine, id).await;
     assert_status(&state, Status::Complete);
@@ -175,7 +176,8 @@ async fn one_that_goes_on_citing_what_is_not_there_fails_and_the_citation_is_nam
             "[[answers]]\nturn = 1\n{}\n[[answers]]\ntext = 'I stay with it.'",
             validated(citation)
         );
-        let house = house(&Place::sqlite(), &clock(), &sheet).await;
+        let place = Place::sqlite();
+        let house = house(&place, &clock(), &sheet).await;
         let id = begin(&house.engine, &["assumption-validator"]).await;
         let state = ended(&house.engine, id).await;
         assert_eq!(
@@ -205,7 +207,8 @@ async fn the_others_are_wired_the_same_way() {
         system = 'what will hold a plan up'
         calls = [{{ name = 'set_output', input = {{ bottlenecks = [{{ title = 'One hull', citations = [{{ agent = 'security-review', pointer = '/issues/0/title' }}] }}], recommendations = [] }} }}]"
     );
-    let house = house(&Place::sqlite(), &clock(), &sheet).await;
+    let place = Place::sqlite();
+    let house = house(&place, &clock(), &sheet).await;
     let id = begin(
         &house.engine,
         &["compliance-checklist", "performance-analysis"],
