@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::money::budget::AtLimit;
-use domain::money::charge::ceiling;
+use domain::money::charge::hold;
 use domain::orchestration::command::{Command, Facts, Rejected, Short};
 use domain::orchestration::decide::decide;
 use domain::orchestration::event::{Event, Recorded};
@@ -366,7 +366,7 @@ fn is_closed(engine: &Engine, state: &Orchestration, index: StepIndex, now: Time
     let account = state.head.as_ref().map(|head| &head.account);
     account.is_some_and(|account| {
         let closes = || {
-            let (whose, needed) = ((account, &rules.agent), ceiling(rules));
+            let (whose, needed) = ((account, &rules.agent), hold(rules));
             let queued = state.steps[index].state == StepState::Ready;
             engine.shortages.closes(whose, needed, queued, now)
         };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use domain::money::budget::{AtLimit, Scope, Shortage};
-use domain::money::charge::ceiling;
+use domain::money::charge::hold;
 use domain::orchestration::command::Short;
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::state::{Head, Orchestration};
@@ -92,7 +92,7 @@ pub(crate) async fn beyond(
     let Some(head) = &state.head else {
         return Ok(None);
     };
-    let needed = ceiling(state.graph.rules(index));
+    let needed = hold(state.graph.rules(index));
     let quotas = quota::of(engine, &head.account, drafted.now).await?;
     if !quotas.is_empty()
         && let Some(used_up) = used_up(engine, state, index, &quotas, drafted).await?
@@ -167,7 +167,7 @@ async fn used_up(
     drafted: &Drafted<'_>,
 ) -> Result<Option<quota::UsedUp>, StoreError> {
     let rules = state.graph.rules(index);
-    let (now, needed) = (drafted.now, ceiling(rules));
+    let (now, needed) = (drafted.now, hold(rules));
     let rows = quota::for_agent(quotas, rules.agent.as_str()).map(|seen| &seen.row);
     let rows: Vec<_> = rows.collect();
     let keys: Vec<String> = rows.iter().map(|row| quota::key(row, now)).collect();

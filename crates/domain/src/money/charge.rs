@@ -136,7 +136,7 @@ pub fn charge_taken_over(rules: &StepRules) -> Charge {
     }
 }
 
-/// The most that an attempt holds: as declared, else what the estimates give.
+/// The most that an attempt may cost: as declared, else what the estimates give.
 pub fn ceiling(rules: &StepRules) -> Credits {
     let Some(price) = rules.price.as_deref() else {
         return rules.cost;
@@ -156,6 +156,15 @@ pub fn ceiling(rules: &StepRules) -> Credits {
         CostMode::TokenBased => tokens(),
         CostMode::Hybrid => rules.cost.saturating_add(tokens()),
     }
+}
+
+/// What an attempt holds: its ceiling, and at least a nano-credit where it can be charged at all. Where nobody can say how
+/// much it uses, what is used up then still lets none start.
+pub fn hold(rules: &StepRules) -> Credits {
+    let charged = rules.price.as_deref().is_some_and(|price| {
+        price.mode != CostMode::Fixed || !price.tool_rates.is_empty() || rules.cost > Credits::ZERO
+    });
+    ceiling(rules).max(Credits::from_nano(i64::from(charged)))
 }
 
 /// Whether an attempt can be charged anything at all.

@@ -152,7 +152,7 @@ pub(super) fn raised(state: &Orchestration, index: StepIndex) -> Option<Raised> 
     let (rules, step) = (state.graph.rules(index), &state.steps[index]);
     let head = state.head.as_ref()?;
     // A limit that is used up lets nothing start, not even what needs nothing.
-    let needed = charge::ceiling(rules).max(Credits::from_nano(1));
+    let needed = charge::hold(rules).max(Credits::from_nano(1));
     let scope = step.short.as_ref()?.scope;
     let (spent, now) = match scope {
         Scope::Step => {

@@ -52,7 +52,7 @@ pub(super) fn start(
         let wait = Wait::Provider(throttled.clone());
         return Err(not_startable(state, index, wait));
     }
-    let needed = charge::ceiling(rules);
+    let needed = charge::hold(rules);
     let room = spending::room(state, head, index, needed, known.short.as_ref());
     within(state, index, room, |hold, over_budget| {
         vec![Event::AttemptStarted {

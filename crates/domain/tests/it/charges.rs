@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::agent::definition::from_toml;
 use domain::agent::validate::problems;
-use domain::money::charge::{CHARGE_MAX, Charge, Outcome, ceiling, charge};
+use domain::money::charge::{CHARGE_MAX, Charge, Outcome, ceiling, charge, hold};
 use domain::money::price::{CostMode, Price, Share};
 use domain::money::prices::{InvalidPrices, Prices, Rates};
 use domain::money::usage::{COUNT_MAX, Usage};
@@ -182,6 +182,32 @@ fn the_ceiling_is_declared_or_what_the_estimates_give() {
     assert_eq!(ceiling(&priced(CostMode::Fixed, "0.35")), credits("0.35"));
     rules.price.as_mut().unwrap().ceiling = Some(credits("7"));
     assert_eq!(ceiling(&rules), credits("7"));
+}
+
+/// An account, budget or quota that is used up starts nothing that can be charged, though nobody can say how much.
+#[test]
+fn what_can_be_charged_holds_at_least_the_least_there_is() {
+    let least = Credits::from_nano(1);
+    let mut open = priced(CostMode::TokenBased, "0");
+    open.price.as_mut().unwrap().estimated_tokens = None;
+    assert_eq!(hold(&open), least, "tokens that nobody estimates");
+    assert_eq!(hold(&priced(CostMode::Fixed, "0")), least, "tools alone");
+    let mut nothing = priced(CostMode::Fixed, "0.35");
+    nothing.price.as_mut().unwrap().ceiling = Some(Credits::ZERO);
+    assert_eq!(hold(&nothing), least, "a ceiling of nothing");
+    assert_eq!(
+        hold(&priced(CostMode::TokenBased, "0")),
+        credits("0.04"),
+        "its ceiling, where it has one"
+    );
+    let free = StepRules {
+        price: Some(Box::new(Price::default())),
+        ..plain("a")
+    };
+    assert_eq!(
+        (hold(&free), hold(&plain("a"))),
+        (Credits::ZERO, Credits::ZERO)
+    );
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn what_a_lapsed_attempt_told_on_its_way_is_charged() {
         keep a more used 400         => kept a of 1
         expire a                     => lapse 1 of a for 0.0025, again a retries 0
         start a
-        cancel a                     => cancelling a, partial a version 2, all partial
+        cancel a                     => cancelling a, partial a version 2 for 0 estimated, all partial
         ",
     );
 }

@@ -2,6 +2,7 @@
 
 use domain::money::budget::AtLimit;
 use domain::money::usage::Usage;
+use domain::orchestration::state::Status;
 use domain::values::credits::Credits;
 use domain::values::time::Millis;
 use engine::claims::claim;
@@ -11,7 +12,7 @@ use engine::quotas::{Quota, Window, quotas, set_quota};
 use engine::waits::wait_of;
 
 use crate::house::{
-    House, Setup, agent, clock, done, ended, id, performer, state, until, until_step,
+    House, Setup, agent, assert_status, clock, done, ended, id, performer, state, until, until_step,
 };
 use crate::money::{begin_for, credits, flat, give, rich};
 use crate::place::on_both;
@@ -173,6 +174,52 @@ async fn a_quota_that_comes_while_attempts_are_in_flight_lets_no_more_through() 
             used[0].credits_used == credits("0.15")
         })
         .await;
+        house.close().await;
+    })
+    .await;
+}
+
+/// Of an agent that is charged by the token and declares neither ceiling nor estimate nobody knows what it will use: it
+/// starts as long as there is something, and no more when there is nothing.
+#[tokio::test]
+async fn what_is_used_up_starts_nothing_that_nobody_can_say_the_cost_of() {
+    on_both(async |place| {
+        let clock = clock();
+        let act = performer(|assignment| async move {
+            // 0.03 credits.
+            assignment.kept.note(&Usage::of_tokens(1_000));
+            done()
+        });
+        let open = "model = \"gpt-4\"\ncostMode = \"token-based\"";
+        let house = House::open(&place, &clock, vec![agent("a", open)], act).await;
+        let (engine, poor) = (&house.engine, rich(&house.engine, "poor", "0.02").await);
+        begin_for(engine, 1, &poor).await;
+        assert_status(&ended(engine, id(1)).await, Status::Complete);
+        let left = balance(engine, &poor).await.unwrap();
+        assert_eq!((left.balance, left.held), (credits("-0.01"), Credits::ZERO));
+        for n in 2..=3 {
+            begin_for(engine, n, &poor).await;
+            assert_eq!(ended(engine, id(n)).await.steps[0].attempt, 0);
+        }
+        assert_eq!(balance(engine, &poor).await.unwrap().debt, credits("0.01"));
+
+        let ann = rich(engine, "ann", "100").await;
+        let quota = Quota {
+            agent: None,
+            window: Window::Hour,
+            count: None,
+            credits: Some(credits("0.02")),
+        };
+        set_quota(engine, &ann, quota).await.unwrap();
+        begin_for(engine, 4, &ann).await;
+        ended(engine, id(4)).await;
+        begin_for(engine, 5, &ann).await;
+        let why = wait_of(engine, &state(engine, id(5)).await, 0).await;
+        assert_eq!(
+            why.unwrap().unwrap(),
+            "it waits for a quota's next time: a quota is used up: 0.02 credits an hour"
+        );
+        assert_eq!(state(engine, id(5)).await.steps[0].attempt, 0);
         house.close().await;
     })
     .await;
