@@ -104,11 +104,11 @@ pub fn charge(rules: &StepRules, outcome: Outcome, usage: &Usage) -> Charge {
     }
     let (believed, all) = usage.believed();
     if price.mode != CostMode::Fixed {
-        let told = price
-            .rates
+        let told = rates(rules, price)
             .zip(believed.tokens())
             .map(|(rates, _)| for_tokens(&rates, &believed));
-        charge.estimated = !all || (told.is_none() && (full || believed.tokens().is_some()));
+        let known = told.is_some() && price.known();
+        charge.estimated = !all || (!known && (full || believed.tokens().is_some()));
         match told {
             Some(credits) => charge.llm_tokens = credits,
             None if full => charge.llm_tokens = instead(rules, price),
@@ -145,7 +145,7 @@ pub fn ceiling(rules: &StepRules) -> Credits {
         return ceiling;
     }
     let tokens = || {
-        let estimate = price.rates.zip(price.estimated_tokens);
+        let estimate = rates(rules, price).zip(price.estimated_tokens);
         let dearest = estimate.map_or(Credits::ZERO, |(rates, tokens)| {
             rounded(i128::from(rates.dearest()) * i128::from(tokens))
         });
@@ -172,13 +172,20 @@ pub fn billable(rules: &StepRules) -> bool {
     rules.cost > Credits::ZERO || rules.price.is_some()
 }
 
+/// What tokens are charged at: the model's rates, or what stands in for them where they are not known and no `costPerRun`
+/// does.
+fn rates(rules: &StepRules, price: &Price) -> Option<Rates> {
+    let fallback = price.mode == CostMode::TokenBased && rules.cost > Credits::ZERO;
+    price.rates.or(price.stand_in.filter(|_| !fallback))
+}
+
 /// The tokens' part where their number or price is not known: `costPerRun`, unless that is charged anyway; else what the
 /// estimated tokens cost.
 fn instead(rules: &StepRules, price: &Price) -> Credits {
     if price.mode == CostMode::TokenBased && rules.cost > Credits::ZERO {
         return rules.cost;
     }
-    let estimate = price.rates.zip(price.estimated_tokens);
+    let estimate = rates(rules, price).zip(price.estimated_tokens);
     estimate.map_or(Credits::ZERO, |(rates, tokens)| {
         for_tokens(&rates, &Usage::of_tokens(tokens))
     })

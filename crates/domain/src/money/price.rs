@@ -94,6 +94,9 @@ pub struct Price {
     /// What a token costs; absent where the model's price is unknown or tokens are not charged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rates: Option<Rates>,
+    /// What a token is taken to cost where the model's price is unknown: of each kind the dearest of the price table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<Rates>,
     /// The price table that the rates come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<String>,
@@ -128,10 +131,12 @@ impl Price {
         }
         let model = definition.model.as_deref().filter(|_| by_token);
         let rates = model.and_then(|model| prices.of_model(model)).copied();
+        let stand_in = prices.dearest().filter(|_| by_token && rates.is_none());
         Some(Box::new(Self {
             mode: definition.cost_mode,
             rates,
-            prices: rates.map(|_| prices.version.clone()),
+            stand_in,
+            prices: rates.or(stand_in).map(|_| prices.version.clone()),
             tool_rates: definition.tool_rates.clone(),
             estimated_tokens: definition.estimated_tokens,
             billing: definition.billing,

@@ -159,6 +159,16 @@ impl Prices {
         }
     }
 
+    /// Of each kind the dearest that any model has; nothing where no model is known.
+    pub fn dearest(&self) -> Option<Rates> {
+        self.models.values().copied().reduce(|a, b| Rates {
+            input: a.input.max(b.input),
+            cached_input: a.cached_input.max(b.cached_input),
+            output: a.output.max(b.output),
+            reasoning: a.reasoning.max(b.reasoning),
+        })
+    }
+
     /// The rates of a model: under its own name, without its provider (`openai/gpt-4`), or without the day or tag of a
     /// release (`gpt-4o-2024-08-06`, `claude-3-5-haiku-latest`).
     pub fn of_model(&self, model: &str) -> Option<&Rates> {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use domain::agent::definition::from_toml;
 use domain::agent::validate::problems;
-use domain::money::charge::{CHARGE_MAX, Charge, Outcome, ceiling, charge, hold};
+use domain::money::charge::{
+    CHARGE_MAX, Charge, Outcome, ceiling, charge, hold,
+};
 use domain::money::price::{CostMode, Price, Share};
 use domain::money::prices::{InvalidPrices, Prices, Rates};
 use domain::money::usage::{COUNT_MAX, Usage};
@@ -182,6 +184,48 @@ fn the_ceiling_is_declared_or_what_the_estimates_give() {
     assert_eq!(ceiling(&priced(CostMode::Fixed, "0.35")), credits("0.35"));
     rules.price.as_mut().unwrap().ceiling = Some(credits("7"));
     assert_eq!(ceiling(&rules), credits("7"));
+}
+
+/// A model that no table knows is not free: it is charged as the dearest that the table knows, and marked.
+#[test]
+fn a_model_without_a_price_is_charged_at_the_dearest_known_rates_and_marked() {
+    let prices = Prices::from_toml(
+        "version = '9'\ndate = 'd'\nsource = 's'\n[models]\n'reads' = { input = 30, output = 60 }\n'writes' = { input = 15, cachedInput = 40, output = 75 }",
+    )
+    .unwrap();
+    let of = |lines: &str| {
+        let text = format!("id = 'a'\ndisplayName = 'A'\nmodel = 'unheard-of'\n{lines}");
+        StepRules::of(&from_toml(&text).unwrap(), Vec::new(), &prices).unwrap()
+    };
+    let charged = |rules: &StepRules, outcome, usage: &Usage| {
+        let charge = charge(rules, outcome, usage);
+        (charge.llm_tokens.to_string(), charge.estimated)
+    };
+    let by_token = of("costMode = 'token-based'\nestimatedTokens = 2000");
+    let price = by_token.price.as_ref().unwrap();
+    assert!(!price.known() && price.prices.as_deref() == Some("9"));
+    // 1000 * 30 + 4000 * 40 + 300 * 75 + 50 * 75 = 216250 millionths.
+    let marked = |amount: &str| (amount.to_owned(), true);
+    for outcome in [Outcome::Completed, Outcome::Failed] {
+        assert_eq!(charged(&by_token, outcome, &used()), marked("0.21625"));
+    }
+    let silent = Usage::default();
+    assert_eq!(
+        charged(&by_token, Outcome::Completed, &silent),
+        marked("0.06")
+    );
+    assert_eq!(
+        ceiling(&by_token),
+        credits("0.15"),
+        "2000 of the dearest kind"
+    );
+    let hybrid = of("costMode = 'hybrid'\ncostPerRun = 1");
+    assert_eq!(
+        charged(&hybrid, Outcome::Completed, &used()),
+        marked("0.21625")
+    );
+    let fallback = of("costMode = 'token-based'\ncostPerRun = 1");
+    assert_eq!(charged(&fallback, Outcome::Completed, &used()), marked("1"));
 }
 
 /// An account, budget or quota that is used up starts nothing that can be charged, though nobody can say how much.

@@ -58,6 +58,7 @@ fn price() -> Price {
             output: 10_000_000,
             reasoning: 20_000_000,
         }),
+        stand_in: None,
         prices: Some("2026-01".to_owned()),
         tool_rates: BTreeMap::from([("search".to_owned(), credits("0.01"))]),
         estimated_tokens: Some(2_000),
