@@ -124,14 +124,13 @@ pub fn charge(rules: &StepRules, outcome: Outcome, usage: &Usage) -> Charge {
 
 /// What a result is charged that no work went into now: taken over from an equal step.
 pub fn charge_taken_over(rules: &StepRules) -> Charge {
-    let again = rules.price.as_ref().map(|price| price.billing.cached);
+    // By the token `costPerRun` is no base charge: it stands in for a count of tokens.
+    let charged = rules.price.as_ref().is_some_and(|price| {
+        price.billing.cached == Again::Full && price.mode != CostMode::TokenBased
+    });
     Charge {
         ordinal: 1,
-        base: if again == Some(Again::Full) {
-            rules.cost
-        } else {
-            Credits::ZERO
-        },
+        base: if charged { rules.cost } else { Credits::ZERO },
         ..Charge::default()
     }
 }

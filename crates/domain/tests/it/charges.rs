@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use domain::agent::definition::from_toml;
 use domain::agent::validate::problems;
 use domain::money::charge::{
-    CHARGE_MAX, Charge, Outcome, ceiling, charge, hold,
+    CHARGE_MAX, Charge, Outcome, ceiling, charge, charge_taken_over, hold,
 };
-use domain::money::price::{CostMode, Price, Share};
+use domain::money::price::{Again, CostMode, Price, Share};
 use domain::money::prices::{InvalidPrices, Prices, Rates};
 use domain::money::usage::{COUNT_MAX, Usage};
 use domain::orchestration::graph::StepRules;
@@ -184,6 +184,23 @@ fn the_ceiling_is_declared_or_what_the_estimates_give() {
     assert_eq!(ceiling(&priced(CostMode::Fixed, "0.35")), credits("0.35"));
     rules.price.as_mut().unwrap().ceiling = Some(credits("7"));
     assert_eq!(ceiling(&rules), credits("7"));
+}
+
+#[test]
+fn a_result_that_is_taken_over_is_charged_its_base_and_by_the_token_there_is_none() {
+    for (mode, expected) in [
+        (CostMode::Fixed, "0.35"),
+        (CostMode::Hybrid, "0.35"),
+        (CostMode::TokenBased, "0"),
+    ] {
+        let mut rules = priced(mode, "0.35");
+        rules.price.as_mut().unwrap().billing.cached = Again::Full;
+        assert_eq!(
+            charge_taken_over(&rules).total(),
+            credits(expected),
+            "{mode:?}"
+        );
+    }
 }
 
 /// A model that no table knows is not free: it is charged as the dearest that the table knows, and marked.
