@@ -175,7 +175,7 @@ fn which(
         let mut opens = limits
             .requests()
             .opens(held(format!("requests/{whose}")), 1);
-        if let Some(meter) = limits.tokens().filter(|_| asks.tokens > 0) {
+        if let Some(meter) = limits.tokens() {
             opens = opens.max(meter.opens(held(format!("tokens/{whose}")), asks.tokens));
         }
         let until = (opens > nanos(now)).then(|| Timestamp(opens / 1_000 + 1));
@@ -294,7 +294,7 @@ impl Changes {
         }
         for (whose, limits) in limits {
             self.add(limits.requests().draw(format!("requests/{whose}"), 1, at));
-            if let Some(meter) = limits.tokens().filter(|_| asks.tokens > 0) {
+            if let Some(meter) = limits.tokens() {
                 self.add(meter.draw(format!("tokens/{whose}"), asks.tokens, at));
             }
         }

@@ -46,7 +46,8 @@ impl ModelUse {
         Some(Self {
             provider: provider.to_owned(),
             model: model.to_owned(),
-            tokens: definition.estimated_tokens.unwrap_or(0),
+            // One at least: who is not told how many waits while the bucket is empty, as all do.
+            tokens: definition.estimated_tokens.unwrap_or(0).max(1),
         })
     }
 }

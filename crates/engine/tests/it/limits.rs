@@ -156,6 +156,43 @@ async fn no_minute_sees_more_tokens_than_the_provider_takes_whatever_replica_ask
     .await;
 }
 
+/// Who does not say how many tokens it will use waits all the same while what others used is owed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_without_an_estimate_waits_while_its_providers_tokens_are_used_up() {
+    on_both(async |place| {
+        let clock = clock();
+        let performing = performer(|assignment| async move {
+            assignment.kept.note(&Usage::of_tokens(6_000));
+            done()
+        });
+        let sharing = limited(Limits {
+            tokens_per_minute: Some(6_000),
+            ..Limits::default()
+        });
+        let agents = [agent("asks", "model = \"gpt-4o\"")];
+        let houses = two(&place, &clock, &agents, &sharing, &performing).await;
+        let first = begin(&houses[0].engine, 0).await;
+        until("the first has used up the minute's", async || {
+            state(&houses[0].engine, first).await.status().ended()
+        })
+        .await;
+        let second = begin(&houses[1].engine, 1).await;
+        for _ in 0..10 {
+            clock.advance(Millis(5_000));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let waiting = state(&houses[1].engine, second).await;
+        assert_eq!(waiting.steps[0].attempt, 0);
+        let why = wait_of(&houses[1].engine, &waiting, 0).await.unwrap();
+        assert!(why.as_ref().unwrap().contains("`openai`"), "{why:?}");
+        all_end(&houses[1].engine, &clock, &[second], Millis(1_000)).await;
+        for house in houses {
+            house.close().await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_attempts_are_in_flight_than_the_provider_takes_at_one_time() {
     on_both(async |place| {
