@@ -161,9 +161,11 @@ impl Draft {
             until = beyond.as_ref().and_then(|beyond| beyond.until);
             start.short = beyond.map(|beyond| beyond.short);
         }
+        let allowed = |short: &Short| hot.state.steps[index].may_go_beyond(short);
+        let approved = start.short.as_ref().is_some_and(allowed);
         let decided = self.decide(hot, command, &facts);
         if let Some(short) = facts.start.and_then(|start| start.short) {
-            if short.at_limit == AtLimit::Warn {
+            if short.at_limit == AtLimit::Warn || approved {
                 self.lenient.insert(index);
             }
             note(world.engine, &hot.state, index, short, until);
@@ -370,7 +372,7 @@ fn is_closed(engine: &Engine, state: &Orchestration, index: StepIndex, now: Time
             let queued = state.steps[index].state == StepState::Ready;
             engine.shortages.closes(whose, needed, queued, now)
         };
-        !engine.shortages.is_none() && closes()
+        !engine.shortages.is_none() && !state.steps[index].beyond_account && closes()
     })
 }
 

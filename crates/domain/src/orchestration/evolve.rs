@@ -200,6 +200,7 @@ fn evolve_start(state: &mut Orchestration, index: StepIndex, at: Timestamp, even
     state.tally.exclusive_running |= state.graph.rules(index).exclusive;
     let step = &mut state.steps[index];
     unpark(step, at);
+    step.beyond_account = false;
     step.state = StepState::Running;
     step.attempt = *attempt;
     step.number = Some(*number);
@@ -396,6 +397,7 @@ impl Orchestration {
     fn raise(&mut self, index: StepIndex, raised: Raised) {
         match (raised.scope, &mut self.head) {
             (Scope::Step, _) => self.steps[index].raised = Some(raised.max),
+            (Scope::Account, _) => self.steps[index].beyond_account = true,
             (
                 _,
                 Some(Head {

@@ -114,7 +114,11 @@ pub(super) fn room(
     }
     let beyond = short.map(|short| Limit {
         shortage: short.shortage.clone(),
-        at_limit: short.at_limit,
+        at_limit: if step.may_go_beyond(short) {
+            AtLimit::Warn
+        } else {
+            short.at_limit
+        },
         held: short.held,
     });
     let mut limits = vec![of_step(rules, step, needed), of_whole(head, needed), beyond];
@@ -147,7 +151,16 @@ pub(super) fn room(
     }
 }
 
-/// The budget that a yes to a step parked for it raises, and to what: so far that its next attempt fits.
+impl Step {
+    /// Whether its next attempt starts although the account is `short`: the account asks a person, and one said yes.
+    pub fn may_go_beyond(&self, short: &Short) -> bool {
+        let asks = short.at_limit == AtLimit::Pause && short.shortage.scope == Scope::Account;
+        asks && self.beyond_account
+    }
+}
+
+/// The budget that a yes to a step parked for it raises, and to what: so far that its next attempt fits. An account's is
+/// not raised: that one attempt may go beyond it.
 pub(super) fn raised(state: &Orchestration, index: StepIndex) -> Option<Raised> {
     let (rules, step) = (state.graph.rules(index), &state.steps[index]);
     let head = state.head.as_ref()?;
@@ -162,7 +175,8 @@ pub(super) fn raised(state: &Orchestration, index: StepIndex) -> Option<Raised> 
             (spent, step.raised.or(declared)?)
         }
         Scope::Orchestration => (head.cost.saturating_add(head.held), head.budget?.max),
-        Scope::Account | Scope::Quota => return None,
+        Scope::Account => (Credits::ZERO, Credits::ZERO),
+        Scope::Quota => return None,
     };
     let max = spent.saturating_add(needed).max(now);
     Some(Raised { scope, max })

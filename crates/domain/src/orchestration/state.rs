@@ -261,6 +261,9 @@ pub struct Step {
     /// Its budget, where an approval has raised it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raised: Option<Credits>,
+    /// Whether a person said yes to its next attempt although the account has too little: to that one, and no more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub beyond_account: bool,
 }
 
 impl Step {

@@ -363,9 +363,11 @@ fn what_the_account_lacks_stops_pauses_warns_or_is_waited_for() {
         start a                      => failed a: account
         short b 0.5 0.2 pause held 0
         start b                      => parked b for the account
-        approve b by ann             => ready b by ann
+        approve b by ann             => ready b by ann up to 0.5 of the account
+        start b                      => started b attempt 1 number 1 holds 0.5 over budget
+        finish b fail transient      => attempt 1 of b failed for 0, again b retries 1
+        wait 90000
         start b                      => parked b for the account
-        approve b by ann
         enough b
         do b                         => completed b version 2 for 0.5
         short c 0.5 0.2 stop held 0.3

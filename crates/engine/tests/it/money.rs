@@ -5,6 +5,7 @@ use domain::agent::retry::ErrorClass;
 use domain::money::budget::AtLimit;
 use domain::money::ledger::Kind;
 use domain::money::usage::Usage;
+use domain::orchestration::command::Command;
 use domain::orchestration::event::Event;
 use domain::orchestration::state::{Orchestration, Status};
 use domain::values::credits::Credits;
@@ -18,8 +19,8 @@ use engine::handle::Engine;
 use engine::quotas::{Quota, Window, quotas, set_quota};
 
 use crate::house::{
-    House, after, agent, assert_status, begin, begin_as, clock, done, ended, ended_in_time, events,
-    failure, id, performer, state, step, submission, until,
+    House, after, agent, ask, assert_status, begin, begin_as, clock, done, ended, ended_in_time,
+    events, failure, id, performer, state, step, submission, until,
 };
 use crate::place::on_both;
 
@@ -222,6 +223,20 @@ async fn an_account_that_warns_goes_into_debt_and_one_that_pauses_waits_for_a_ye
             balance(engine, &paused).await.unwrap().balance,
             Credits::ZERO
         );
+        // A yes lets its next attempt begin all the same, and no other's.
+        let third = begin_for(engine, 3, &paused).await;
+        let fourth = begin_for(engine, 4, &paused).await;
+        for id in [third, fourth] {
+            crate::house::until_step(engine, id, "dear", "parked").await;
+        }
+        let yes = Command::Approve {
+            step: step("dear"),
+            by: "ann".to_owned(),
+        };
+        ask(engine, third, yes).await.unwrap();
+        assert_status(&ended(engine, third).await, Status::Complete);
+        assert_eq!(balance(engine, &paused).await.unwrap().debt, credits("5"));
+        assert_eq!(ended_as(&state(engine, fourth).await, "dear"), "parked");
         house.close().await;
     })
     .await;
