@@ -110,6 +110,9 @@ pub async fn start_afterplan(
 /// The stub is on this machine; at most 64 attempts at one time.
 const CONFIGURATION: &str = "slots = 64\n[outgoing]\nallow = [\"127.0.0.1\"]\n";
 
+/// Where the agents are asked that cost nothing.
+pub const FREE: &str = "free";
+
 fn definition(shape: &Shape, step: usize, stub: u16, path: &str) -> String {
     let agent = serde_json::json!({
         "id": shape.agent(step),
@@ -118,7 +121,7 @@ fn definition(shape: &Shape, step: usize, stub: u16, path: &str) -> String {
         "outputSchema": {"enrichmentType": "findings", "fields": {"findings": []}},
         "dependencies": shape.needs[step].iter().map(|&needed| shape.agent(needed)).collect::<Vec<_>>(),
         "timeout": 900_000,
-        "costPerRun": 0.01,
+        "costPerRun": if path == FREE { 0.0 } else { 0.01 },
         "executor": {"kind": "http", "url": format!("http://127.0.0.1:{stub}/{path}")},
     });
     serde_json::json!({ "agent": agent }).to_string()

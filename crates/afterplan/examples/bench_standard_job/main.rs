@@ -2,7 +2,7 @@
 //! calls (`raw`), the calls and one synced file (`raw-log`), the calls and PostgreSQL (`raw-pg`).
 //!
 //! `cargo run --release -p afterplan --example bench_standard_job [SECONDS [ROUNDS [PART]]]` after `cargo build --release`; a part is
-//! one shape, `unfinished` or `idle`. Stub, driver and the program under measurement share the machine. Every submission has another plan, every answer is another one, databases
+//! one shape, `ledger`, `unfinished` or `idle`. Stub, driver and the program under measurement share the machine. Every submission has another plan, every answer is another one, databases
 //! are fresh, everything is as durable as in production. Shares come from the same round.
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@
 mod client;
 mod floor;
 mod host;
+mod ledger;
 mod load;
 mod plans;
 mod shapes;
@@ -133,6 +134,9 @@ async fn measure(time: Duration, rounds: u64, only: Option<String>) {
     }
     report(&results, server.is_some());
     let wanted = |part| only.as_ref().is_none_or(|only| only == part);
+    if wanted("ledger") {
+        ledger::ledger(folder.path(), stub, server, &plans, &numbers, time).await;
+    }
     if wanted("unfinished") {
         memory(folder.path(), stub, &plans).await;
     }
