@@ -120,8 +120,7 @@ pub fn steps(enriched: &EnrichedPlan) -> Vec<StepLine> {
     let state = &enriched.state;
     let line = |index: StepIndex| {
         let (rules, step) = (state.graph.rules(index), &state.steps[index]);
-        let name = definition(&enriched.pinned, rules)
-            .map(|agent| agent.display_name.clone());
+        let name = definition(&enriched.pinned, rules).map(|agent| agent.display_name.clone());
         let completed =
             step.state == StepState::Ended(domain::orchestration::event::EndedAs::Completed);
         StepLine {
