@@ -12,12 +12,13 @@ mod plan_tools;
 mod recording;
 mod spawning;
 mod toolbox;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::agent::conversation::Conversation;
-use domain::agent::conversation::asks::{Ask, End, TURN_LIMIT};
+use domain::agent::conversation::asks::{Ask, End, gives_nothing};
 use domain::agent::message::ToolResult;
 use domain::agent::retry::ErrorClass;
 use domain::money::charge::{self, Outcome};
@@ -93,7 +94,7 @@ impl Talk {
                 Err(performed) => performed,
             },
             End::Failed(failure) => {
-                if failure.message.starts_with(TURN_LIMIT) {
+                if gives_nothing(&failure.message) {
                     // What it said on the way is no output: it was not done.
                     drop(self.assignment.kept.take());
                 }

@@ -15,7 +15,9 @@ mod route;
 mod said_error;
 pub mod scripted;
 pub mod settings;
+mod windows;
 mod wire;
+mod worded;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -68,6 +70,14 @@ impl Models {
     /// The reason; fatal.
     pub fn check(&self, model: &str) -> Result<(), Failure> {
         self.routes.of(model).map(|_| ())
+    }
+
+    /// Tokens that a model of this name takes in, its answer included: what its provider's settings or its entry in PlanExe's
+    /// configuration say, else what is known of its family. Of several that the name means it is the least; nothing where that
+    /// is not known, or nobody can be asked.
+    pub fn window(&self, model: &str) -> Option<u64> {
+        let routes = self.routes.of(model).ok()?;
+        routes.iter().filter_map(Route::window).min()
     }
 
     /// Asks the models of `call` in their order until one answers whole. What is said on the way goes to `hear` at once; after
@@ -139,6 +149,10 @@ impl Models {
                 route.to_mut().unheld = true;
                 continue;
             }
+            if !route.worded && !told && !call.tools.is_empty() && is_of_tools(&failure) {
+                route.to_mut().worded = true;
+                continue;
+            }
             let wait = pause(&route.model, call, limits, retries, &failure);
             match wait.filter(|_| retries < limits.retries) {
                 Some(wait) => sleep(Duration::from_millis(wait.0)).await,
@@ -154,6 +168,17 @@ impl Models {
 fn is_of_schemas(failure: &Failure) -> bool {
     let of_these = ["response_format", "schema", "strict", "tool_choice"];
     failure.class == ErrorClass::Fatal && of_these.iter().any(|word| failure.message.contains(word))
+}
+
+/// Whether the provider said that the model knows no tools. It can be told of them in words.
+fn is_of_tools(failure: &Failure) -> bool {
+    let said = failure.message.to_ascii_lowercase();
+    let of_these = [
+        "not support tool",
+        "not support function",
+        "support tool use",
+    ];
+    failure.class == ErrorClass::Fatal && of_these.iter().any(|words| said.contains(words))
 }
 
 /// How long to wait before the same model is asked again; nothing where that cannot help, or would take too long. Full jitter

@@ -77,6 +77,8 @@ fn provider((name, of): (&String, &ModelProvider)) -> (String, ProviderSettings)
             ModelKind::Anthropic => Kind::Anthropic,
         }),
         structured_output: of.structured_output,
+        tools: of.tools,
+        context_tokens: of.context_tokens,
     };
     (name.clone(), settings)
 }

@@ -23,7 +23,7 @@ pub mod setup;
 mod spawning;
 mod state;
 mod stepping;
-mod trim;
+pub mod trim;
 mod work;
 
 use std::collections::BTreeMap;

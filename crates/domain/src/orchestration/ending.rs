@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::agent::conversation::asks::gives_nothing;
 use crate::agent::retry::ErrorClass;
 use crate::artifact::{Enrichment, EnrichmentStatus};
 use crate::money::charge::{Charge, Outcome};
@@ -225,7 +226,9 @@ impl<'a> Ending<'a> {
 
     /// The step at `index` has failed or is too late. Whether what an attempt of it left stands, as partial.
     pub fn fail(&mut self, index: StepIndex, ended: EndedAs, cause: FailCause) -> bool {
-        let stands = self.enrich_with_kept(index, &cause.to_string());
+        let nothing =
+            matches!(&cause, FailCause::Attempt { message, .. } if gives_nothing(message));
+        let stands = !nothing && self.enrich_with_kept(index, &cause.to_string());
         if !stands {
             let (step, charge) = (self.id(index), self.charge(index, Outcome::Failed));
             self.book(index, charge.as_ref());

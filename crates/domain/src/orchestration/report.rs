@@ -1,5 +1,6 @@
 //! How an attempt's end is taken: whole, in part, failed, stopped, or with a holder that lapsed.
 
+use crate::agent::conversation::asks::gives_nothing;
 use crate::agent::retry::{self, ErrorClass};
 use crate::artifact::EnrichmentStatus;
 use crate::money::charge::Outcome;
@@ -188,7 +189,8 @@ fn failed(state: &Orchestration, index: StepIndex, told: Told<'_>, now: Timestam
         ending.note(retry.clone());
         return ending.settle();
     }
-    let outcome = match (&reason, kept.is_some() || step.kept.is_some()) {
+    let stands = step.kept.is_some() && !gives_nothing(message);
+    let outcome = match (&reason, kept.is_some() || stands) {
         (_, true) => Outcome::Partial,
         (Some(_), false) => Outcome::Cancelled,
         (None, false) => Outcome::Failed,

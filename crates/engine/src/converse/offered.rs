@@ -5,13 +5,14 @@ use domain::agent::asking::ToolSpec;
 use domain::agent::conversation::setup::Tool;
 use domain::agent::definition::AgentDefinition;
 use domain::orchestration::turns::Asked;
-use providers::tools::Toolbox as Brought;
+use providers::tools::{ToolSettings, Toolbox as Brought};
 use serde::{Deserialize, Serialize};
 use store::turns::TurnRow;
 use tracing::warn;
 
 use super::brief::Brief;
 use super::recording::About;
+use super::window::Window;
 use super::{Talk, plan_tools};
 use crate::handle::Engine;
 use crate::perform::{Assignment, Performed, fatal};
@@ -61,6 +62,7 @@ pub(super) async fn brought(
     engine: &Engine,
     assignment: &Assignment,
     brief: &Brief,
+    window: Window,
 ) -> Option<Brought> {
     let (agent, outside) = (&assignment.agent, &engine.outside);
     if agent.tools.is_empty() && agent.mcp_servers.is_empty() {
@@ -75,7 +77,11 @@ pub(super) async fn brought(
         brief.conversation(assignment.attempt)
     );
     let environment = outside.environment.clone();
-    let brought = Brought::open(outgoing, &outside.tools, agent, &key, environment).await;
+    let settings = ToolSettings {
+        shown_max: outside.tools.shown_max.min(window.given),
+        ..outside.tools.clone()
+    };
+    let brought = Brought::open(outgoing, &settings, agent, &key, environment).await;
     for note in brought.notes() {
         warn!(orchestration.id = %assignment.orchestration, step.id = %assignment.step, "{note}");
     }

@@ -22,6 +22,7 @@ use super::driver::Driver;
 use super::heard::heard;
 use super::offered::{self, Offered};
 use super::toolbox::Toolbox;
+use super::window::Window;
 use super::{Talk, passing, recording};
 use crate::cited;
 use crate::gather;
@@ -68,7 +69,8 @@ impl Talk {
         }
         let input = child_input(engine, &assignment, &brief).await?;
         let recorded = recording::recorded(engine, &assignment, &brief).await?;
-        let brought = offered::brought(engine, &assignment, &brief).await;
+        let window = Window::of(engine, &assignment.agent);
+        let brought = offered::brought(engine, &assignment, &brief, window).await;
         let offered = Offered::of(&recorded, brought.as_ref());
         let built_on = brief.built_on.iter();
         let built_on: BTreeMap<String, ContentHash> = built_on
@@ -80,8 +82,9 @@ impl Talk {
             brief.plan.clone(),
             built_on,
             (offered.tools(&assignment.agent), brought),
+            window,
         );
-        let tools = (toolbox.tools.clone(), offered.notes.as_slice());
+        let tools = (toolbox.tools.clone(), offered.notes.as_slice(), window);
         let setup = setup(engine, &assignment, &brief, input, tools).await?;
         let taken = recording::take_up(&assignment, Conversation::new(setup), recorded);
         assignment.kept.note(&taken.used);
@@ -130,7 +133,7 @@ async fn setup(
     assignment: &Assignment,
     brief: &Brief,
     input: Option<ChildInput>,
-    (tools, notes): (Vec<Tool>, &[String]),
+    (tools, notes, window): (Vec<Tool>, &[String], Window),
 ) -> Result<Setup, Performed> {
     let agent = &assignment.agent;
     let mut models = agent.models();
@@ -167,15 +170,13 @@ async fn setup(
             turns: agent.turns_max(),
             children: children.saturating_sub(brief.children_before),
             depth: brief.depth_left,
+            window: Some(window.tokens),
             ..Limits::default()
         },
         ..Setup::default()
     };
     if agent.check_citations {
         setup.check = Some(cited::check(brief.plan.clone(), built_on));
-    }
-    if let Some(tokens) = agent.context_tokens {
-        setup.limits.window = Some(u64::from(tokens));
     }
     if let (Some(ChildInput { ask, system, tools }), Some(child)) = (input, &brief.child) {
         setup.parent = Some(name(child.parent.as_str()));
@@ -257,10 +258,17 @@ fn spawnable(brief: &Brief, agent: &AgentDefinition) -> Vec<Spawnable> {
     known.collect()
 }
 
-/// What the agent names, and what it needs to hand its output in.
+/// What the agent names, and what it needs to hand its output in. Whose model has nothing to call says its output at once: its
+/// provider may hold that to the schema.
 fn tool_names(agent: &AgentDefinition) -> Vec<String> {
     let mut names = agent.tool_names.clone();
-    let hands_in = agent.output_mode() == OutputMode::StructuredOutput;
+    let calls = agent.handle_steps.is_some()
+        || !names.is_empty()
+        || !agent.tools.is_empty()
+        || !agent.mcp_servers.is_empty()
+        || !agent.spawnable_agents.is_empty()
+        || agent.inherit_parent_system_prompt;
+    let hands_in = calls && agent.output_mode() == OutputMode::StructuredOutput;
     if hands_in && !names.iter().any(|name| name == SET_OUTPUT) {
         names.push(SET_OUTPUT.to_owned());
     }

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::asking::failed;
 use super::plan_tools;
+use super::window::Window;
 use crate::gather;
 use crate::handle::Engine;
 use crate::plans::LoadedPlan;
@@ -32,6 +33,8 @@ pub(super) struct Toolbox {
     pub(super) tools: Vec<Tool>,
     /// What the agent's definition brings along, where it brings any.
     brought: Option<Brought>,
+    /// Bytes that one call gives at once.
+    given: usize,
     room: Arc<Semaphore>,
     begun: Mutex<BTreeSet<String>>,
 }
@@ -43,6 +46,7 @@ impl Toolbox {
         plan: Arc<LoadedPlan>,
         built_on: BTreeMap<String, ContentHash>,
         (tools, brought): (Vec<Tool>, Option<Brought>),
+        window: Window,
     ) -> Arc<Self> {
         Arc::new(Self {
             engine: engine.clone(),
@@ -51,6 +55,7 @@ impl Toolbox {
             built_on,
             tools,
             brought,
+            given: window.given,
             room: Arc::new(Semaphore::new(AT_ONCE)),
             begun: Mutex::default(),
         })
@@ -123,8 +128,9 @@ impl Toolbox {
 
     /// A plan may be large: what is looked for in it keeps no other conversation waiting.
     async fn look_into_plan(&self, call: &ToolCall) -> Result<Value, String> {
-        let (plan, call) = (self.plan.clone(), call.clone());
-        let looking = tokio::task::spawn_blocking(move || plan_tools::carry_out(&plan, &call));
+        let (plan, call, most) = (self.plan.clone(), call.clone(), self.given);
+        let looking =
+            tokio::task::spawn_blocking(move || plan_tools::carry_out(&plan, &call, most));
         let found = looking.await;
         found.unwrap_or_else(|_| Err("the tool broke down".to_owned()))
     }
@@ -140,6 +146,6 @@ impl Toolbox {
         };
         let data = gather::data(&self.engine, self.orchestration, *hash).await;
         let data = data.map_err(|_| format!("the enrichment of `{agent}` cannot be read"))?;
-        plan_tools::part_of(&data, input)
+        plan_tools::part_of(&data, input, self.given)
     }
 }

@@ -39,11 +39,16 @@ fn cause(state: &Orchestration, name: &str) -> String {
 }
 
 pub fn openai(provider: &Stub) -> Models {
+    models_at(provider, ProviderSettings::default())
+}
+
+/// The models of `provider`, which is like this beside where it answers.
+fn models_at(provider: &Stub, like: ProviderSettings) -> Models {
     let stub = ProviderSettings {
         base_url: Some(format!("{}/v1", provider.url)),
         api_key_env: Some(String::new()),
         kind: Some(Kind::Openai),
-        structured_output: None,
+        ..like
     };
     let settings = ModelsSettings {
         providers: BTreeMap::from([("stub".to_owned(), stub)]),
@@ -65,11 +70,7 @@ async fn words_in_a_plan_add_no_tool_and_arrive_as_marked_data() {
             0 => json!({"tool_calls": [call]}),
             _ => json!({"content": "I cannot."}),
         };
-        let event = json!({"choices": [{"index": 0, "delta": delta, "finish_reason": "stop"}]});
-        Said::Streamed(
-            "text/event-stream",
-            format!("data: {event}\n\ndata: [DONE]\n\n"),
-        )
+        streamed(&delta)
     })
     .await;
     let rest = "systemPrompt = 'You examine plans.'\ntoolNames = ['list_artifacts']\ninputSchema = { fields = ['plan.txt'] }";
@@ -153,11 +154,52 @@ async fn who_is_not_done_within_its_turns_fails_and_gives_nothing() {
     house.close().await;
 }
 
+/// What an earlier attempt left to be kept is no output either.
+#[tokio::test]
+async fn who_is_not_done_gives_nothing_of_what_an_earlier_attempt_kept() {
+    let (place, clock) = (Place::sqlite(), clock());
+    let sheet = "
+        [[answers]]
+        turn = 2
+        times = 1
+        error = { class = 'transient', message = 'hung up' }
+        [[answers]]
+        text = 'Let me look.'
+        calls = [{ name = 'list_artifacts' }]";
+    let a = AgentDefinition {
+        max_retries: 1,
+        ..talker(
+            "a",
+            "maxTurns = 2\nllmRetries = 0\ntoolNames = ['list_artifacts']",
+        )
+    };
+    let house = house(&place, &clock, vec![a], sheet).await;
+    let id = begin(&house.engine, 1).await;
+    let state = ended_in_time(&house.engine, &clock, id).await;
+    let all = events(&house.engine, id).await;
+    let kept = all
+        .iter()
+        .filter(|one| matches!(one.event, Event::PartialKept { attempt: 1, .. }));
+    assert_eq!(kept.count(), 1, "the first attempt kept what was said");
+    let (_, stood) = state.step(&step("a")).unwrap();
+    assert_eq!(
+        (stood.attempt, stood.state),
+        (2, StepState::Ended(EndedAs::Failed))
+    );
+    assert!(stood.enrichment.is_none(), "{:?}", stood.enrichment);
+    assert!(
+        cause(&state, "a").contains("turn-limit: "),
+        "{}",
+        cause(&state, "a")
+    );
+    house.close().await;
+}
+
 #[tokio::test]
 async fn an_output_that_never_fits_its_schema_fails_as_that() {
     let (place, clock) = (Place::sqlite(), clock());
     let sheet = "[[answers]]\nturn = 1\ncalls = [{ name = 'set_output', input = { found = 'many' } }]\n[[answers]]\ntext = 'That is all.'";
-    let rest = "outputMode = 'structured_output'\n[outputSchema.schema]\ntype = 'object'\nrequired = ['found']\nproperties = { found = { type = 'integer' } }";
+    let rest = "toolNames = ['set_output']\noutputMode = 'structured_output'\n[outputSchema.schema]\ntype = 'object'\nrequired = ['found']\nproperties = { found = { type = 'integer' } }";
     let house = house(&place, &clock, vec![talker("a", rest)], sheet).await;
     let id = begin(&house.engine, 1).await;
     let state = ended_in_time(&house.engine, &clock, id).await;
@@ -173,6 +215,213 @@ async fn an_output_that_never_fits_its_schema_fails_as_that() {
         "nothing that does not fit is applied"
     );
     house.close().await;
+}
+
+/// Whoever has nothing to call says its output, and the provider holds it to the schema; others hand it in.
+#[tokio::test]
+async fn the_provider_is_asked_to_hold_an_output_to_its_schema() {
+    let (place, clock) = (Place::sqlite(), clock());
+    let provider = Stub::open(|asked, _| {
+        let delta = match asked.body.get("tools") {
+            None => json!({"content": r#"{"found":7}"#}),
+            Some(_) => {
+                json!({"tool_calls": [{"index": 0, "id": "c", "type": "function", "function":
+                {"name": "set_output", "arguments": r#"{"found":8}"#}}]})
+            }
+        };
+        streamed(&delta)
+    })
+    .await;
+    let schema = "outputMode = 'structured_output'\n[outputSchema.schema]\ntype = 'object'\nrequired = ['found']\nadditionalProperties = false\nproperties = { found = { type = 'integer' } }";
+    let counts = |id: &str, rest: &str| AgentDefinition {
+        model: Some("stub/m".to_owned()),
+        ..talker(id, &format!("{rest}\n{schema}"))
+    };
+    let agents = vec![
+        counts("says", ""),
+        counts("shows", "toolNames = ['list_artifacts']"),
+    ];
+    let engine = engine(&place, &clock, agents, Some(openai(&provider))).await;
+    let replica = Replica::start(&engine, holder(), "test").await.unwrap();
+    let house = House { engine, replica };
+    let id = begin(&house.engine, 1).await;
+    let state = ended_in_time(&house.engine, &clock, id).await;
+    for name in ["says", "shows"] {
+        assert_eq!(
+            step_state(&state, name),
+            StepState::Ended(EndedAs::Completed),
+            "{}",
+            cause(&state, name)
+        );
+    }
+    let asked = provider.asked();
+    assert_eq!(asked.len(), 2, "one question each");
+    for asked in &asked {
+        let body = &asked.body;
+        let format = &body["response_format"]["json_schema"];
+        let tools: Vec<&Value> = body["tools"].as_array().into_iter().flatten().collect();
+        if tools.is_empty() {
+            assert_eq!(format["schema"]["required"], json!(["found"]));
+            assert_eq!(format["strict"], true);
+        } else {
+            assert!(format.is_null());
+            let of = |name: &str| {
+                let found = tools.iter().find(|tool| tool["function"]["name"] == name);
+                found.unwrap()["function"].clone()
+            };
+            assert_eq!(of("set_output")["strict"], true);
+            assert!(of("list_artifacts").get("strict").is_none());
+        }
+    }
+    house.close().await;
+}
+
+fn streamed(delta: &Value) -> Said {
+    let event = json!({"choices": [{"index": 0, "delta": delta, "finish_reason": "stop"}]});
+    Said::Streamed(
+        "text/event-stream",
+        format!("data: {event}\n\ndata: [DONE]\n\n"),
+    )
+}
+
+/// The smallest model of the chain decides: a long artifact is read piece by piece, several at one time, and nothing overflows.
+#[tokio::test]
+async fn the_history_gives_way_to_what_the_asked_models_take_in() {
+    const BYTES: usize = 3;
+    let (place, clock) = (Place::sqlite(), clock());
+    let provider = Stub::open(|_, before| {
+        let read = |index: usize| {
+            let offset = (2 * before + index) * 1_400;
+            let input = json!({"name": "plan.txt", "offset": offset}).to_string();
+            json!({"index": index, "id": format!("c{index}"), "type": "function",
+                "function": {"name": "read_artifact", "arguments": input}})
+        };
+        match before {
+            0..6 => streamed(&json!({"tool_calls": [read(0), read(1)]})),
+            _ => streamed(&json!({"content": "It is long."})),
+        }
+    })
+    .await;
+    let reader = AgentDefinition {
+        model: Some("stub/claude-9".to_owned()),
+        fallback_models: vec!["stub/gpt-4".to_owned()],
+        ..talker(
+            "reader",
+            "toolNames = ['read_artifact']\ninputSchema = { fields = ['plan.txt'] }",
+        )
+    };
+    let engine = engine(&place, &clock, vec![reader], Some(openai(&provider))).await;
+    let replica = Replica::start(&engine, holder(), "test").await.unwrap();
+    let house = House { engine, replica };
+    let mut long = submission(&house.engine);
+    long.plan = plan(&"Build a shed. ".repeat(6_000));
+    let id = begin_as(&house.engine, 1, long).await.id;
+    assert_status(&ended(&house.engine, id).await, Status::Complete);
+    let asked = provider.asked();
+    let sizes: Vec<usize> = asked.iter().map(|asked| asked.raw.len()).collect();
+    assert_eq!(sizes.len(), 7);
+    assert!(
+        sizes.iter().all(|size| *size < 8_192 * BYTES),
+        "the smaller of the two: {sizes:?}"
+    );
+    let last = asked[6].body["messages"].as_array().unwrap();
+    let results = last.iter().filter(|message| message["role"] == "tool");
+    assert!(results.count() >= 2, "what was read last is there");
+    assert!(
+        asked[6].body["messages"]
+            .to_string()
+            .contains("omitted due to length")
+    );
+    house.close().await;
+}
+
+/// A model that knows no tools is told of them in the system prompt, writes its calls as text, and hears their results as words.
+#[tokio::test]
+async fn a_model_without_tools_of_its_own_calls_them_in_text_form() {
+    const CALL: &str = "Let me look.\n<codebuff_tool_call>\n{\"cb_tool_name\": \"read_artifact\", \"name\": \"plan.txt\"}\n</codebuff_tool_call>";
+    const OUTPUT: &str = "<codebuff_tool_call>\n{\"cb_tool_name\": \"set_output\", \"found\": 7}\n</codebuff_tool_call>";
+    // Said to know none, or found out by asking.
+    for (tools, refused) in [(Some(false), 0), (None, 2)] {
+        let (place, clock) = (Place::sqlite(), clock());
+        let provider = Stub::open(move |asked, _| {
+            if asked.body.get("tools").is_some() {
+                let why = "registry.ollama.ai/library/gemma:2b does not support tools";
+                return Said::Whole(400, "", json!({"error": {"message": why}}).to_string());
+            }
+            let heard = asked.body["messages"].to_string();
+            match heard.contains("Build a shed.") {
+                false => streamed(&json!({"content": CALL})),
+                true => streamed(&json!({"content": OUTPUT})),
+            }
+        })
+        .await;
+        let a = AgentDefinition {
+            model: Some("stub/m".to_owned()),
+            ..talker(
+                "a",
+                "systemPrompt = 'You count.'\ntoolNames = ['read_artifact']\noutputMode = 'structured_output'\n[outputSchema.schema]\ntype = 'object'\nrequired = ['found']\nproperties = { found = { type = 'integer' } }",
+            )
+        };
+        let models = models_at(
+            &provider,
+            ProviderSettings {
+                tools,
+                ..ProviderSettings::default()
+            },
+        );
+        let engine = engine(&place, &clock, vec![a], Some(models)).await;
+        let replica = Replica::start(&engine, holder(), "test").await.unwrap();
+        let house = House { engine, replica };
+        let id = begin(&house.engine, 1).await;
+        let state = ended(&house.engine, id).await;
+        assert_status(&state, Status::Complete);
+        assert_eq!(
+            given(&house.engine, id, &state, "a").await,
+            json!({"found": 7})
+        );
+        let asked = provider.asked();
+        let (native, worded): (Vec<_>, Vec<_>) = asked
+            .iter()
+            .partition(|one| one.body.get("tools").is_some());
+        assert_eq!((native.len(), worded.len()), (refused, 2));
+        for asked in &worded {
+            let system = &asked.body["messages"][0];
+            assert_eq!(system["role"], "system");
+            let text = system["content"].as_str().unwrap();
+            for told in [
+                "You count.",
+                "cb_tool_name",
+                "## read_artifact",
+                "## set_output",
+            ] {
+                assert!(text.contains(told), "{told}: {text}");
+            }
+        }
+        let said = worded[1].body["messages"].as_array().unwrap();
+        let roles: Vec<&Value> = said.iter().map(|message| &message["role"]).collect();
+        assert!(!roles.contains(&&json!("tool")), "{roles:?}");
+        let [.., call, result] = said.as_slice() else {
+            panic!("{said:?}");
+        };
+        assert_eq!(
+            (&call["role"], &result["role"]),
+            (&json!("assistant"), &json!("user"))
+        );
+        assert!(call.get("tool_calls").is_none());
+        assert!(
+            call["content"]
+                .as_str()
+                .unwrap()
+                .contains("<codebuff_tool_call>"),
+            "{call}"
+        );
+        let heard = result["content"].as_str().unwrap();
+        assert!(
+            heard.starts_with("<tool_result tool=\"read_artifact\">"),
+            "{heard}"
+        );
+        house.close().await;
+    }
 }
 
 #[tokio::test]

@@ -80,8 +80,14 @@ async fn who_inherits_the_prompt_is_shown_its_parents_tools_down_to_the_last() {
     let names = tools.as_array().unwrap().iter();
     let names: Vec<&Value> = names.map(|tool| &tool["function"]["name"]).collect();
     assert!(names.iter().any(|name| **name == "set_output"), "{names:?}");
+    // Behind those the scout is offered whom alone it may spawn, and the sentry is offered what the scout was.
+    let seen: Vec<Value> = asked.iter().map(|one| one.body["tools"].clone()).collect();
+    let (all, wider) = (tools.as_array().unwrap(), seen[1].as_array().unwrap());
+    assert_eq!(wider[..all.len()], all[..]);
+    assert_eq!(wider[all.len()]["function"]["name"], "sentry");
+    assert_eq!(seen[2..4], [seen[1].clone(), seen[1].clone()]);
+    assert_eq!(seen[4], tools);
     for asked in &asked {
-        assert_eq!(asked.body["tools"], tools);
         assert_eq!(asked.body["messages"][0]["role"], "system");
         assert_eq!(asked.body["messages"][0]["content"], "You are the chief.");
     }

@@ -92,7 +92,7 @@ async fn engine(place: &Place, provider: &str) -> Engine {
         base_url: Some(format!("{provider}/v1")),
         api_key_env: Some(String::new()),
         kind: Some(Kind::Openai),
-        structured_output: None,
+        ..ProviderSettings::default()
     };
     let settings = ModelsSettings {
         providers: BTreeMap::from([("stub".to_owned(), stub)]),

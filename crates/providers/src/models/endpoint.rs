@@ -51,6 +51,10 @@ pub(crate) struct Endpoint {
     pub(crate) url: String,
     pub(crate) kind: Kind,
     pub(crate) structured_output: bool,
+    /// Whether its models know tools.
+    pub(crate) tools: bool,
+    /// Tokens that its models take in, where that is said.
+    pub(crate) window: Option<u64>,
     pub(crate) key: Option<Key>,
     /// The variable that should hold the key, where one is needed and not there.
     pub(crate) wanted: Option<String>,
@@ -86,6 +90,8 @@ impl Endpoint {
         let wanted = needed && !variable.is_empty() && key.is_none();
         let mut endpoint = Self::at(provider, base, kind, key)?;
         endpoint.structured_output = settings.structured_output.unwrap_or(true);
+        endpoint.tools = settings.tools.unwrap_or(true);
+        endpoint.window = settings.context_tokens;
         endpoint.wanted = wanted.then(|| variable.to_owned());
         Ok(endpoint)
     }
@@ -122,6 +128,8 @@ impl Endpoint {
             url,
             kind,
             structured_output: true,
+            tools: true,
+            window: None,
             key,
             wanted: None,
             named,

@@ -105,8 +105,12 @@ fn way(id: &str, said: Said, environment: &dyn Fn(&str) -> Option<String>) -> Re
         "OpenAI" | "OpenAIResponses" => "openai",
         _ => id,
     };
-    let endpoint = Endpoint::at(provider, &base, kind, key).map_err(|error| error.to_string())?;
+    let mut endpoint =
+        Endpoint::at(provider, &base, kind, key).map_err(|error| error.to_string())?;
     let number = |name: &str| said.arguments.get(name).and_then(Value::as_f64);
+    endpoint.window = number("context_window")
+        .filter(|tokens| *tokens >= 1.0)
+        .map(|tokens| tokens as u64);
     let passed = said.arguments.iter();
     let passed = passed.filter(|(name, value)| PASSED.contains(&name.as_str()) && !value.is_null());
     Ok(Way {

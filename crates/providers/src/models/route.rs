@@ -13,7 +13,9 @@ use crate::models::llm_config::{self, Entry, Way};
 use crate::models::openai::OUTPUT;
 use crate::models::scripted::Scripted;
 use crate::models::settings::{Kind, ModelsError, ModelsSettings};
+use crate::models::windows::window_of;
 use crate::models::wire;
+use crate::models::worded::worded;
 use crate::outgoing::{Outgoing, OutgoingSettings};
 
 /// The provider of models that answer from a cue sheet.
@@ -41,6 +43,8 @@ pub(crate) struct Route<'a> {
     pub(crate) model: String,
     /// Its answers are held to no JSON Schema, whatever its provider can do.
     pub(crate) unheld: bool,
+    /// Its model is told of tools in words, whatever its provider can do.
+    pub(crate) worded: bool,
     source: Source<'a>,
 }
 
@@ -99,6 +103,7 @@ impl Routes {
                 Some(scripted) => Ok(vec![Route {
                     model: name.to_owned(),
                     unheld: false,
+                    worded: false,
                     source: Source::Scripted(scripted),
                 }]),
                 None => Err(Failure::fatal(format!("there is no cue sheet `{model}`"))),
@@ -154,7 +159,10 @@ impl Routes {
         if route.unheld {
             endpoint.to_mut().structured_output = false;
         }
-        let (call, limits) = route.source.overlaid(call, limits);
+        let (mut call, limits) = route.source.overlaid(call, limits);
+        if (route.worded || !endpoint.tools) && !call.tools.is_empty() {
+            call = Cow::Owned(worded(&call));
+        }
         wire::ask(
             &self.outgoing,
             &endpoint,
@@ -177,16 +185,21 @@ impl<'a> Route<'a> {
         Self {
             model,
             unheld: false,
+            worded: false,
             source: Source::Endpoint(endpoint),
         }
     }
 
+    /// Tokens that the model takes in, where that is said or its family known.
+    pub(crate) fn window(&self) -> Option<u64> {
+        let endpoint = self.source.endpoint()?;
+        endpoint.window.or_else(|| window_of(&self.model))
+    }
+
     /// Whether something of the answer to this question is held to a JSON Schema.
     pub(crate) fn holds(&self, call: &ModelCall) -> bool {
-        let endpoint = match &self.source {
-            Source::Endpoint(endpoint) => endpoint,
-            Source::Entry(way) => &way.endpoint,
-            Source::Scripted(_) => return false,
+        let Some(endpoint) = self.source.endpoint() else {
+            return false;
         };
         let handed_in = call.tools.iter().any(|tool| tool.name == OUTPUT);
         endpoint.structured_output && (handed_in || call.output_schema.is_some())
@@ -198,6 +211,7 @@ fn through(entry: &Entry) -> Result<Route<'_>, Failure> {
         Ok(way) => Ok(Route {
             model: way.model.clone(),
             unheld: false,
+            worded: false,
             source: Source::Entry(way),
         }),
         Err(why) => Err(Failure::fatal(format!("PlanExe's configuration: {why}"))),
@@ -205,6 +219,15 @@ fn through(entry: &Entry) -> Result<Route<'_>, Failure> {
 }
 
 impl Source<'_> {
+    /// Where it answers, unless a cue sheet does.
+    fn endpoint(&self) -> Option<&Endpoint> {
+        match self {
+            Self::Endpoint(endpoint) => Some(endpoint),
+            Self::Entry(way) => Some(&way.endpoint),
+            Self::Scripted(_) => None,
+        }
+    }
+
     /// The question with what an entry always asks, where the question itself does not say otherwise.
     fn overlaid<'c>(
         &self,

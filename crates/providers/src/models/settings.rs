@@ -37,6 +37,12 @@ pub struct ProviderSettings {
     /// Whether it can hold an answer to a JSON Schema; believed unless said otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub structured_output: Option<bool>,
+    /// Whether its models know tools; believed unless said otherwise. Those that do not are told of them in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<bool>,
+    /// Tokens that its models take in, answers included; by their names where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_tokens: Option<u64>,
 }
 
 /// What a provider speaks.

@@ -52,7 +52,7 @@ pub fn models(providers: &[(&str, Kind, &Peer)]) -> Models {
             base_url: Some(peer.url("/v1/")),
             api_key_env: Some("THE_KEY".to_owned()),
             kind: Some(*kind),
-            structured_output: None,
+            ..ProviderSettings::default()
         };
         ((*name).to_owned(), settings)
     };

@@ -1,5 +1,7 @@
 //! Whom a model's name leads to: bare names, providers, PlanExe's configuration, and what is missing.
 
+use std::collections::BTreeMap;
+
 use providers::models::Models;
 use providers::models::settings::{ModelsError, ModelsSettings, ProviderSettings};
 use providers::outgoing::OutgoingSettings;
@@ -132,6 +134,42 @@ fn llm_config(first: &Peer, second: &Peer) -> Value {
         "no-key": {"priority": 0, "class": "OpenAI", "arguments": {"model": "gpt-4o-mini", "api_key": "${OPENAI_API_KEY}"}},
         "elsewhere": {"class": "Groq", "arguments": {"model": "x", "api_key": "k"}}
     })
+}
+
+#[tokio::test]
+async fn how_much_a_model_takes_in_is_said_or_known_of_its_family() {
+    let entry = |model: &str, more: Value| {
+        let mut arguments = json!({"model": model, "api_key": "k"});
+        let more = more.as_object().unwrap().clone();
+        arguments.as_object_mut().unwrap().extend(more);
+        json!({"class": "OpenRouter", "priority": 1, "arguments": arguments})
+    };
+    let narrow = ProviderSettings {
+        context_tokens: Some(4_096),
+        ..ProviderSettings::default()
+    };
+    let settings = ModelsSettings {
+        providers: BTreeMap::from([("ollama".to_owned(), narrow)]),
+        llm_config: Some(json!({
+            "said": entry("openai/gpt-4", json!({"context_window": 16_000})),
+            "known": entry("anthropic/claude-3-haiku", json!({})),
+            "unknown": entry("house/blend", json!({"context_window": null})),
+        })),
+        ..ModelsSettings::default()
+    };
+    let models = models(settings, &[("OPENAI_API_KEY", "k")]).unwrap();
+    for (name, tokens) in [
+        ("said", Some(16_000)),
+        ("known", Some(200_000)),
+        ("unknown", None),
+        ("auto", Some(16_000)),
+        ("gpt-4", Some(8_192)),
+        ("ollama/qwen3", Some(4_096)),
+        ("lmstudio/some-model", None),
+        ("nobody/knows", None),
+    ] {
+        assert_eq!(models.window(name), tokens, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -47,6 +47,12 @@ pub struct ModelProvider {
     /// Whether it can hold an answer to a JSON Schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub structured_output: Option<bool>,
+    /// Whether its models know tools; those that do not are told of them in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<bool>,
+    /// Tokens that its models take in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_tokens: Option<u64>,
 }
 
 /// What a provider speaks.

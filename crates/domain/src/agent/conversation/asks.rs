@@ -98,6 +98,12 @@ pub struct Failure {
 /// Begins the message of who was not done when the turns were used up.
 pub const TURN_LIMIT: &str = "turn-limit";
 
+/// Whether a conversation that failed with this message gives nothing, whatever was kept of it: it was not done, and what was said
+/// on the way is no output.
+pub fn gives_nothing(message: &str) -> bool {
+    message.starts_with(TURN_LIMIT)
+}
+
 /// How a conversation ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum End {

@@ -110,7 +110,7 @@ fn cut(text: &str, most: u64) -> &str {
 }
 
 /// How much each may take of `room`, when those that want less leave the rest to the others.
-fn fair_share(mut sizes: Vec<u64>, room: u64) -> u64 {
+pub(super) fn fair_share(mut sizes: Vec<u64>, room: u64) -> u64 {
     sizes.sort_unstable();
     let mut left = room;
     for (at, size) in sizes.iter().enumerate() {

@@ -113,7 +113,7 @@ pub(super) fn note(purpose: Purpose, text: &str) -> Message {
 }
 
 /// About how many bytes a message takes on the wire: cheap to know, and near enough for deciding what still fits.
-fn size_of(message: &Message) -> u64 {
+pub(super) fn size_of(message: &Message) -> u64 {
     let parts = message.parts.iter().map(|part| match part {
         Part::Text { text } => text.len() as u64,
         Part::Reasoning { text, signature } => {

@@ -108,12 +108,24 @@ fn may_spawn(setup: &Setup) -> bool {
     !setup.spawnable.is_empty() && setup.tool_names.iter().any(|name| name == SPAWN_TOOL)
 }
 
-/// What the model is told it may call: the parent's tools where they are inherited, else the agent's own.
+/// What the model is told of: all that it may call, behind its parent's tools where these are inherited. What both have stands in
+/// the parent's place, and is the agent's own.
 pub(super) fn offered(setup: &Setup) -> Arc<[ToolSpec]> {
-    match &setup.inherited_tools {
-        Some(inherited) => Arc::clone(inherited),
-        None => own_tools(setup).into(),
+    let own = own_tools(setup);
+    let Some(inherited) = &setup.inherited_tools else {
+        return own.into();
+    };
+    if own.iter().all(|tool| inherited.contains(tool)) {
+        return Arc::clone(inherited);
     }
+    let mut all = inherited.to_vec();
+    for tool in own {
+        match all.iter_mut().find(|known| known.name == tool.name) {
+            Some(known) => *known = tool,
+            None => all.push(tool),
+        }
+    }
+    all.into()
 }
 
 /// Estimated bytes of all that goes to a model beside the history.

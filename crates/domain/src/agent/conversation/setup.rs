@@ -24,8 +24,8 @@ pub struct Setup {
     pub models: Vec<String>,
     /// The system prompt: the agent's own, or its parent's where it inherits that.
     pub system: Option<Arc<str>>,
-    /// The parent's tools where its system prompt is inherited: they are shown to the model in place of the agent's own, so
-    /// that the provider's cache serves both; only the agent's own can be called.
+    /// The parent's tools where its system prompt is inherited: they are shown to the model in front of the agent's own, so that
+    /// the provider's cache serves both; only the agent's own can be called.
     pub inherited_tools: Option<Arc<[ToolSpec]>>,
     /// The agent's instructions.
     pub instructions: Option<String>,

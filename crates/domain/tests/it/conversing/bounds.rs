@@ -52,7 +52,7 @@ fn the_oldest_turns_are_left_out_with_one_note_and_the_prompts_stay() {
     assert!(notes.contains(&0) && notes.contains(&1));
     for question in &stage.questions {
         let size = serde_json::to_string(&question.messages).unwrap().len();
-        assert!(size < 8_000, "1,500 tokens are 6,000 bytes: {size}");
+        assert!(size < 6_500, "1,500 tokens are 4,500 bytes: {size}");
     }
 }
 
@@ -119,6 +119,38 @@ fn prompts_that_do_not_fit_are_a_failure_that_says_so() {
         "{told}"
     );
     assert!(stage.questions.is_empty());
+}
+
+/// Several long results at one time: each is shown in part, and the conversation goes on.
+#[test]
+fn what_the_last_calls_gave_is_cut_where_it_alone_is_too_long() {
+    let both = says([
+        call("look", json!({"at": "a"})),
+        call("look", json!({"at": "b"})),
+        call("look", json!({"at": "c"})),
+    ]);
+    let mut stage = stage(narrow(2_000), [both]);
+    stage.tool = Box::new(|call| match call.input["at"].as_str() {
+        Some("b") => (json!("short"), false),
+        _ => (json!({"text": "ä".repeat(8_000)}), false),
+    });
+    stage.completes();
+    let question = stage.questions.last().unwrap();
+    let size = serde_json::to_string(&question.messages).unwrap().len();
+    assert!(size < 7_000, "2,000 tokens are 6,000 bytes: {size}");
+    let results = question.messages.iter().flat_map(|message| &message.parts);
+    let results: Vec<&Value> = results
+        .filter_map(|part| match part {
+            Part::ToolResult(result) => Some(&result.output),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(*results[1], json!("short"));
+    for long in [results[0], results[2]] {
+        assert!(long["text"].as_str().unwrap().contains("ää"), "{long}");
+        assert!(long["note"].as_str().unwrap().contains("of 16"), "{long}");
+    }
+    assert_whole(&question.messages);
 }
 
 #[test]

@@ -103,8 +103,8 @@ fn large_data_is_cut_and_small_data_is_not() {
     ];
     let text = first_question(setup).messages[0].plain();
     assert!(
-        text.len() < 5_000,
-        "half of the window is 4,000 bytes: {}",
+        text.len() < 4_000,
+        "half of the window is 3,000 bytes: {}",
         text.len()
     );
     assert!(
@@ -212,9 +212,23 @@ fn a_child_hears_what_its_parent_heard_and_open_calls_are_left_out() {
 #[test]
 fn an_inherited_prompt_and_tools_are_shown_but_only_own_tools_can_be_called() {
     let mut setup = agent(&["end_turn"]);
-    setup.inherited_tools = Some(Arc::from([tool("fly").spec]));
+    let others = ToolSpec {
+        description: "The parent's.".to_owned(),
+        ..tool("look").spec
+    };
+    setup.inherited_tools = Some(Arc::from([tool("fly").spec, others]));
     let question = first_question(setup.clone());
-    assert_eq!(question.tools[0].name, "fly");
+    let names: Vec<&str> = question
+        .tools
+        .iter()
+        .map(|tool| tool.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["fly", "look", "end_turn", "write"],
+        "the parent's in front, as its provider keeps them; then all that it may call"
+    );
+    assert_eq!(question.tools[1], tool("look").spec, "in its own form");
     let instructions = question.messages.last().unwrap().plain();
     assert!(
         instructions.contains("only has access to the following tools: end_turn, look, write."),
