@@ -7,15 +7,10 @@ use domain::orchestration::event::{EndedAs, Event};
 use domain::orchestration::state::{Orchestration, Status, StepState};
 use domain::orchestration::turns::Asked;
 use domain::values::ids::OrchestrationId;
-use engine::billing::Billing;
-use engine::clock::{Clock, ManualClock};
-use engine::handle::{Engine, Parts, Scope};
+use engine::clock::ManualClock;
+use engine::handle::Engine;
 use engine::live::DeltaKind;
-use engine::outside::Outside;
 use engine::perform::Performer;
-use engine::registry::Registry;
-use engine::replica::Replica;
-use engine::sharing::Sharing;
 use providers::models::Models;
 use providers::models::scripted::CueSheet;
 use providers::models::settings::ModelsSettings;
@@ -23,7 +18,7 @@ use providers::outgoing::OutgoingSettings;
 use serde_json::json;
 
 use crate::house::{
-    House, agent, assert_status, begin, clock, ended, ended_in_time, events, given, holder, step,
+    House, Setup, agent, assert_status, begin, clock, ended, ended_in_time, events, given, step,
     step_state,
 };
 use crate::place::{Place, on_both};
@@ -37,68 +32,11 @@ pub fn models(sheet: &str) -> Models {
     Models::new(settings, OutgoingSettings::default(), &|_| None).unwrap()
 }
 
-pub async fn engine(
-    place: &Place,
-    clock: &ManualClock,
-    agents: Vec<AgentDefinition>,
-    models: Option<Models>,
-) -> Engine {
-    let registry = Registry::default();
-    agents.into_iter().for_each(|agent| registry.add(agent));
-    engine_with(place, clock, registry, models).await
-}
-
-/// A replica's engine that knows these agents and asks these models.
-pub async fn engine_with(
-    place: &Place,
-    clock: &ManualClock,
-    registry: Registry,
-    models: Option<Models>,
-) -> Engine {
-    engine_at(place, clock, registry, models, Billing::default()).await
-}
-
-/// The same, that bills like this.
-pub async fn engine_at(
-    place: &Place,
-    clock: &ManualClock,
-    registry: Registry,
-    models: Option<Models>,
-    billing: Billing,
-) -> Engine {
-    engine_on(
-        place,
-        Clock::Manual(clock.clone()),
-        registry,
-        models,
-        billing,
-    )
-    .await
-}
-
-/// The same, by any clock.
-pub async fn engine_on(
-    place: &Place,
-    clock: Clock,
-    registry: Registry,
-    models: Option<Models>,
-    billing: Billing,
-) -> Engine {
-    let engine = Engine::new(Parts {
-        store: place.store().await,
-        clock,
-        registry,
-        performer: Performer::Executors,
-        outside: Outside {
-            models,
-            ..Outside::default()
-        },
-        billing,
-        sharing: Sharing::default(),
-        slots: 8,
-    });
-    engine.set_scope(Scope::Everything);
-    engine
+/// A replica whose agents converse with these models.
+pub fn talks(clock: &ManualClock, agents: Vec<AgentDefinition>, models: Models) -> Setup {
+    let mut setup = Setup::new(clock, agents, Performer::Executors);
+    setup.outside.models = Some(models);
+    setup
 }
 
 pub async fn house(
@@ -107,9 +45,7 @@ pub async fn house(
     agents: Vec<AgentDefinition>,
     sheet: &str,
 ) -> House {
-    let engine = engine(place, clock, agents, Some(models(sheet))).await;
-    let replica = Replica::start(&engine, holder(), "test").await.unwrap();
-    House { engine, replica }
+    talks(clock, agents, models(sheet)).open(place).await
 }
 
 /// An agent that converses with the scripted model.
@@ -156,9 +92,8 @@ async fn a_model_agent_completes_a_step_with_its_turns_recorded() {
 #[tokio::test]
 async fn without_a_model_the_step_fails_at_once_and_says_what_to_configure() {
     let (place, clock) = (Place::sqlite(), clock());
-    let engine = engine(&place, &clock, vec![talker("a", "")], None).await;
-    let replica = Replica::start(&engine, holder(), "test").await.unwrap();
-    let house = House { engine, replica };
+    let agents = vec![talker("a", "")];
+    let house = House::open(&place, &clock, agents, Performer::Executors).await;
     let id = begin(&house.engine, 1).await;
     let state = ended(&house.engine, id).await;
     let why = format!("{:?}", state.step(&step("a")).unwrap().1.cause);

@@ -3,19 +3,12 @@
 
 use domain::agent::definition::AgentDefinition;
 use domain::orchestration::state::Status;
-use engine::billing::Billing;
-use engine::clock::Clock;
-use engine::handle::{Engine, Parts, Scope};
-use engine::outside::Outside;
-use engine::perform::Performer;
-use engine::registry::Registry;
-use engine::replica::Replica;
-use engine::sharing::Sharing;
 use serde_json::{Value, json};
 
-use crate::converse::{engine, house, models, talker};
-use crate::converse_bounds::{begin_one, openai};
-use crate::house::{House, assert_status, begin, clock, ended, given, holder, step};
+use crate::converse::{house, models, talker, talks};
+use crate::converse_bounds::begin_one;
+use crate::converse_models::{openai, streamed};
+use crate::house::{Setup, assert_status, begin, clock, ended, given, step};
 use crate::place::{Place, on_both};
 use crate::stub::{Said, Stub};
 
@@ -23,13 +16,7 @@ use crate::stub::{Said, Stub};
 pub fn calls(name: &str, input: &Value) -> Said {
     let function = json!({"name": name, "arguments": input.to_string()});
     let call = json!({"index": 0, "id": "c", "type": "function", "function": function});
-    let choice =
-        json!({"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"});
-    let event = json!({"choices": [choice]});
-    Said::Streamed(
-        "text/event-stream",
-        format!("data: {event}\n\ndata: [DONE]\n\n"),
-    )
+    streamed(&json!({"tool_calls": [call]}))
 }
 
 fn spawns(agent: &str) -> Said {
@@ -66,9 +53,7 @@ async fn who_inherits_the_prompt_is_shown_its_parents_tools_down_to_the_last() {
         of("scout", &format!("{child}\n{spawning}['sentry']")),
         of("sentry", child),
     ];
-    let engine = engine(&place, &clock, agents, Some(openai(&provider))).await;
-    let replica = Replica::start(&engine, holder(), "test").await.unwrap();
-    let house = House { engine, replica };
+    let house = talks(&clock, agents, openai(&provider)).open(&place).await;
     let id = begin_one(&house.engine, 1, "chief").await;
     let state = ended(&house.engine, id).await;
     assert_status(&state, Status::Complete);
@@ -94,28 +79,6 @@ async fn who_inherits_the_prompt_is_shown_its_parents_tools_down_to_the_last() {
     house.close().await;
 }
 
-/// A replica that has room for one attempt.
-async fn narrow(place: &Place, clock: Clock, agents: Vec<AgentDefinition>, sheet: &str) -> House {
-    let registry = Registry::default();
-    agents.into_iter().for_each(|agent| registry.add(agent));
-    let engine = Engine::new(Parts {
-        store: place.store().await,
-        clock,
-        registry,
-        performer: Performer::Executors,
-        outside: Outside {
-            models: Some(models(sheet)),
-            ..Outside::default()
-        },
-        billing: Billing::default(),
-        sharing: Sharing::default(),
-        slots: 1,
-    });
-    engine.set_scope(Scope::Everything);
-    let replica = Replica::start(&engine, holder(), "test").await.unwrap();
-    House { engine, replica }
-}
-
 #[tokio::test]
 async fn a_parent_that_waits_leaves_the_only_room_to_its_children() {
     on_both(async |place| {
@@ -136,7 +99,11 @@ async fn a_parent_that_waits_leaves_the_only_room_to_its_children() {
             talker("chief", chief),
             talker("scout", "inputSchema = { prompt = { type = 'string' } }"),
         ];
-        let house = narrow(&place, Clock::Manual(clock()), agents, sheet).await;
+        let setup = Setup {
+            slots: 1,
+            ..talks(&clock(), agents, models(sheet))
+        };
+        let house = setup.open(&place).await;
         let id = begin_one(&house.engine, 1, "chief").await;
         let state = ended(&house.engine, id).await;
         assert_status(&state, Status::Complete);

@@ -15,17 +15,15 @@ use domain::orchestration::state::{Status, StepState};
 use domain::orchestration::turns::{Asked, NewTurn};
 use domain::values::credits::Credits;
 use domain::values::ids::{AccountId, AgentId, OrchestrationId};
-use engine::billing::Billing;
 use engine::clock::ManualClock;
 use engine::credits::{Filter, balance, history_from, of_orchestration};
 use engine::handle::Engine;
-use engine::registry::Registry;
 use engine::replica::Replica;
 use engine::transition::transition;
 
-use crate::converse::{engine_at, models, talker};
+use crate::converse::{models, talker, talks};
 use crate::house::{
-    House, ask, assert_status, begin_as, clock, ended_in_time, events, given, holder, step,
+    House, Setup, ask, assert_status, begin_as, clock, ended_in_time, events, given, holder, step,
     step_state, submission,
 };
 use crate::money::{credits, give};
@@ -34,21 +32,19 @@ use crate::place::{Place, on_both};
 /// What the scripted model's tokens cost: 10 dollars a million read, 100 written.
 const PRICES: &str = "version = \"t\"\ndate = \"2026-01-01\"\nsource = \"the test\"\n[models]\ndemo = { input = 10, output = 100 }";
 
+fn setup(clock: &ManualClock, agents: Vec<AgentDefinition>, sheet: &str) -> Setup {
+    let mut setup = talks(clock, agents, models(sheet));
+    setup.billing.prices = Arc::new(Prices::from_toml(PRICES).unwrap());
+    setup
+}
+
 async fn house(
     place: &Place,
     clock: &ManualClock,
     agents: Vec<AgentDefinition>,
     sheet: &str,
 ) -> House {
-    let billing = Billing {
-        prices: Arc::new(Prices::from_toml(PRICES).unwrap()),
-        ..Billing::default()
-    };
-    let registry = Registry::default();
-    agents.into_iter().for_each(|agent| registry.add(agent));
-    let engine = engine_at(place, clock, registry, Some(models(sheet)), billing).await;
-    let replica = Replica::start(&engine, holder(), "test").await.unwrap();
-    House { engine, replica }
+    setup(clock, agents, sheet).open(place).await
 }
 
 /// One agent's orchestration.
@@ -137,13 +133,8 @@ async fn an_attempt_that_only_takes_up_what_was_paid_for_is_charged_nothing() {
         let clock = clock();
         let rest = "costMode = 'token-based'\nestimatedTokens = 1000\ncostPerRun = 3\nceiling = 1";
         let sheet = "[[answers]]\ntext = 'Asked again.'\nusage = { input = 100 }";
-        let billing = Billing {
-            prices: Arc::new(Prices::from_toml(PRICES).unwrap()),
-            ..Billing::default()
-        };
-        let registry = Registry::default();
-        registry.add(talker("a", rest));
-        let engine = engine_at(&place, &clock, registry, Some(models(sheet)), billing).await;
+        let agents = vec![talker("a", rest)];
+        let engine = setup(&clock, agents, sheet).engine(&place).await;
         let id = begin_one(&engine, 1, "a").await;
         give(&engine, &AccountId::system(), "before any replica", "5").await;
         // Somebody else has it, records the only turn, and is gone.

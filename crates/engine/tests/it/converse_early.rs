@@ -4,21 +4,13 @@ use std::sync::Arc;
 
 use domain::agent::definition::AgentDefinition;
 use domain::orchestration::state::Status;
-use engine::billing::Billing;
-use engine::clock::Clock;
-use engine::handle::{Engine, Parts, Scope};
-use engine::outside::Outside;
-use engine::perform::Performer;
-use engine::registry::Registry;
-use engine::replica::Replica;
-use engine::sharing::Sharing;
 use providers::outgoing::{Outgoing, OutgoingSettings};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use crate::converse::talker;
-use crate::converse_bounds::openai;
-use crate::house::{House, assert_status, begin, clock, ended, holder};
+use crate::converse::{talker, talks};
+use crate::converse_models::openai;
+use crate::house::{assert_status, begin, clock, ended};
 use crate::place::Place;
 use crate::stub::{self, Said, Stub};
 
@@ -42,31 +34,13 @@ fn end(reason: &str, delta: &Value) -> String {
     format!("data: {}\n\ndata: [DONE]\n\n", json!({"choices": [choice]}))
 }
 
-/// A replica that asks the models of `provider`, and reaches `tools`.
-async fn house(place: &Place, agent: AgentDefinition, provider: &Stub, tools: &Stub) -> House {
-    let registry = Registry::default();
-    registry.add(agent);
-    let outgoing = Outgoing::new(OutgoingSettings {
+/// Requests to `tools` alone.
+fn reaching(tools: &Stub) -> Outgoing {
+    let settings = OutgoingSettings {
         allow: vec![tools.allowed()],
         ..OutgoingSettings::default()
-    });
-    let engine = Engine::new(Parts {
-        store: place.store().await,
-        clock: Clock::Manual(clock()),
-        registry,
-        performer: Performer::Executors,
-        outside: Outside {
-            outgoing: Some(outgoing.unwrap()),
-            models: Some(openai(provider)),
-            ..Outside::default()
-        },
-        billing: Billing::default(),
-        sharing: Sharing::default(),
-        slots: 8,
-    });
-    engine.set_scope(Scope::Everything);
-    let replica = Replica::start(&engine, holder(), "test").await.unwrap();
-    House { engine, replica }
+    };
+    Outgoing::new(settings).unwrap()
 }
 
 /// The answer goes on when two looks are under way at one time, each of which waits for the other, and ends when a third one is:
@@ -112,7 +86,9 @@ async fn what_changes_nothing_begins_while_the_answer_streams_and_the_rest_follo
         ..talker("a", &rest)
     };
     let place = Place::sqlite();
-    let house = house(&place, agent, &provider, &tools).await;
+    let mut setup = talks(&clock(), vec![agent], openai(&provider));
+    setup.outside.outgoing = Some(reaching(&tools));
+    let house = setup.open(&place).await;
     let id = begin(&house.engine, 1).await;
     assert_status(&ended(&house.engine, id).await, Status::Complete);
     let asked = tools.asked();

@@ -14,19 +14,16 @@ use domain::orchestration::state::Status;
 use domain::orchestration::turns::Asked;
 use domain::values::credits::Credits;
 use domain::values::ids::{AccountId, AgentId, OrchestrationId};
-use engine::billing::Billing;
 use engine::clock::Clock;
 use engine::credits::balance;
 use engine::handle::Engine;
-use engine::registry::Registry;
-use engine::replica::Replica;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::chance::Chance;
-use crate::converse::{engine_on, models, talker};
+use crate::converse::{models, talker, talks};
 use crate::crash::{Victim, told_to_victim};
-use crate::house::{House, begin_as, events, holder, state, submission};
+use crate::house::{House, begin_as, clock, events, state, submission};
 use crate::place::Place;
 
 /// Holds the database's URL for a victim; its seed and its first number follow after blanks.
@@ -87,15 +84,10 @@ fn agents() -> Vec<AgentDefinition> {
 }
 
 async fn house(place: &Place) -> House {
-    let billing = Billing {
-        prices: Arc::new(Prices::from_toml(PRICES).unwrap()),
-        ..Billing::default()
-    };
-    let registry = Registry::default();
-    agents().into_iter().for_each(|agent| registry.add(agent));
-    let engine = engine_on(place, Clock::System, registry, Some(models(SHEET)), billing).await;
-    let replica = Replica::start(&engine, holder(), "test").await.unwrap();
-    House { engine, replica }
+    let mut setup = talks(&clock(), agents(), models(SHEET));
+    setup.clock = Clock::System;
+    setup.billing.prices = Arc::new(Prices::from_toml(PRICES).unwrap());
+    setup.open(place).await
 }
 
 /// The victim's part: begins conversations without end.

@@ -120,6 +120,8 @@ pub struct Setup {
     pub slots: usize,
     pub scope: Scope,
     pub sharing: Sharing,
+    pub outside: Outside,
+    pub billing: Billing,
 }
 
 impl Setup {
@@ -131,6 +133,8 @@ impl Setup {
             slots: 8,
             scope: Scope::Everything,
             sharing: Sharing::default(),
+            outside: Outside::default(),
+            billing: Billing::default(),
         }
     }
 
@@ -144,8 +148,8 @@ impl Setup {
             clock: self.clock,
             registry,
             performer: self.performer,
-            outside: Outside::default(),
-            billing: Billing::default(),
+            outside: self.outside,
+            billing: self.billing,
             sharing: self.sharing,
             slots: self.slots,
         });

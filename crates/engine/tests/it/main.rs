@@ -12,6 +12,7 @@ mod converse_bounds;
 mod converse_children;
 mod converse_costs;
 mod converse_early;
+mod converse_models;
 mod converse_scripts;
 mod crash;
 mod crash_talks;

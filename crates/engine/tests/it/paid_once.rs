@@ -3,7 +3,6 @@
 //!
 //! The victim is this test binary itself, called again with [`VICTIM`] set: then the first test below does the victim's part.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command as Program, Stdio};
 use std::sync::{Arc, Mutex};
@@ -14,23 +13,18 @@ use domain::orchestration::event::Event;
 use domain::orchestration::select::Wanted;
 use domain::orchestration::state::Status;
 use domain::values::ids::{AgentId, HolderId};
-use engine::billing::Billing;
 use engine::clock::Clock;
-use engine::handle::{Engine, Parts, Scope};
-use engine::outside::Outside;
-use engine::perform::Performer;
-use engine::registry::Registry;
+use engine::handle::Engine;
 use engine::replica::Replica;
-use engine::sharing::Sharing;
-use providers::models::Models;
-use providers::models::settings::{Kind, ModelsSettings, ProviderSettings};
-use providers::outgoing::OutgoingSettings;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::converse::talks;
+use crate::converse_models::at;
 use crate::house::{
-    PATIENCE, agent, assert_sound, assert_status, begin_as, ended, events, id, state, submission,
+    PATIENCE, agent, assert_sound, assert_status, begin_as, clock, ended, events, id, state,
+    submission,
 };
 use crate::place::{Place, on_both};
 use crate::stub::{Asked, Said, Stub};
@@ -88,34 +82,9 @@ fn answer(question: &str) -> String {
 }
 
 async fn engine(place: &Place, provider: &str) -> Engine {
-    let stub = ProviderSettings {
-        base_url: Some(format!("{provider}/v1")),
-        api_key_env: Some(String::new()),
-        kind: Some(Kind::Openai),
-        ..ProviderSettings::default()
-    };
-    let settings = ModelsSettings {
-        providers: BTreeMap::from([("stub".to_owned(), stub)]),
-        ..ModelsSettings::default()
-    };
-    let models = Models::new(settings, OutgoingSettings::default(), &|_| None).unwrap();
-    let registry = Registry::default();
-    agents().into_iter().for_each(|agent| registry.add(agent));
-    let engine = Engine::new(Parts {
-        store: place.store().await,
-        clock: Clock::System,
-        registry,
-        performer: Performer::Executors,
-        outside: Outside {
-            models: Some(models),
-            ..Outside::default()
-        },
-        billing: Billing::default(),
-        sharing: Sharing::default(),
-        slots: 4,
-    });
-    engine.set_scope(Scope::Everything);
-    engine
+    let mut setup = talks(&clock(), agents(), at(provider));
+    setup.clock = Clock::System;
+    setup.engine(place).await
 }
 
 /// Always the same replica: one that comes back holds nothing of its life before, so nobody waits for a lapse.

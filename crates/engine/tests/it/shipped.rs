@@ -12,32 +12,29 @@ use engine::clock::ManualClock;
 use engine::handle::Engine;
 use engine::plans::LoadedPlan;
 use engine::registry::Registry;
-use engine::replica::Replica;
 use engine::submit::Submission;
 use planexe::plan::Plan;
 use serde_json::json;
 
-use crate::converse::{engine_with, models};
-use crate::house::{
-    House, assert_status, begin_as, clock, ended, events, given, holder, step, step_state,
-};
+use crate::converse::{models, talks};
+use crate::house::{House, assert_status, begin_as, clock, ended, events, given, step, step_state};
 use crate::place::{Place, on_both};
 
 const RISKS: &str = r#"{"risks": [{"risk_area": "Ice", "risk_description": "The ferry cannot sail in ice.", "impact": "Two weeks are lost.", "likelihood": "High", "severity": "High", "action": "Order an ice class hull."}]}"#;
 
 /// A house with all that the program brings along, whose model is scripted, and a small plan.
 async fn house(place: &Place, clock: &ManualClock, sheet: &str) -> House {
-    let registry = Registry::built_in().unwrap();
-    for agent in engine::shipped::all().unwrap() {
-        registry.add(AgentDefinition {
-            model: Some("scripted/demo".to_owned()),
-            max_retries: 0,
-            ..agent
-        });
-    }
-    let engine = engine_with(place, clock, registry, Some(models(sheet))).await;
-    let replica = Replica::start(&engine, holder(), "test").await.unwrap();
-    House { engine, replica }
+    let analyses = Registry::built_in().unwrap().snapshot();
+    let shipped = engine::shipped::all().unwrap().into_iter();
+    let shipped = shipped.map(|agent| AgentDefinition {
+        model: Some("scripted/demo".to_owned()),
+        max_retries: 0,
+        ..agent
+    });
+    let agents = analyses.enabled().values().cloned().chain(shipped);
+    talks(clock, agents.collect(), models(sheet))
+        .open(place)
+        .await
 }
 
 async fn begin(engine: &Engine, agents: &[&str]) -> OrchestrationId {
