@@ -17,9 +17,12 @@ const TOOLS_MAX: usize = 64;
 /// Longest name of a tool.
 const NAME_MAX: usize = 128;
 
-/// What `members` say was used: of what has another form nothing is heard.
+/// What `members` say was used: of what has another form nothing is heard. As model providers count, the tokens of input include
+/// those from a cache, and the tokens of output those of reasoning.
 pub(crate) fn of(members: &Map<String, Value>) -> Usage {
     let told = |name: &str| members.get(name).and_then(count);
+    let of_kind = |name: &str| told(name).unwrap_or(0);
+    let (cached_input, reasoning) = (of_kind("cachedInputTokens"), of_kind("reasoningTokens"));
     let tools = members.get("tools").and_then(Value::as_object);
     let calls = tools.into_iter().flatten().filter_map(|(name, calls)| {
         let fits = name.len() <= NAME_MAX && !name.contains('\0');
@@ -27,10 +30,10 @@ pub(crate) fn of(members: &Map<String, Value>) -> Usage {
     });
     Usage {
         total: told(TOKENS_USED),
-        input: told("inputTokens").unwrap_or(0),
-        cached_input: told("cachedInputTokens").unwrap_or(0),
-        output: told("outputTokens").unwrap_or(0),
-        reasoning: told("reasoningTokens").unwrap_or(0),
+        input: of_kind("inputTokens").saturating_sub(cached_input),
+        cached_input,
+        output: of_kind("outputTokens").saturating_sub(reasoning),
+        reasoning,
         tools: calls.take(TOOLS_MAX).collect(),
     }
 }
@@ -93,7 +96,7 @@ mod tests {
             usage.output,
             usage.reasoning,
         );
-        assert_eq!((usage.total, kinds), (Some(100), (60, 10, 25, 5)));
+        assert_eq!((usage.total, kinds), (Some(100), (50, 10, 20, 5)));
         assert_eq!(usage.tools["search"], 3);
     }
 
