@@ -165,6 +165,9 @@ pub struct EnrichRequest {
     /// The most that it may cost: at that limit it stops, and what it has made stands.
     #[arg(long, value_name = "CREDITS", value_parser = amount)]
     pub max_cost: Option<Credits>,
+    /// What happens to a step that does not fit --max-cost: it fails, waits for a yes (`orchestrations approve`), or starts all the same.
+    #[arg(long, value_name = "POLICY", value_parser = ["stop", "pause", "warn"], requires = "max_cost")]
+    pub at_limit: Option<String>,
     /// Refuse it if its worst case costs more than it may, or cannot be told since a price is unknown.
     #[arg(long)]
     pub strict: bool,

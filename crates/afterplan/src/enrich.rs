@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::money::budget::AtLimit;
 use domain::orchestration::event::{Event, ParkedFor, Recorded};
 use domain::orchestration::evolve::{evolve, fold};
 use domain::orchestration::select::Wanted;
@@ -183,6 +184,7 @@ pub fn submission(
     submission.fresh = request.fresh;
     submission.strict = request.strict;
     submission.request.budget = request.max_cost;
+    submission.request.at_limit = request.at_limit.as_deref().and_then(AtLimit::named);
     if let Some(seed) = request.seed {
         submission.parameters = Map::from_iter([("seed".to_owned(), Value::from(seed))]);
     }

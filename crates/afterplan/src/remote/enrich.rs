@@ -134,6 +134,9 @@ pub async fn send(
         "strict": request.strict,
         "budget": request.max_cost,
     });
+    if let Some(policy) = &request.at_limit {
+        wish["atLimit"] = json!(policy);
+    }
     if let Some(seed) = request.seed {
         wish["parameters"] = json!({ "seed": seed });
     }

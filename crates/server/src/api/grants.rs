@@ -100,9 +100,12 @@ struct LimitWish {
 /// What happens to a step that does not fit.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Policy {
+pub enum Policy {
+    /// It fails.
     Stop,
+    /// It waits for a person.
     Pause,
+    /// It starts all the same.
     Warn,
 }
 

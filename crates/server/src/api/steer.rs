@@ -4,17 +4,18 @@ use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::orchestration::command::Command;
+use domain::orchestration::state::Step;
 use domain::values::ids::{OrchestrationId, StepId};
 use domain::values::role::Deed;
 use domain::values::time::Millis;
-use engine::transition::transition;
+use engine::transition::{load, transition};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::Caller;
-use crate::api::error::{Problem, Refusals};
+use crate::api::error::{Code, Problem, Refusals};
 use crate::api::extract::{At, JsonText, media_type, orchestration_id, read_body};
 use crate::api::number::Whole;
 use crate::api::orchestrate::unknown;
@@ -99,7 +100,7 @@ impl FromRequest<App> for Maybe {
         match bytes {
             Ok(_) => Ok(Self(None)),
             Err(_) => Err(Problem::new(
-                crate::api::error::Code::UnsupportedMediaType,
+                Code::UnsupportedMediaType,
                 "send JSON, with `Content-Type: application/json`, or no body",
             )),
         }
@@ -112,10 +113,7 @@ async fn steer(
     id: OrchestrationId,
     command: Command,
 ) -> Result<Response, Problem> {
-    caller.may(Deed::Steer)?;
-    let row = app.engine.store.orchestration(*id.0.as_bytes()).await?;
-    row.filter(|row| caller.sees(&row.account))
-        .ok_or_else(|| unknown(id))?;
+    may_steer(app, caller, id).await?;
     let outcome = transition(&app.engine, id, command, Vec::new()).await?;
     let steered = Steered {
         orchestration_id: id,
@@ -123,6 +121,37 @@ async fn steer(
         cursor: outcome.cursor,
     };
     Ok(Json(steered).into_response())
+}
+
+/// # Errors
+/// 403 where the caller may steer nothing, 404 for what is not there or another account's.
+async fn may_steer(app: &App, caller: &Caller, id: OrchestrationId) -> Result<(), Problem> {
+    caller.may(Deed::Steer)?;
+    let row = app.engine.store.orchestration(*id.0.as_bytes()).await?;
+    let seen = row.filter(|row| caller.sees(&row.account));
+    seen.map(drop).ok_or_else(|| unknown(id))
+}
+
+/// # Errors
+/// 403 where a yes would bring the account into debt, and the caller may not decide on its credits.
+async fn may_say_yes(
+    app: &App,
+    caller: &Caller,
+    id: OrchestrationId,
+    step: &StepId,
+) -> Result<(), Problem> {
+    if caller.role.may(Deed::Money) {
+        return Ok(());
+    }
+    let state = load(&app.engine, id).await?.state;
+    let asked = state.graph.index(step).map(|index| &state.steps[index]);
+    if !asked.is_some_and(Step::waits_for_account) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Code::Forbidden,
+        "the account has too little, and its debt is not yours to decide on: a grant lets the step go on by itself, or an admin says yes",
+    ))
 }
 
 fn step(text: Option<&str>) -> Result<Option<StepId>, Problem> {
@@ -226,7 +255,11 @@ async fn approve(
     let id = orchestration_id(&id)?;
     let by = caller.name();
     match step(Some(&parked))? {
-        Some(step) => steer(&app, &caller, id, Command::Approve { step, by }).await,
+        Some(step) => {
+            may_steer(&app, &caller, id).await?;
+            may_say_yes(&app, &caller, id, &step).await?;
+            steer(&app, &caller, id, Command::Approve { step, by }).await
+        }
         None => Err(Problem::not_found("there is no such step")),
     }
 }

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 use crate::api::auth::Caller;
 use crate::api::error::Problem;
+use crate::api::grants::Policy;
 use crate::api::number::Whole;
 use crate::api::object::{self, Object};
 use crate::app::App;
@@ -122,7 +123,8 @@ pub struct GivenEnrichment {
     metadata: Option<GivenMetadata>,
 }
 
-/// What an enrichment took that a plan has already.
+/// What an enrichment took that a plan has already. What it says of its input and its duration is left out: nobody here can tell
+/// whether it is so, and equal inputs are what results are reused by.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct GivenMetadata {
@@ -149,6 +151,10 @@ pub struct EnrichmentRequest {
     #[serde(default)]
     #[schema(value_type = Option<f64>, minimum = 0, maximum = 9_000_000_000_u64)]
     pub budget: Option<Credits>,
+    /// What happens to a step that does not fit the budget: `stop` (so by default) fails it, `pause` lets a person decide, `warn` starts
+    /// it all the same.
+    #[serde(default)]
+    pub at_limit: Option<Policy>,
     /// Most steps.
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 10_000)]
@@ -212,6 +218,7 @@ pub fn of_artifact(
     let plan = given
         .plan
         .ok_or_else(|| Problem::invalid("Missing planArtifact.plan"))?;
+    text_is_whole(plan.get())?;
     let plan = LoadedPlan::of_json(plan.get())
         .map_err(|error| Problem::invalid(format!("the plan cannot be kept: {error}")))?;
     let mut submission = of_plan(app, caller, id.clone(), Arc::new(plan), request)?;
@@ -271,9 +278,23 @@ pub fn of_plan(
         plan_id: None,
         user: request.user_id,
         budget: request.budget,
-        at_limit: None,
+        at_limit: request.at_limit.map(Into::into),
     };
     Ok(submission)
+}
+
+/// Nothing, where each escaped half of a character has its other half: one that has not is no text, and no agent could read it.
+///
+/// # Errors
+/// 400 where a half stands alone.
+fn text_is_whole(json: &str) -> Result<(), Problem> {
+    // Halves begin with these; most plans have none, and are not read once more for them.
+    if !["\\ud", "\\uD"].iter().any(|half| json.contains(half)) {
+        return Ok(());
+    }
+    let read = serde_json::from_str::<Value>(json);
+    read.map(drop)
+        .map_err(|error| Problem::invalid(format!("planArtifact.plan: {error}")))
 }
 
 fn agent(id: &str) -> Result<AgentId, Problem> {

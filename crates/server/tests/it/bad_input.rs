@@ -62,6 +62,13 @@ async fn broken_json_and_wrong_types_are_told_apart() {
             "invalid-request",
         );
     }
+    // Half of a character is no text, and no agent could read it.
+    let half = r#"{"planArtifact": {"id": "a", "plan": {"title": "\ud800"}}}"#;
+    let request = stage.ask(Method::POST, "/api/orchestrate");
+    let request = request
+        .header("content-type", "application/json")
+        .body(half);
+    assert_problem(&answer(request).await, 400, "invalid-request");
     let unknown = json!({"planArtifact": {"id": "a", "plan": {}}, "enrichmentRequest": {"agents": ["nobody"]}});
     assert_problem(
         &stage.post("/api/orchestrate", unknown).await,

@@ -1,9 +1,10 @@
 //! Credits over the API: the seed's transactions, what moved an account, and what an admin does to it.
 
+use domain::values::role::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, assert_problem, seed_request};
+use crate::stage::{Stage, answer, assert_problem, request_for, seed_request};
 
 fn fields(value: &Value) -> Vec<&str> {
     value
@@ -176,5 +177,67 @@ async fn a_step_that_does_not_fit_says_what_is_needed_and_what_is_left() {
         .get(&format!("/api/orchestrations/{id}/credits"))
         .await;
     assert_eq!(told["transactions"], json!([]));
+    stage.close().await;
+}
+
+/// What a key is answered.
+async fn as_key(stage: &Stage, key: &str, path: &str, body: Value) -> (u16, Value) {
+    let request = stage.ask(Method::POST, path).bearer_auth(key);
+    answer(request.json(&body)).await
+}
+
+/// Begins an orchestration, and waits until its one step is parked. Its path.
+async fn until_parked(stage: &Stage, key: &str, request: Value) -> String {
+    let (status, begun) = as_key(stage, key, "/api/orchestrate?wait=0", request).await;
+    assert_eq!(status, 202, "{begun}");
+    let id = begun["orchestrationId"].as_str().unwrap();
+    let path = format!("/api/orchestrations/{id}");
+    loop {
+        let (_, shown) = answer(stage.ask(Method::GET, &path).bearer_auth(key)).await;
+        match shown["steps"][0]["status"].as_str().unwrap() {
+            "parked" => return path,
+            state => assert!(["waiting", "ready"].contains(&state), "{shown}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_happens_at_an_orchestrations_limit_is_its_senders_choice() {
+    let stage = Stage::open().await;
+    stage.register("dear", json!({"costPerRun": 5})).await;
+    let submitter = stage.key("system", Role::Submitter).await;
+    let mut request = request_for(&["dear"]);
+    request["enrichmentRequest"]["budget"] = json!(3);
+    request["enrichmentRequest"]["atLimit"] = json!("hope");
+    let refused = as_key(&stage, &submitter, "/api/orchestrate", request.clone()).await;
+    assert_problem(&refused, 400, "invalid-request");
+    request["enrichmentRequest"]["atLimit"] = json!("pause");
+    let parked = until_parked(&stage, &submitter, request).await;
+    let yes = format!("{parked}/steps/dear/approve");
+    let (status, said) = as_key(&stage, &submitter, &yes, json!({})).await;
+    assert_eq!(status, 200, "who chose the budget may raise it: {said}");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn only_who_decides_on_credits_lets_an_account_go_into_debt() {
+    let stage = Stage::open().await;
+    stage.register("dear", json!({"costPerRun": 5})).await;
+    let admin = stage.key("system", Role::Admin).await;
+    let submitter = stage.key("ann", Role::Submitter).await;
+    for (what, body) in [
+        ("grants", json!({"amount": 1})),
+        ("limit", json!({"atLimit": "pause"})),
+    ] {
+        let path = format!("/api/accounts/ann/credits/{what}");
+        let (status, told) = as_key(&stage, &admin, &path, body).await;
+        assert!([200, 201].contains(&status), "{told}");
+    }
+    let parked = until_parked(&stage, &submitter, request_for(&["dear"])).await;
+    let yes = format!("{parked}/steps/dear/approve");
+    let refused = as_key(&stage, &submitter, &yes, json!({})).await;
+    assert_problem(&refused, 403, "forbidden");
+    let (status, said) = as_key(&stage, &admin, &yes, json!({})).await;
+    assert_eq!(status, 200, "{said}");
     stage.close().await;
 }
