@@ -6,6 +6,8 @@ use domain::agent::definition::{AgentDefinition, from_toml};
 use domain::canonical;
 use domain::values::hash::ContentHash;
 use domain::values::time::Timestamp;
+use script::limits::Limits;
+use script::sandbox::check;
 use store::agents::AgentPut;
 use store::error::StoreError;
 use store::rows::AgentRow;
@@ -249,12 +251,20 @@ pub fn validate(text: &str) -> Result<AgentDefinition, Vec<String>> {
         from_toml(text).map_err(|error| error.to_string())
     };
     let definition: AgentDefinition = read.map_err(|error| vec![explain(&error)])?;
-    let found = faults(&definition);
+    let mut found = faults(&definition);
+    found.extend(script_fault(&definition));
     if found.is_empty() {
         Ok(definition)
     } else {
         Err(found)
     }
+}
+
+/// Why its script cannot be started, if it has one. What a busy machine may be at fault for is no fault of its.
+fn script_fault(definition: &AgentDefinition) -> Option<String> {
+    let source = definition.handle_steps.as_deref()?;
+    let fault = check(source, &Limits::default()).err()?;
+    (!fault.may_pass()).then(|| format!("handleSteps: {fault}"))
 }
 
 /// Reads the definitions in a folder: its `*.toml` and `*.json` files, by name.
@@ -306,6 +316,18 @@ mod tests {
         let inputs = security.inputs().unwrap();
         assert!(inputs[0].is_plan() && !inputs[0].optional);
         assert!(inputs[1].optional && inputs[1].artifact == "architecture");
+    }
+
+    #[test]
+    fn a_script_that_cannot_be_started_is_refused_before_it_is_registered() {
+        let with = |script: &str| {
+            format!(
+                "id = 'a'\ndisplayName = 'A'\nmodel = 'scripted/a'\nexecutor = {{ kind = 'script' }}\nhandleSteps = '{script}'"
+            )
+        };
+        assert!(validate(&with("function* () { yield \"STEP\" }")).is_ok());
+        let faults = validate(&with("not js at all (")).unwrap_err();
+        assert!(faults[0].starts_with("handleSteps: "), "{faults:?}");
     }
 
     #[test]
