@@ -77,7 +77,9 @@ fn tell(request: &EnrichRequest, told: &Value) {
     if request.json {
         return say(&format!("{told:#}"));
     }
+    const WORST: usize = 4;
     let head = ["agent", "low", "expected", "p95", "worst case", "by"];
+    let mut bounded = true;
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let line = |who: &str, figures: &Value, by: String| {
         let mut cells = vec![plain(who)];
@@ -91,9 +93,18 @@ fn tell(request: &EnrichRequest, told: &Value) {
             "" => text("method").to_owned(),
             unbounded => format!("{}; no worst case: {unbounded}", text("method")),
         };
-        rows.push(line(text("agentId"), step, by));
+        let mut cells = line(text("agentId"), step, by);
+        if !text("unbounded").is_empty() {
+            bounded = false;
+            cells[WORST] = "-".to_owned();
+        }
+        rows.push(cells);
     }
-    rows.push(line("in all", &told["total"], "credits".to_owned()));
+    let mut cells = line("in all", &told["total"], "credits".to_owned());
+    if !bounded {
+        cells[WORST] = "-".to_owned();
+    }
+    rows.push(cells);
     say(&table(&rows));
     say(&format!("it may cost {} credits", credits(&told["budget"])));
     if let (Some(refusal), false) = (told["refusal"].as_str(), request.strict) {

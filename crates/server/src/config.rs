@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use domain::values::credits::Credits;
 use serde::{Deserialize, Serialize};
 
+use crate::api::submission::BUDGET_MAX;
 use crate::config::models::{Models, Tools};
 
 /// Most connections that may be allowed.
@@ -220,8 +221,15 @@ impl Settings {
         ];
         let zero = none.into_iter().find(|(_, zero)| *zero);
         let many = limits.connections > CONNECTIONS_MAX;
+        let absurd = |credits: Credits| credits < Credits::ZERO || credits > BUDGET_MAX;
+        let money = [
+            ("defaultBudget", self.default_budget),
+            ("credits.initialGrant", self.credits.initial_grant),
+        ];
+        let absurd = money.into_iter().find(|(_, credits)| absurd(*credits));
         zero.map(|(key, _)| (key, "it must not be 0"))
             .or(many.then_some(("limits.connections", "it is more than 1000000")))
+            .or(absurd.map(|(key, _)| (key, "it is 0 to 9000000000 credits")))
     }
 }
 

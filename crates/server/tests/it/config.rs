@@ -74,6 +74,8 @@ fn a_setting_with_which_nobody_would_be_answered_is_named() {
         ("[limits]\nconnections = 9000000000", "limits.connections"),
         ("[limits]\nrequestTimeout = 0", "limits.requestTimeout"),
         ("[streams]\nheartbeat = 0", "streams.heartbeat"),
+        ("defaultBudget = '-1'", "defaultBudget"),
+        ("[credits]\ninitialGrant = '-5'", "credits.initialGrant"),
     ] {
         let settings: Settings = toml::from_str(text).unwrap();
         assert_eq!(settings.unusable().map(|(key, _)| key), Some(key));
