@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use analyses::catalog;
+use domain::agent::definition::AgentDefinition;
+use domain::orchestration::spawnable::unmet;
 use engine::agents::{RegisterError, Registered, register, retire};
 use engine::discovery::discover;
 use engine::handle::Engine;
@@ -14,6 +16,7 @@ use crate::arguments::AgentsVerb;
 use crate::failure::{COMPLETE, Failure, REFUSED};
 use crate::screen::{complain, plain, say, shown, table};
 use crate::serve::definitions::definition;
+use crate::serve::tell;
 use crate::{house, serve};
 
 /// Performs the verb.
@@ -167,19 +170,44 @@ pub fn list(definitions: &[Value], json: bool) {
 /// Says of each file whether it is valid, and everything that is wrong with it.
 pub fn validate_files(files: &[PathBuf]) -> u8 {
     let mut exit = COMPLETE;
+    let mut valid = Vec::new();
     for file in files {
         match definition(file) {
-            Ok(definition) => say(&format!(
-                "{}: `{}` version {} is valid",
-                shown(file),
-                definition.id,
-                definition.version
-            )),
+            Ok(definition) => {
+                say(&format!(
+                    "{}: `{}` version {} is valid",
+                    shown(file),
+                    definition.id,
+                    definition.version
+                ));
+                valid.push(definition);
+            }
             Err(failure) => {
                 complain(&failure.to_string());
                 exit = REFUSED;
             }
         }
     }
+    tell_unmet(valid);
     exit
+}
+
+/// Says which children are neither among these definitions nor come along: they may be registered, and must be to be spawned.
+fn tell_unmet(mut definitions: Vec<AgentDefinition>) {
+    let own = definitions.len();
+    let built_in = Registry::built_in().map(|registry| registry.snapshot());
+    definitions.extend(
+        built_in
+            .iter()
+            .flat_map(|all| all.enabled().values().cloned()),
+    );
+    definitions.extend(engine::shipped::all().into_iter().flatten());
+    let names: Vec<_> = definitions[..own].iter().map(|of| of.id.clone()).collect();
+    for (agent, reference) in unmet(&definitions) {
+        if names.contains(agent) {
+            tell(&format!(
+                "`{agent}` may spawn `{reference}`, which is neither among these files nor comes along: unless it is registered too, nobody is spawned"
+            ));
+        }
+    }
 }

@@ -176,7 +176,7 @@ fn step_json(state: &Orchestration, index: StepIndex, why: Option<String>) -> Va
         "why": why,
         "inputs": { "missing": rules.missing.iter().chain(&rules.absent).collect::<Vec<_>>() },
         "parent": step.child.as_ref().map(|child| &child.parent),
-        "turns": step.turns.map_or(0, |so_far| so_far.turns),
+        "turns": step.all_turns(),
         "credits": step.charged,
         "creditsBelow": step.below,
         "attempts": step.attempt,

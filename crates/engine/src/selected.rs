@@ -12,12 +12,13 @@ use domain::orchestration::event::Excluded;
 use domain::orchestration::graph::StepRules;
 use domain::orchestration::prior::Given;
 use domain::orchestration::select::{MAX_STEPS, Refused, Selection, Wanted, select};
-use domain::orchestration::spawnable::spawnable;
+use domain::orchestration::spawnable::{spawnable, unmet};
 use domain::orchestration::submission::Pinned;
 use domain::values::hash::ContentHash;
 use domain::values::ids::AgentId;
 use serde_json::{Map, Value};
 use store::write::NewBlob;
+use tracing::warn;
 
 use crate::error::SubmitError;
 use crate::plans::LoadedPlan;
@@ -163,6 +164,7 @@ fn make(
         latest.is_some_and(|latest| latest.version != agent.version)
     });
     definitions.extend(more);
+    tell_unmet(&definitions, &wish.wanted)?;
     let pinned = Pinned {
         agents: definitions,
         parameters: wish.parameters.clone(),
@@ -180,6 +182,22 @@ fn make(
         spawning,
     };
     Ok((selected, asked.into_inner()))
+}
+
+/// Tells of children that nobody is. Who is asked for by name, and names a version that is not there, is refused: it was promised
+/// that one and no other.
+fn tell_unmet(definitions: &[AgentDefinition], wanted: &Wanted) -> Result<(), Refused> {
+    for (agent, reference) in unmet(definitions) {
+        let asked = matches!(wanted, Wanted::Named(agents) if agents.contains(agent));
+        if asked && reference.parts().version.is_some() {
+            return Err(Refused::InvalidDefinition {
+                agent: agent.clone(),
+                reason: format!("spawnableAgents: `{reference}` is not registered"),
+            });
+        }
+        warn!(agent.id = %agent, "`{reference}`, which `{agent}` may spawn, is not registered: it cannot be spawned");
+    }
+    Ok(())
 }
 
 /// The default set without the built-in analyses where the plan is none of PlanExe's: they would find nothing to say.

@@ -158,7 +158,7 @@ pub fn why(state: &Orchestration, index: StepIndex, now: Timestamp) -> Option<St
                 .map(|id| format!("`{id}` was gated off"));
         }
         Some(Cause::Skipped(cause)) => return Some(skipped(cause)),
-        Some(Cause::Failed(cause)) => return Some(failed(cause)),
+        Some(Cause::Failed(cause)) => return Some(cause.to_string()),
         Some(Cause::Cancelled { reason }) => return Some(reason.clone()),
         None => {}
     }

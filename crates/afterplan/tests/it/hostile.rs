@@ -81,6 +81,10 @@ fn what_is_at_its_worst_ends_and_says_why_and_the_plans_orders_are_data() {
         &["enrich", "plan", "--agents", &agents, "--out", "out"],
     );
     assert_eq!(exit, 3, "{said}");
+    assert!(
+        said.contains(" failed: ") && !said.contains("failed: failed"),
+        "once: {said}"
+    );
     assert!(mock.questions() < 30, "whatever they do is bounded");
     let list = shell.json(&["orchestrations", "list", "--json"]);
     let shown = shell.json(&[

@@ -44,6 +44,26 @@ fn inspect_says_what_is_there_and_what_is_not() {
 }
 
 #[test]
+fn children_that_nobody_is_are_warned_of() {
+    let shell = Shell::new();
+    let chief = "id = 'chief'\ndisplayName = 'Chief'\nexecutor = { kind = 'model' }\ntoolNames = ['spawn_agents']\nspawnableAgents = ['scout@1.1.0', 'plan-lint', 'helper']";
+    fs::write(shell.at("chief.toml"), chief).unwrap();
+    let scout =
+        "id = 'scout'\nversion = '1.0.0'\ndisplayName = 'Scout'\nexecutor = { kind = 'model' }";
+    fs::write(shell.at("scout.toml"), scout).unwrap();
+    let answer = shell.call(&["agents", "validate", "chief.toml", "scout.toml"]);
+    assert_eq!(answer.exit, 0, "{answer}");
+    for (child, told) in [
+        ("scout@1.1.0", true),
+        ("helper", true),
+        ("plan-lint", false),
+    ] {
+        let warning = format!("`chief` may spawn `{child}`");
+        assert_eq!(answer.err.contains(&warning), told, "{child}: {answer}");
+    }
+}
+
+#[test]
 fn agents_are_listed_shown_and_checked() {
     let shell = Shell::new();
     let list = shell.call(&["agents", "list"]);

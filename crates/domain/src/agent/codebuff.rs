@@ -135,6 +135,12 @@ fn build(reader: &mut Reader<'_>) -> Option<(AgentDefinition, Vec<String>)> {
         Some(_) => Executor::Script {},
         None => Executor::Model {},
     };
+    let prompts = [
+        ("systemPrompt", &system_prompt),
+        ("instructionsPrompt", &definition.instructions_prompt),
+        ("stepPrompt", &definition.step_prompt),
+    ];
+    warn_of_placeholders(reader, prompts);
     let built = AgentDefinition {
         id: id?,
         display_name: display_name?,
@@ -155,6 +161,27 @@ fn build(reader: &mut Reader<'_>) -> Option<(AgentDefinition, Vec<String>)> {
         ..definition
     };
     Some((built, unsupported))
+}
+
+/// Codebuff puts something in the place of `{CODEBUFF_...}` before a model sees it. Here they stay as they are.
+fn warn_of_placeholders(reader: &mut Reader<'_>, prompts: [(&str, &Option<String>); 3]) {
+    for (key, prompt) in prompts {
+        let mut told = std::collections::BTreeSet::new();
+        for rest in prompt
+            .iter()
+            .flat_map(|text| text.split("{CODEBUFF_").skip(1))
+        {
+            let Some((name, _)) = rest.split_once('}') else {
+                continue;
+            };
+            let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+            if name.chars().all(plain) && told.insert(name) {
+                reader.warn(format!(
+                    "`{key}`: `{{CODEBUFF_{name}}}` is a place that Codebuff fills; here its model sees it as it is"
+                ));
+            }
+        }
+    }
 }
 
 /// A text that says something: Codebuff's empty prompts are none.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::money::charge::Outcome;
+use crate::money::price::Again;
 use crate::money::usage::Usage;
 use crate::orchestration::command::{Holder, Rejected};
 use crate::orchestration::ending::Ending;
@@ -109,8 +110,14 @@ impl Orchestration {
 
     /// Out of flight until its children have ended. Meanwhile its clocks stand still: theirs go.
     pub(super) fn await_children(&mut self, index: StepIndex, at: Timestamp) {
+        // Where earlier turns are charged again, the next attempt tells of them itself.
+        let price = self.graph.rules(index).price.as_ref();
+        let again = price.is_some_and(|price| price.billing.replayed == Again::Full);
+        let used = self.steps[index].used.take().filter(|_| !again);
         self.leave_flight(index);
         let step = &mut self.steps[index];
+        let tokens = used.and_then(|used| used.tokens()).unwrap_or(0);
+        step.tokens_before = step.tokens_before.saturating_add(tokens);
         step.short_since = Some(at);
         step.state = StepState::Parked;
     }

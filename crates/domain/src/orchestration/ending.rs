@@ -206,7 +206,7 @@ impl<'a> Ending<'a> {
             reason,
             cost: Credits::ZERO,
             reused_from: None,
-            tokens_used: told.and_then(|(_, usage)| usage.tokens()),
+            tokens_used: step.tokens_in_all(told.and_then(|(_, usage)| usage.tokens())),
         };
         let (number, attempt) = (step.number.unwrap_or(0), Some(step.attempt));
         self.enrich(index, number, attempt, enrichment, charge);
@@ -271,7 +271,7 @@ impl<'a> Ending<'a> {
             reason: Some(reason.to_owned()),
             cost: Credits::ZERO,
             reused_from: None,
-            tokens_used: kept.tokens_used,
+            tokens_used: step.tokens_in_all(kept.tokens_used),
         };
         let charge = if step.state == StepState::Running {
             self.charge(index, Outcome::Partial)

@@ -150,7 +150,7 @@ fn evolve_step(state: &mut Orchestration, index: StepIndex, at: Timestamp, event
             let step = &mut state.steps[index];
             step.last_error = Some(message.clone());
             if ends_conversation(*class) {
-                step.turns = None;
+                step.give_up_conversation();
             }
         }
         Event::AttemptExpired { lapses, .. } => {

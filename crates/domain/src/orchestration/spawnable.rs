@@ -56,3 +56,15 @@ pub fn spawnable<'a>(
     });
     Ok((new, spawning))
 }
+
+/// What these definitions may spawn and nobody among them is, each with who names it.
+pub fn unmet(definitions: &[AgentDefinition]) -> Vec<(&AgentId, &AgentReference)> {
+    let named = definitions.iter().flat_map(|agent| {
+        let references = agent.spawnable_agents.iter();
+        references.map(move |reference| (&agent.id, reference))
+    });
+    let is_there = |reference: &AgentReference| definitions.iter().any(|of| reference.means(of));
+    named
+        .filter(|(_, reference)| !is_there(reference))
+        .collect()
+}

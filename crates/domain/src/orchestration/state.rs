@@ -159,6 +159,10 @@ pub struct KeptPartial {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_nothing(count: &u64) -> bool {
+    *count == 0
+}
+
 fn is_none(count: &u32) -> bool {
     *count == 0
 }
@@ -234,6 +238,12 @@ pub struct Step {
     /// How far its conversation has come. It outlives the attempt, so that the next one goes on from there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turns: Option<SoFar>,
+    /// Turns of its conversations that were given up.
+    #[serde(skip_serializing_if = "is_none")]
+    pub turns_given_up: u32,
+    /// Tokens that its attempts used which ended to wait for children.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub tokens_before: u64,
     /// What the attempt in flight asks of a provider whose limits it counts for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<Box<ModelUse>>,

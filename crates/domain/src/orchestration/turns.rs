@@ -90,6 +90,26 @@ pub struct SoFar {
 }
 
 impl Step {
+    /// Turns of all its conversations so far.
+    pub fn all_turns(&self) -> u32 {
+        let now = self.turns.map_or(0, |so_far| so_far.turns);
+        self.turns_given_up.saturating_add(now)
+    }
+
+    /// The next attempt begins a new one.
+    pub(super) fn give_up_conversation(&mut self) {
+        self.turns_given_up = self.all_turns();
+        self.turns = None;
+    }
+
+    /// Tokens of all attempts that led to what it gives, the last of which used `last`.
+    pub(super) fn tokens_in_all(&self, last: Option<u64>) -> Option<u64> {
+        match self.tokens_before {
+            0 => last,
+            before => Some(before.saturating_add(last.unwrap_or(0))),
+        }
+    }
+
     /// Its attempt has recorded a turn.
     pub(super) fn turned(&mut self, event: &Event) {
         if let Event::TurnRecorded {

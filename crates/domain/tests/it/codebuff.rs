@@ -247,6 +247,29 @@ fn a_definition_is_turned_into_our_own() {
 }
 
 #[test]
+fn places_that_codebuff_fills_are_warned_of_by_name() {
+    let imported = read(&json!({
+        "id": "a", "displayName": "A", "model": "m",
+        "systemPrompt": "You work in {CODEBUFF_PROJECT_ROOT}; {CODEBUFF_FILE_TREE}, and {CODEBUFF_FILE_TREE} again.",
+        "stepPrompt": "{CODEBUFF_REMAINING_STEPS} left, {CODEBUFF_ nothing}, {name}."
+    }))
+    .unwrap();
+    let told = imported.warnings.join("\n");
+    assert_eq!(imported.warnings.len(), 3, "{told}");
+    for (key, name) in [
+        ("systemPrompt", "PROJECT_ROOT"),
+        ("systemPrompt", "FILE_TREE"),
+        ("stepPrompt", "REMAINING_STEPS"),
+    ] {
+        assert!(
+            told.contains(&format!("`{key}`: `{{CODEBUFF_{name}}}`")),
+            "{told}"
+        );
+    }
+    assert!(imported.usable().is_ok());
+}
+
+#[test]
 fn a_generator_that_calls_what_is_not_there_is_refused_by_the_tools_name() {
     let with = |script: &str| {
         read(&json!({

@@ -279,7 +279,10 @@ async fn a_parent_spawns_waits_without_a_slot_and_is_told_in_order() {
         let told = String::from_utf8(told[1].1.clone()).unwrap();
         let places = ["North is cold", "South is sunny", "no way through"].map(|text| told.find(text).unwrap());
         assert!(places.is_sorted(), "{told}");
-        assert_eq!(child_of(&state, "chief").attempt, 2);
+        let chief = child_of(&state, "chief");
+        assert_eq!(chief.attempt, 2);
+        let used = chief.enrichment.as_ref().unwrap().tokens_used;
+        assert_eq!(used, Some(7), "of both attempts, and of no child");
         assert_eq!(state.head.as_ref().unwrap().version, 2, "children add nothing to the plan");
         house.close().await;
     })

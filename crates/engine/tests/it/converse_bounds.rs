@@ -190,6 +190,11 @@ async fn an_output_that_never_fits_its_schema_fails_as_that() {
         stood.enrichment.is_none(),
         "nothing that does not fit is applied"
     );
+    assert_eq!(
+        (stood.turns, stood.all_turns()),
+        (None, 2),
+        "they were asked"
+    );
     house.close().await;
 }
 

@@ -2,13 +2,16 @@
 //! for them holds no room.
 
 use domain::agent::definition::AgentDefinition;
+use domain::orchestration::select::Wanted;
 use domain::orchestration::state::Status;
+use domain::values::ids::AgentId;
+use engine::submit::submit;
 use serde_json::{Value, json};
 
 use crate::converse::{house, models, talker, talks};
 use crate::converse_bounds::begin_one;
 use crate::converse_models::{openai, streamed};
-use crate::house::{Setup, assert_status, begin, clock, ended, given, step};
+use crate::house::{Setup, assert_status, begin, clock, ended, given, step, submission};
 use crate::place::{Place, on_both};
 use crate::stub::{Said, Stub};
 
@@ -113,6 +116,36 @@ async fn a_parent_that_waits_leaves_the_only_room_to_its_children() {
         house.close().await;
     })
     .await;
+}
+
+/// Who may be spawned in one version has promised that one: it is refused by name where that is not there. A name alone may be
+/// registered later.
+#[tokio::test]
+async fn a_child_in_a_version_that_is_not_there_is_refused_when_it_is_submitted() {
+    let place = Place::sqlite();
+    let of = |id: &str, child: &str| {
+        let rest = format!("toolNames = ['spawn_agents']\nspawnableAgents = ['{child}']");
+        talker(id, &rest)
+    };
+    let agents = vec![
+        of("chief", "scout@1.1.0"),
+        of("boss", "nobody"),
+        talker("scout", "version = '1.0.0'"),
+    ];
+    let house = house(&place, &clock(), agents, "[[answers]]\ntext = 'Done.'").await;
+    let wanted = |agent: &str| {
+        let mut wanted = submission(&house.engine);
+        wanted.wanted = Wanted::Named(vec![AgentId::new(agent).unwrap()]);
+        wanted
+    };
+    let refused = submit(&house.engine, crate::house::id(1), wanted("chief")).await;
+    let why = refused.err().unwrap().to_string();
+    for told in ["`chief`", "`scout@1.1.0`", "not registered"] {
+        assert!(why.contains(told), "{told}: {why}");
+    }
+    let id = begin_one(&house.engine, 2, "boss").await;
+    assert_status(&ended(&house.engine, id).await, Status::Complete);
+    house.close().await;
 }
 
 /// One version is a step of the orchestration, and is what others mean who name none; the other is there for who names it.

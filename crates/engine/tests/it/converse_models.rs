@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::agent::definition::AgentDefinition;
+use domain::orchestration::select::Wanted;
 use domain::orchestration::state::Status;
 use providers::models::Models;
 use providers::models::settings::{Kind, ModelsSettings, ProviderSettings};
@@ -144,6 +145,53 @@ async fn the_history_gives_way_to_what_the_asked_models_take_in() {
             .to_string()
             .contains("omitted due to length")
     );
+    house.close().await;
+}
+
+/// Some that come along name `gpt-4`, which takes in 8,192 tokens: a long plan does not overflow it.
+#[tokio::test]
+async fn the_agents_that_come_along_do_not_overflow_the_model_that_they_name() {
+    let (place, clock) = (Place::sqlite(), clock());
+    let shipped = engine::shipped::all().unwrap().into_iter();
+    let mut agents = shipped.filter(|agent| agent.id.as_str() == "security-review");
+    let review = agents.next().unwrap();
+    assert_eq!(review.model.as_deref(), Some("gpt-4"));
+    let review = AgentDefinition {
+        model: Some("stub/gpt-4".to_owned()),
+        ..review
+    };
+    let name = review.id.clone();
+    let provider = Stub::open(|_, before| {
+        let (name, input) = match before {
+            0..4 => (
+                "read_artifact",
+                json!({"name": "plan.txt", "offset": before * 2_500}),
+            ),
+            4 => ("search_artifacts", json!({"text": "shed"})),
+            _ => ("set_output", json!({"issues": [], "recommendations": []})),
+        };
+        let function = json!({"name": name, "arguments": input.to_string()});
+        let call = json!({"index": 0, "id": "c", "type": "function", "function": function});
+        streamed(&json!({"tool_calls": [call]}))
+    })
+    .await;
+    let house = talks(&clock, vec![review], openai(&provider))
+        .open(&place)
+        .await;
+    let mut long = submission(&house.engine);
+    long.wanted = Wanted::Named(vec![name]);
+    long.plan = plan(&"Build a shed. ".repeat(6_000));
+    let id = begin_as(&house.engine, 1, long).await.id;
+    assert_status(&ended(&house.engine, id).await, Status::Complete);
+    let asked = provider.asked();
+    assert_eq!(asked.len(), 6);
+    for (at, asked) in asked.iter().enumerate() {
+        assert!(
+            asked.raw.len() < 8_192 * 3,
+            "question {at}: {} bytes",
+            asked.raw.len()
+        );
+    }
     house.close().await;
 }
 

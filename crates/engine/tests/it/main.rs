@@ -18,6 +18,7 @@ mod crash;
 mod crash_talks;
 mod door;
 mod house;
+mod killed_talks;
 mod limits;
 mod money;
 mod outlook;

@@ -88,7 +88,7 @@ async fn engine(place: &Place, provider: &str) -> Engine {
 }
 
 /// Always the same replica: one that comes back holds nothing of its life before, so nobody waits for a lapse.
-fn holder() -> HolderId {
+pub fn holder() -> HolderId {
     HolderId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0bad))
 }
 
@@ -111,13 +111,18 @@ async fn the_victim_converses_until_it_is_killed() {
         begin_as(&engine, number, wanted).await;
     }
     ended(&engine, id(number)).await;
+    say_ended();
+}
+
+/// Tells who has started this victim.
+pub fn say_ended() {
     let mut out = std::io::stdout().lock();
     writeln!(out, "ACK ended").unwrap();
     out.flush().unwrap();
 }
 
 /// A victim at work. It is dead when this is gone.
-struct Victim(Child);
+pub struct Victim(Child);
 
 impl Drop for Victim {
     /// SIGKILL: no handler, no flush, no goodbye.
@@ -128,14 +133,12 @@ impl Drop for Victim {
 }
 
 impl Victim {
-    fn start(place: &Place, provider: &str, number: u128) -> Self {
+    /// `test` is the victim's part, which `variable` has told what to do.
+    pub fn start((variable, test): (&str, &str), told: &str) -> Self {
         let child = Program::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "paid_once::the_victim_converses_until_it_is_killed",
-            ])
+            .args(["--exact", test])
             .args(["--nocapture", "--test-threads", "1"])
-            .env(VICTIM, format!("{} {provider} {number}", place.text()))
+            .env(variable, told)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();
@@ -143,7 +146,7 @@ impl Victim {
     }
 
     /// Until it says that the orchestration has ended.
-    async fn until_ended(&mut self) {
+    pub async fn until_ended(&mut self) {
         let out = BufReader::new(self.0.stdout.take().unwrap());
         let heard = tokio::task::spawn_blocking(move || {
             let mut lines = out.lines().map_while(Result::ok);
@@ -203,15 +206,15 @@ impl Provider {
 async fn killed_at(place: &Place, number: u128, moment: Moment) -> Vec<String> {
     let mut provider = Provider::open().await;
     *provider.moment.lock().unwrap() = Some(moment);
-    let victim = Victim::start(place, &provider.stub.url, number);
+    let told = format!("{} {} {number}", place.text(), provider.stub.url);
+    let part = "paid_once::the_victim_converses_until_it_is_killed";
+    let victim = Victim::start((VICTIM, part), &told);
     let struck = tokio::time::timeout(PATIENCE, provider.struck.recv()).await;
     struck.expect("it asks").unwrap();
     // What it has heard so far is on its way through it, or not: either must do.
     tokio::time::sleep(Duration::from_millis(20)).await;
     drop(victim);
-    Victim::start(place, &provider.stub.url, number)
-        .until_ended()
-        .await;
+    Victim::start((VICTIM, part), &told).until_ended().await;
     provider.stub.asked().iter().map(question).collect()
 }
 

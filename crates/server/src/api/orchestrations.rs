@@ -238,7 +238,7 @@ struct StepLine<'a> {
     dependencies: Vec<&'a str>,
     /// The step that spawned it, if it is a child.
     parent_step_id: Option<&'a str>,
-    /// Turns of its conversation so far.
+    /// Turns of its conversations so far, those that were given up too.
     turns: u32,
     /// What its own attempts were charged.
     #[schema(value_type = f64)]
@@ -344,7 +344,7 @@ fn step(orchestration: &Orchestration, index: usize, waits_for: Option<String>) 
             .map(|edge| edge.step.as_str())
             .collect(),
         parent_step_id: step.child.as_ref().map(|child| child.parent.as_str()),
-        turns: step.turns.map_or(0, |so_far| so_far.turns),
+        turns: step.all_turns(),
         credits_charged: Amount(step.charged),
         credits_charged_in_all: Amount(step.charged.saturating_add(step.below)),
         attempt: step.attempt,

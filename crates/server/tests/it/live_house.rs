@@ -127,6 +127,16 @@ impl House {
         performer: Performer,
         settings: Settings,
     ) -> Self {
+        Self::open_outside(place, agents, performer, (settings, Outside::default())).await
+    }
+
+    /// The same, with ways to others.
+    pub async fn open_outside(
+        place: &Place,
+        agents: Vec<AgentDefinition>,
+        performer: Performer,
+        (settings, outside): (Settings, Outside),
+    ) -> Self {
         // The client wants it even where nothing is encrypted; who came second finds it there.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let registry = Registry::default();
@@ -136,7 +146,7 @@ impl House {
             clock: Clock::System,
             registry,
             performer,
-            outside: Outside::default(),
+            outside,
             billing: Billing::default(),
             sharing: engine::sharing::Sharing::default(),
             slots: 8,

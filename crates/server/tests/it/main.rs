@@ -20,6 +20,7 @@ mod live_cut;
 mod live_house;
 mod live_log;
 mod live_silent;
+mod live_talk;
 mod seed;
 mod stage;
 mod tls;
