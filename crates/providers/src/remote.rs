@@ -90,7 +90,10 @@ impl RemoteError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Problem { status, .. } => matches!(status, 429 | 502 | 503 | 504),
+            // Asked again after a lost connection, the first asking may still be under way there.
+            Self::Problem { status, code, .. } => {
+                matches!(status, 429 | 502 | 503 | 504) || code == "idempotency-key-in-use"
+            }
             _ => false,
         }
     }

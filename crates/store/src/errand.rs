@@ -63,8 +63,8 @@ pub(crate) enum Errand {
         headers: String,
         body: Vec<u8>,
     },
-    /// Scope and key: 1 when it was under way.
-    DropWrite(String, String),
+    /// Scope, key, and since when it is under way: 1 when it still was.
+    ReleaseWrite(String, String, i64),
     /// How many there were.
     DeleteExpiredWrites(i64),
     /// What each says.

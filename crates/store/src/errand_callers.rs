@@ -2,6 +2,7 @@
 
 use crate::errand::{Errand, Tx};
 use crate::error::StoreError;
+use crate::idempotency::TAKEN_OVER_AFTER;
 use crate::record::Value;
 use crate::rows::{AgentRow, KeyRow};
 
@@ -28,7 +29,7 @@ pub(crate) async fn perform(tx: &impl Tx, errand: &Errand) -> Result<u64, StoreE
         Errand::BeginWrite { .. }
         | Errand::TakeOverWrite(..)
         | Errand::EndWrite { .. }
-        | Errand::DropWrite(..) => repeated(tx, errand).await,
+        | Errand::ReleaseWrite(..) => repeated(tx, errand).await,
         Errand::DeleteExpiredWrites(now) => delete_expired_writes(tx, *now).await,
         _ => Ok(0),
     }
@@ -132,13 +133,29 @@ async fn repeated(tx: &impl Tx, errand: &Errand) -> Result<u64, StoreError> {
             ];
             tx.execute(text, &parameters).await
         }
-        Errand::DropWrite(scope, key) => {
-            let text = "delete from idempotency where scope = $1 and key = $2 and status is null";
-            let parameters = [scope.as_str().into(), key.as_str().into()];
-            tx.execute(text, &parameters).await
-        }
+        Errand::ReleaseWrite(scope, key, since) => release_write(tx, scope, key, *since).await,
         _ => Ok(0),
     }
+}
+
+/// As if it had begun so long ago that the next caller takes it over, with what it was to make.
+async fn release_write(
+    tx: &impl Tx,
+    scope: &str,
+    key: &str,
+    since: i64,
+) -> Result<u64, StoreError> {
+    let text = "
+        update idempotency
+        set since = since - $4
+        where scope = $1 and key = $2 and since = $3 and status is null";
+    let parameters = [
+        scope.into(),
+        key.into(),
+        since.into(),
+        TAKEN_OVER_AFTER.into(),
+    ];
+    tx.execute(text, &parameters).await
 }
 
 /// Also done by retention.

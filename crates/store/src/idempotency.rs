@@ -78,7 +78,7 @@ impl Store {
                 return Ok(Begun::New { subject });
             }
             let Some(found) = self.standing(scope, key).await? else {
-                continue; // dropped or expired in between
+                continue; // expired and deleted in between
             };
             if found.request != request {
                 return Ok(Begun::Differs);
@@ -121,7 +121,7 @@ impl Store {
         }))
     }
 
-    /// Keeps the answer of a write that was begun; `false` when it was dropped meanwhile.
+    /// Keeps the answer of a write that was begun; `false` when it has one already.
     ///
     /// # Errors
     /// `Nul` for a text with a NUL character, else whatever the database said.
@@ -144,12 +144,18 @@ impl Store {
         Ok(self.errand(errand).await?[0] > 0)
     }
 
-    /// Forgets a write that was begun and whose answer must not be kept; `false` when it was not under way.
+    /// Lets the next caller take over a write that was begun at `since` (microseconds) and has no answer to keep. What it was
+    /// to make stays its own, since some of it may be made; `false` when it was not under way since then.
     ///
     /// # Errors
     /// Whatever the database said.
-    pub async fn drop_write(&self, scope: &str, key: &str) -> Result<bool, StoreError> {
-        let errand = Errand::DropWrite(scope.to_owned(), key.to_owned());
+    pub async fn release_write(
+        &self,
+        scope: &str,
+        key: &str,
+        since: i64,
+    ) -> Result<bool, StoreError> {
+        let errand = Errand::ReleaseWrite(scope.to_owned(), key.to_owned(), since);
         Ok(self.errand(errand).await?[0] > 0)
     }
 

@@ -13,6 +13,7 @@ mod model_peer;
 mod openai;
 mod peer;
 mod refusals;
+mod remote;
 mod requests;
 mod routes;
 mod scripted;

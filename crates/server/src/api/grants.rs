@@ -1,7 +1,7 @@
 //! What an admin does to an account's credits: grants, corrections, what happens at the limit, quotas.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use domain::money::budget::AtLimit;
 use domain::values::credits::Credits;
 use domain::values::ids::{AccountId, AgentId};
@@ -19,6 +19,7 @@ use crate::api::auth::Caller;
 use crate::api::credits::{seen, time};
 use crate::api::error::{Code, Problem, Refusals};
 use crate::api::extract::{At, JsonText};
+use crate::api::idempotency::Subject;
 use crate::api::number::{Amount, Whole};
 use crate::api::submission::{BUDGET_MAX, NAME_MAX};
 use crate::api::views::artifact::millis;
@@ -41,7 +42,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Order {
-    /// Given once, however often it is asked for under the same key; a new one by default.
+    /// Given once, however often it is asked for under the same key; by default one that goes with the `Idempotency-Key`, else a new one.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 256)]
     key: Option<String>,
@@ -65,7 +66,7 @@ struct Order {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Correction {
-    /// Made once, however often it is asked for under the same key; a new one by default.
+    /// Made once, however often it is asked for under the same key; by default one that goes with the `Idempotency-Key`, else a new one.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 256)]
     key: Option<String>,
@@ -207,9 +208,13 @@ fn target(caller: &Caller, id: &str) -> Result<AccountId, Problem> {
     AccountId::new(id).map_err(|error| Problem::invalid(error.to_string()))
 }
 
-fn named(key: Option<String>) -> Result<String, Problem> {
+/// The key of a movement: as given, else that of the repeated write, else a new one.
+fn named(key: Option<String>, subject: Option<Extension<Subject>>) -> Result<String, Problem> {
     match key {
-        None => Ok(Uuid::now_v7().to_string()),
+        None => {
+            let id = subject.map_or_else(Uuid::now_v7, |Extension(Subject(id))| id);
+            Ok(id.to_string())
+        }
         Some(key) if key.is_empty() || key.chars().count() > NAME_MAX => Err(Problem::invalid(
             format!("`key` has 1 to {NAME_MAX} characters"),
         )),
@@ -220,10 +225,14 @@ fn named(key: Option<String>) -> Result<String, Problem> {
 /// An amount that a definition of this API takes.
 fn bounded(key: &str, amount: Credits) -> Result<Credits, Problem> {
     let most = BUDGET_MAX.nano();
-    if (-most..=most).contains(&amount.nano()) {
-        Ok(amount)
-    } else {
+    if amount.nano() > most {
         Err(Problem::invalid(format!("`{key}` is at most {BUDGET_MAX}")))
+    } else if amount.nano() < -most {
+        Err(Problem::invalid(format!(
+            "`{key}` is at least -{BUDGET_MAX}"
+        )))
+    } else {
+        Ok(amount)
     }
 }
 
@@ -263,12 +272,13 @@ async fn grant(
     State(app): State<App>,
     caller: Caller,
     At(id): At<String>,
+    subject: Option<Extension<Subject>>,
     body: JsonText,
 ) -> Result<(StatusCode, Json<Moved>), Problem> {
     let account = target(&caller, &id)?;
     let order: Order = body.read()?;
     said(&order.note)?;
-    let key = named(order.key)?;
+    let key = named(order.key, subject)?;
     let order = GrantOrder {
         key: key.clone(),
         amount: bounded("amount", order.amount)?,
@@ -301,6 +311,7 @@ async fn adjust(
     State(app): State<App>,
     caller: Caller,
     At(id): At<String>,
+    subject: Option<Extension<Subject>>,
     body: JsonText,
 ) -> Result<(StatusCode, Json<Moved>), Problem> {
     let account = target(&caller, &id)?;
@@ -309,7 +320,7 @@ async fn adjust(
     if correction.note.trim().is_empty() {
         return Err(Problem::invalid("`note` says why: it must not be empty"));
     }
-    let key = named(correction.key)?;
+    let key = named(correction.key, subject)?;
     let amount = bounded("amount", correction.amount)?;
     let note = correction.note;
     let granted = credits::adjust(&app.engine, &account, key.clone(), amount, note).await?;

@@ -6,6 +6,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use domain::values::hash::ContentHash;
+use domain::values::role::Deed;
 use domain::values::time::Millis;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::request::Parts;
@@ -66,7 +67,7 @@ pub async fn answer(
 ) -> Result<Response, Problem> {
     let key = key(&request)?;
     let (parts, body) = request.into_parts();
-    let (hash, body) = taken(app, &parts, body).await?;
+    let (hash, body) = taken(app, caller, &parts, body).await?;
     let store = &app.engine.store;
     let scope = caller.account.as_str();
     let now = app.engine.clock.now();
@@ -97,7 +98,7 @@ pub async fn answer(
     };
     let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(subject);
-    let mut forget = Forget::new(app, scope, &key);
+    let mut release = Release::new(app, scope, &key, now.0);
     let response = next.run(request).await;
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX)
@@ -118,24 +119,27 @@ pub async fn answer(
                 kept,
             )
             .await?;
-        forget.disarm();
+        release.disarm();
     }
     Ok(Response::from_parts(parts, Body::from(bytes)))
 }
 
-/// A write whose answer is not kept is forgotten, also when its caller goes away in the middle.
-struct Forget {
+/// A write without an answer to keep may be taken over, also when its caller goes away in the middle: the next one with its
+/// key makes what it was to make, and finds what is made of it already.
+struct Release {
     app: Option<App>,
     scope: String,
     key: String,
+    since: i64,
 }
 
-impl Forget {
-    fn new(app: &App, scope: &str, key: &str) -> Self {
+impl Release {
+    fn new(app: &App, scope: &str, key: &str, since: i64) -> Self {
         Self {
             app: Some(app.clone()),
             scope: scope.to_owned(),
             key: key.to_owned(),
+            since,
         }
     }
 
@@ -144,16 +148,18 @@ impl Forget {
     }
 }
 
-impl Drop for Forget {
+impl Drop for Release {
     fn drop(&mut self) {
         let Some(app) = self.app.take() else { return };
-        let (scope, key) = (
+        let (scope, key, since) = (
             std::mem::take(&mut self.scope),
             std::mem::take(&mut self.key),
+            self.since,
         );
         app.engine.spawned.clone().spawn(async move {
-            if let Err(error) = app.engine.store.drop_write(&scope, &key).await {
-                tracing::warn!("A write that was broken off stays noted for a minute: {error}");
+            let released = app.engine.store.release_write(&scope, &key, since).await;
+            if let Err(error) = released {
+                tracing::warn!("A write that was broken off seems under way for a minute: {error}");
             }
         });
     }
@@ -180,8 +186,14 @@ fn key(request: &Request) -> Result<String, Problem> {
         .ok_or_else(|| Problem::invalid("an Idempotency-Key has 1 to 255 visible ASCII characters"))
 }
 
-/// Takes the whole body, hashed with all that makes the request what it is. A large one waits in a file.
-async fn taken(app: &App, parts: &Parts, mut body: Body) -> Result<([u8; 32], Body), Problem> {
+/// Takes the whole body, hashed with all that makes the request what it is. A large one waits in a file: only who may submit
+/// plans has anything so large to say.
+async fn taken(
+    app: &App,
+    caller: &Caller,
+    parts: &Parts,
+    mut body: Body,
+) -> Result<([u8; 32], Body), Problem> {
     let limits = &app.settings.limits;
     let most = limits.upload_bytes.max(limits.json_bytes as u64);
     refuse_large(&parts.headers, most)?;
@@ -209,6 +221,7 @@ async fn taken(app: &App, parts: &Parts, mut body: Body) -> Result<([u8; 32], Bo
                     memory.extend_from_slice(&part)
                 }
                 None => {
+                    caller.may(Deed::Submit)?;
                     let mut file = Spool::new();
                     file.take(std::mem::take(&mut memory).freeze(), most)
                         .await?;

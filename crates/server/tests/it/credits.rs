@@ -241,3 +241,17 @@ async fn only_who_decides_on_credits_lets_an_account_go_into_debt() {
     assert_eq!(status, 200, "{said}");
     stage.close().await;
 }
+
+#[tokio::test]
+async fn an_amount_out_of_bounds_is_told_the_bound_that_it_passes() {
+    let stage = Stage::open().await;
+    let path = "/api/accounts/acme/credits/adjustments";
+    for (amount, bound) in [("9000000001", "at most 9"), ("-9000000001", "at least -9")] {
+        let wish = json!({"amount": amount, "note": "wrong"});
+        let answer = stage.post(path, wish).await;
+        assert_problem(&answer, 400, "invalid-request");
+        let why = answer.1["detail"].as_str().unwrap();
+        assert!(why.contains(bound), "{why}");
+    }
+    stage.close().await;
+}

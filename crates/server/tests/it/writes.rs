@@ -4,6 +4,9 @@ use std::sync::atomic::Ordering;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use store::idempotency::{Begun, TAKEN_OVER_AFTER};
+use uuid::Uuid;
 
 use crate::stage::{Stage, answer, assert_problem, request_for};
 
@@ -109,4 +112,106 @@ async fn a_key_that_is_none_is_refused() {
         );
     }
     stage.close().await;
+}
+
+/// A caller whose connection breaks is the one that the key is for.
+#[tokio::test]
+async fn a_write_that_was_broken_off_is_not_done_again_by_its_repetition() {
+    let stage = Stage::open().await;
+    stage.register("slow-one", json!({})).await;
+    let request = request_for(&["slow-one"]);
+    let ask = stage.ask(Method::POST, "/api/orchestrate");
+    let first = ask.header("idempotency-key", "one").json(&request).send();
+    let first = tokio::spawn(first);
+    while stage.stub.asked.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    first.abort();
+    let other = write(
+        &stage,
+        "one",
+        "/api/orchestrate",
+        &request_for(&["slow-one"]),
+    )
+    .await;
+    assert_problem(&other, 422, "idempotency-key-reused");
+    let id = loop {
+        stage.stub.released.notify_waiters();
+        let (_, list) = stage.get("/api/orchestrations").await;
+        let begun = list["orchestrations"][0].clone();
+        if begun["status"] == "complete" {
+            break begun["orchestrationId"].clone();
+        }
+    };
+    // The server hears of the broken connection in its own time.
+    let again = loop {
+        let again = write(&stage, "one", "/api/orchestrate", &request).await;
+        if again.0 != 409 {
+            break again;
+        }
+    };
+    assert_eq!(
+        (again.0, &again.1["orchestrationId"]),
+        (200, &id),
+        "{}",
+        again.1
+    );
+    assert_eq!(stage.stub.asked.load(Ordering::SeqCst), 1);
+    let (_, list) = stage.get("/api/orchestrations").await;
+    assert_eq!(list["orchestrations"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        write(&stage, "one", "/api/orchestrate", &request).await,
+        again
+    );
+    let other = write(
+        &stage,
+        "one",
+        "/api/orchestrate",
+        &request_for(&["slow-one"]),
+    )
+    .await;
+    assert_problem(&other, 422, "idempotency-key-reused");
+    stage.close().await;
+}
+
+/// What a server hashes of such a write: all that makes the request what it is.
+fn hashed(path: &str, body: &Value) -> [u8; 32] {
+    let parts = ["POST", path, "application/json"];
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(Sha256::digest(part));
+    }
+    hash.update(body.to_string());
+    hash.finalize().into()
+}
+
+/// The server that began it was killed between the grant and its answer: who repeats it is not given the credits twice.
+#[tokio::test]
+async fn credits_that_were_given_before_the_answer_was_lost_are_not_given_again() {
+    for (kind, amount) in [("grants", "12.5"), ("adjustments", "-3")] {
+        let stage = Stage::open().await;
+        let path = format!("/api/accounts/system/credits/{kind}");
+        let (_, before) = stage.get("/api/accounts/system/credits").await;
+        let wish = json!({"amount": amount, "note": "paid"});
+        let subject = Uuid::now_v7();
+        let long_ago = stage.engine.clock.now().0 - 2 * TAKEN_OVER_AFTER;
+        let begun = stage.engine.store.begin_write(
+            "system",
+            "one",
+            hashed(&path, &wish),
+            *subject.as_bytes(),
+            long_ago,
+            i64::MAX,
+        );
+        assert!(matches!(begun.await.unwrap(), Begun::New { .. }));
+        let mut given = wish.clone();
+        given["key"] = json!(subject.to_string());
+        let (status, given) = stage.post(&path, given).await;
+        assert_eq!(status, 201, "{given}");
+        assert_ne!(given["credits"]["balanceExact"], before["balanceExact"]);
+        let (status, again) = write(&stage, "one", &path, &wish).await;
+        assert_eq!((status, &again["new"]), (200, &json!(false)), "{again}");
+        assert_eq!(again["credits"], given["credits"]);
+        stage.close().await;
+    }
 }

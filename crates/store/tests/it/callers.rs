@@ -113,7 +113,7 @@ async fn a_repeated_write_is_answered_once_and_for_all() {
                 .await
                 .unwrap()
         );
-        assert!(!store.drop_write("ann", "key").await.unwrap());
+        assert!(!store.release_write("ann", "key", later).await.unwrap());
         let done = Begun::Done {
             status: 202,
             headers: "{}".to_owned(),
@@ -142,8 +142,17 @@ async fn a_write_that_failed_may_be_done_again_and_expired_ones_go() {
                 .await
         };
         begin(1).await.unwrap();
-        assert!(store.drop_write("ann", "key").await.unwrap());
-        assert_eq!(begin(2).await.unwrap(), Begun::New { subject: id(2) });
+        assert!(!store.release_write("ann", "key", 5).await.unwrap());
+        assert!(store.release_write("ann", "key", 0).await.unwrap());
+        let other = store.begin_write("ann", "key", hash("other"), id(2), 0, 100);
+        assert_eq!(other.await.unwrap(), Begun::Differs);
+        // What the first began to make is what the second makes; and nobody else at the same time.
+        assert_eq!(begin(2).await.unwrap(), Begun::New { subject: id(1) });
+        let under_way = Begun::InProgress {
+            subject: id(1),
+            since: 0,
+        };
+        assert_eq!(begin(3).await.unwrap(), under_way);
         assert!(!store.idle_look(99).await.unwrap().expired_writes);
         assert!(store.idle_look(100).await.unwrap().expired_writes);
         assert_eq!(store.delete_expired_writes(99).await.unwrap(), 0);
