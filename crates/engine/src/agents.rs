@@ -1,7 +1,5 @@
 //! Registering, retiring and validating agents, and reading anew what others have registered.
 
-use std::path::Path;
-
 use domain::agent::definition::{AgentDefinition, from_toml};
 use domain::canonical;
 use domain::values::hash::ContentHash;
@@ -92,6 +90,79 @@ pub async fn register(
     source: Source,
     url: Option<String>,
 ) -> Result<Registered, RegisterError> {
+    let (known, text) = prepared(engine, definition, source, url)?;
+    let (id, version) = (known.definition.id.as_str(), &known.definition.version);
+    if let Some(other) = engine.registry.snapshot().get(id, version) {
+        if other.hash != known.hash {
+            return Err(taken(&known, other.hash));
+        }
+        if other.retired_at.is_none() {
+            return Ok(registered(&known, false));
+        }
+    }
+    let put = engine.store.put_agent(row(&known, text)).await?;
+    match put {
+        AgentPut::New => {
+            engine.registry.change(|agents| agents.put(known.clone()));
+            Ok(registered(&known, true))
+        }
+        AgentPut::Differs { hash } => Err(taken(&known, ContentHash::from_bytes(hash))),
+        AgentPut::Same => {
+            // Others have it, or have retired it, and this replica has not heard yet.
+            refresh(engine).await?;
+            let agents = engine.registry.snapshot();
+            match agents.get(id, version) {
+                Some(other) if other.retired_at.is_some() => Err(retired(&known)),
+                _ => Ok(registered(&known, false)),
+            }
+        }
+    }
+}
+
+/// Registers what was found at one address: all of it, or when one cannot be, none. (Unless somebody else registers one of
+/// them otherwise in the same moment: then those before it stand.)
+///
+/// # Errors
+/// As [`register`], of the first that cannot be.
+pub(crate) async fn register_all(
+    engine: &Engine,
+    definitions: Vec<AgentDefinition>,
+    url: &str,
+) -> Result<Vec<Registered>, RegisterError> {
+    let discovered = |definition| {
+        let at = Some(url.to_owned());
+        prepared(engine, definition, Source::Discovery, at).map(|(known, _)| known)
+    };
+    refresh(engine).await?;
+    let agents = engine.registry.snapshot();
+    let mut all: Vec<Known> = Vec::with_capacity(definitions.len());
+    for definition in definitions {
+        let known = discovered(definition)?;
+        let (id, version) = (&known.definition.id, &known.definition.version);
+        let before = all
+            .iter()
+            .find(|before| (&before.definition.id, &before.definition.version) == (id, version));
+        let stored = agents.get(id.as_str(), version).map(AsRef::as_ref);
+        match before.or(stored) {
+            Some(other) if other.hash != known.hash => return Err(taken(&known, other.hash)),
+            Some(other) if other.retired_at.is_some() => return Err(retired(&known)),
+            _ => all.push(known),
+        }
+    }
+    let mut done = Vec::with_capacity(all.len());
+    for known in all {
+        done.push(register(engine, known.definition, known.source, known.url).await?);
+    }
+    Ok(done)
+}
+
+/// A definition as it would be registered, and its canonical text.
+fn prepared(
+    engine: &Engine,
+    definition: AgentDefinition,
+    source: Source,
+    url: Option<String>,
+) -> Result<(Known, String), RegisterError> {
     let found = faults(&definition);
     if !found.is_empty() {
         return Err(RegisterError::Invalid(found));
@@ -106,39 +177,22 @@ pub async fn register(
         created_at: engine.clock.now(),
         retired_at: None,
     };
-    let (id, version) = (known.definition.id.as_str(), &known.definition.version);
-    let taken = |hash| RegisterError::VersionTaken {
-        id: id.to_owned(),
-        version: version.clone(),
+    Ok((known, text))
+}
+
+fn taken(known: &Known, hash: ContentHash) -> RegisterError {
+    RegisterError::VersionTaken {
+        id: known.definition.id.to_string(),
+        version: known.definition.version.clone(),
         hash,
-    };
-    if let Some(other) = engine.registry.snapshot().get(id, version) {
-        if other.hash != known.hash {
-            return Err(taken(other.hash));
-        }
-        if other.retired_at.is_none() {
-            return Ok(registered(&known, false));
-        }
     }
-    let put = engine.store.put_agent(row(&known, text)).await?;
-    match put {
-        AgentPut::New => {
-            engine.registry.change(|agents| agents.put(known.clone()));
-            Ok(registered(&known, true))
-        }
-        AgentPut::Differs { hash } => Err(taken(ContentHash::from_bytes(hash))),
-        AgentPut::Same => {
-            // Others have it, or have retired it, and this replica has not heard yet.
-            refresh(engine).await?;
-            let agents = engine.registry.snapshot();
-            match agents.get(id, version) {
-                Some(other) if other.retired_at.is_some() => Err(RegisterError::Refused(format!(
-                    "`{id}` version {version} was retired; register it under another version"
-                ))),
-                _ => Ok(registered(&known, false)),
-            }
-        }
-    }
+}
+
+fn retired(known: &Known) -> RegisterError {
+    RegisterError::Refused(format!(
+        "`{}` version {} was retired; register it under another version",
+        known.definition.id, known.definition.version
+    ))
 }
 
 fn registered(known: &Known, new: bool) -> Registered {
@@ -265,35 +319,6 @@ fn script_fault(definition: &AgentDefinition) -> Option<String> {
     let source = definition.handle_steps.as_deref()?;
     let fault = check(source, &Limits::default()).err()?;
     (!fault.may_pass()).then(|| format!("handleSteps: {fault}"))
-}
-
-/// Reads the definitions in a folder: its `*.toml` and `*.json` files, by name.
-///
-/// # Errors
-/// A file that cannot be read or is no valid definition, with everything that is wrong with it.
-pub fn in_folder(folder: &Path) -> Result<Vec<AgentDefinition>, InvalidDefinition> {
-    let invalid = |path: &Path, reason: String| InvalidDefinition {
-        name: path.display().to_string(),
-        reason,
-    };
-    let entries = std::fs::read_dir(folder).map_err(|error| invalid(folder, error.to_string()))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry
-            .map_err(|error| invalid(folder, error.to_string()))?
-            .path();
-        let ending = path.extension().and_then(|ending| ending.to_str());
-        if matches!(ending, Some("toml" | "json")) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    let read = |path: &std::path::PathBuf| {
-        let text =
-            std::fs::read_to_string(path).map_err(|error| invalid(path, error.to_string()))?;
-        validate(&text).map_err(|faults| invalid(path, faults.join("; ")))
-    };
-    files.iter().map(read).collect()
 }
 
 #[cfg(test)]

@@ -3,10 +3,9 @@
 use domain::agent::definition::{AgentDefinition, Executor};
 use serde_json::Value;
 
-use crate::agents::{RegisterError, Registered, register, validate};
+use crate::agents::{RegisterError, Registered, register_all, validate};
 use crate::endpoint::below;
 use crate::handle::Engine;
-use crate::registry::Source;
 
 /// Where an agent's definition stands below its address.
 pub const WELL_KNOWN: &str = "/.well-known/afterplan-agent.json";
@@ -14,11 +13,11 @@ pub const WELL_KNOWN: &str = "/.well-known/afterplan-agent.json";
 /// Most definitions at one address.
 const DEFINITIONS_MAX: usize = 64;
 
-/// Asks for the definition, or the list `agents` of several, below `url` and registers what is there: all, or when one is
-/// wrong, none. An agent that does not say where it is reached is reached below the same address.
+/// Asks for the definition, or the list `agents` of several, below `url` and registers what is there: all, or when one
+/// cannot be, none. An agent that does not say where it is reached is reached below the same address.
 ///
 /// # Errors
-/// When nobody answers there, when an answer is no definition, or as for [`register`].
+/// When nobody answers there, when an answer is no definition, or as for [`crate::agents::register`].
 pub async fn discover(engine: &Engine, url: &str) -> Result<Vec<Registered>, RegisterError> {
     let Some(outgoing) = &engine.outside.outgoing else {
         return Err(RegisterError::Refused(
@@ -32,12 +31,7 @@ pub async fn discover(engine: &Engine, url: &str) -> Result<Vec<Registered>, Reg
         .await
         .map_err(|failure| RegisterError::Refused(failure.message))?;
     let definitions = definitions(base, &answer).map_err(RegisterError::Invalid)?;
-    let mut registered = Vec::with_capacity(definitions.len());
-    for definition in definitions {
-        let at = Some(base.to_owned());
-        registered.push(register(engine, definition, Source::Discovery, at).await?);
-    }
-    Ok(registered)
+    register_all(engine, definitions, base).await
 }
 
 /// The definitions in an answer from `base`.

@@ -62,7 +62,7 @@ pub fn make(
     expires_at: Option<i64>,
 ) -> NewKey {
     let id = Uuid::now_v7().simple().to_string();
-    // Four UUIDs of version 4 would need another feature; two of version 7 hold 148 bits from the system's generator.
+    // UUIDs of version 7 made in the same millisecond share a counter: each still brings 32 bits or more of its own.
     let mut chance = Vec::with_capacity(64);
     for _ in 0..4 {
         chance.extend_from_slice(Uuid::now_v7().as_bytes());

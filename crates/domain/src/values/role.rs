@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// May do everything, to every account.
     Admin,
-    /// May do everything to its own account but hand out keys and credits.
+    /// May do everything to its own account but hand out keys and credits. Agents belong to no account: only one of account
+    /// `system` registers them.
     Operator,
     /// May submit plans and steer what came of them.
     Submitter,

@@ -145,3 +145,29 @@ async fn an_agent_that_says_that_it_is_well_again_is_tried_before_the_pause_is_o
     assert!(engine.breakers.all_unwell().is_empty());
     house.close().await;
 }
+
+/// An address in a definition comes from outside: a probe must not lead into the network either.
+#[tokio::test]
+async fn a_probe_asks_no_inner_address() {
+    let stub = Stub::open(|_, _| stub::json(json!({}))).await;
+    let inner = Stub::open(|_, _| stub::json(json!({}))).await;
+    let clock = clock();
+    let asked = agent(
+        "a",
+        &format!(
+            "executor = {{ kind = 'http', url = '{}/x', health = '{}/well' }}",
+            stub.url, inner.url
+        ),
+    );
+    let place = Place::sqlite();
+    let house = house(&place, &clock, vec![asked], &stub).await;
+    until("it is looked at", async || {
+        clock.advance(Millis(100));
+        !house.engine.breakers.all_unwell().is_empty()
+    })
+    .await;
+    let why = house.engine.breakers.all_unwell().into_values().next();
+    assert!(why.unwrap().contains("127.0.0.1"));
+    assert!(inner.asked().is_empty());
+    house.close().await;
+}

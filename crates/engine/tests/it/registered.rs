@@ -5,7 +5,7 @@ use domain::orchestration::select::Wanted;
 use domain::values::ids::AgentId;
 use engine::agents::{RegisterError, refresh, register, retire, seeds};
 use engine::clock::ManualClock;
-use engine::discovery::discover;
+use engine::discovery::{WELL_KNOWN, discover};
 use engine::handle::Engine;
 use engine::registry::Source;
 use serde_json::json;
@@ -135,4 +135,39 @@ async fn a_page_is_no_agent_and_an_inner_address_is_not_asked() {
     let refused = discover(&house, &other.url).await.unwrap_err();
     assert!(matches!(refused, RegisterError::Refused(_)), "{refused}");
     assert!(other.asked().is_empty());
+}
+
+#[tokio::test]
+async fn of_what_is_found_at_one_address_all_is_registered_or_none() {
+    let stub = Stub::open(|asked, _| {
+        let first = json!({"id": "first", "displayName": "First"});
+        let second = |name: &str| json!({"id": "second", "displayName": name});
+        stub::json(match asked.path.trim_end_matches(WELL_KNOWN) {
+            "/taken" => json!({"agents": [first, second("Another")]}),
+            "/twice" => json!({"agents": [first, second("One"), second("Other")]}),
+            _ => json!({"agents": [first]}),
+        })
+    })
+    .await;
+    let place = Place::sqlite();
+    let clock = clock();
+    let house = crate::outside::engine(&place, &clock, Vec::new(), &stub).await;
+    // Registered at another replica, of which this one has not heard.
+    let there = engine(&place, &clock).await;
+    put(&there, &agent("second", "")).await.unwrap();
+    for path in ["/taken", "/twice"] {
+        let refused = discover(&house, &format!("{}{path}", stub.url)).await;
+        let refused = refused.unwrap_err();
+        assert!(
+            matches!(&refused, RegisterError::VersionTaken { id, .. } if id == "second"),
+            "{refused}"
+        );
+        refresh(&house).await.unwrap();
+        assert_eq!(enabled(&house, "first"), None, "{path}");
+    }
+    let found = discover(&house, &stub.url).await.unwrap();
+    assert!(found[0].new);
+    retire(&there, "first", None).await.unwrap();
+    let refused = discover(&house, &stub.url).await.unwrap_err();
+    assert!(refused.to_string().contains("was retired"), "{refused}");
 }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::values::ids::AccountId;
 use domain::values::role::Deed;
 use engine::agents::{RegisterError, Registered, refresh, register, retire, validate};
 use engine::discovery::discover;
@@ -19,7 +20,7 @@ use crate::api::error::{Code, Problem, Refusals};
 use crate::api::extract::{Asked, At, JsonText};
 use crate::api::number::whole_numbers;
 use crate::api::page::Page;
-use crate::api::views::agent::{AgentLine, AgentShown, AgentVersion, BreakerShown, definition};
+use crate::api::views::agent::{AgentLine, AgentShown, AgentVersion, Health, definition};
 use crate::app::App;
 
 /// Its routes.
@@ -116,7 +117,7 @@ struct Discovered {
 
 /// List agents
 ///
-/// Of each agent the version that is used when none is named, and how its circuit breaker stands.
+/// Of each agent the version that is used when none is named, how its circuit breaker stands, and what its last probe said.
 #[utoipa::path(
     get, path = "/agents", tag = "agents", params(Page),
     responses((status = 200, description = "A page of them", body = AgentList), Refusals)
@@ -129,9 +130,9 @@ async fn list(
     caller.may(Deed::Read)?;
     refresh(&app.engine).await?;
     let agents = app.engine.registry.snapshot();
-    let breakers = breakers(&app);
+    let health = Health::of(&app.engine);
     let latest = agents.ids().filter_map(|id| agents.latest(id.as_str()));
-    let lines = latest.map(|known| AgentLine::of(known, &breakers));
+    let lines = latest.map(|known| AgentLine::of(known, &health));
     let (agents, next_cursor) = page.of(lines, |line| line.id)?;
     Ok(Json(AgentList {
         agents,
@@ -140,14 +141,9 @@ async fn list(
     .into_response())
 }
 
-fn breakers(app: &App) -> Vec<BreakerShown> {
-    let all = app.engine.breakers.all(app.engine.clock.now());
-    all.into_iter().map(BreakerShown::from).collect()
-}
-
 /// Register an agent
 ///
-/// A version never changes: the same definition again changes nothing (200), another one under the same version is refused (409).
+/// For all accounts: with an admin's key, or an operator's of account `system`. A version never changes: the same definition again changes nothing (200), another one under the same version is refused (409).
 #[utoipa::path(
     post, path = "/agents", tag = "agents", request_body = Registration,
     responses(
@@ -157,7 +153,7 @@ fn breakers(app: &App) -> Vec<BreakerShown> {
     )
 )]
 async fn add(State(app): State<App>, caller: Caller, body: JsonText) -> Result<Response, Problem> {
-    caller.may(Deed::Register)?;
+    may_register(&caller)?;
     let told = told(&body)?;
     let definition = validate(&told).map_err(RegisterError::Invalid)?;
     let registered = register(&app.engine, definition, Source::Api, None).await?;
@@ -231,13 +227,14 @@ async fn check(caller: Caller, body: JsonText) -> Result<Response, Problem> {
 
 /// Discover agents
 ///
-/// Asks the address for its definitions and registers them: all, or when one is wrong, none.
+/// Asks the address for its definitions and registers them for all accounts: all, or when one cannot be, none. With an admin's
+/// key, or an operator's of account `system`.
 #[utoipa::path(
     post, path = "/agents/discover", tag = "agents", request_body = Address,
     responses((status = 200, description = "What was found", body = Discovered), Refusals)
 )]
 async fn find(State(app): State<App>, caller: Caller, body: JsonText) -> Result<Response, Problem> {
-    caller.may(Deed::Register)?;
+    may_register(&caller)?;
     let address: Address = body.read()?;
     let found = discover(&app.engine, &address.url).await?;
     let agents = found
@@ -245,6 +242,21 @@ async fn find(State(app): State<App>, caller: Caller, body: JsonText) -> Result<
         .map(RegisteredAgent::of)
         .collect::<Result<_, _>>()?;
     Ok(Json(Discovered { agents }).into_response())
+}
+
+/// Agents are common to all accounts: who registers one is sent the plans of all who use it.
+fn may_register(caller: &Caller) -> Result<(), Problem> {
+    caller.may(Deed::Register)?;
+    if caller.account == AccountId::system() || caller.role.may(Deed::AllAccounts) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Code::Forbidden,
+        format!(
+            "agents are common to all accounts, and this key is one of account `{}`: an admin's key registers and retires them, or an operator's of account `system`",
+            caller.account
+        ),
+    ))
 }
 
 fn unknown() -> Problem {
@@ -277,7 +289,7 @@ async fn show(
     let agents = app.engine.registry.snapshot();
     let versions = versions(&agents, &id)?;
     let latest = agents.latest(&id).or(versions.last()).ok_or_else(unknown)?;
-    let shown = AgentShown::of(latest, versions, &breakers(&app))?;
+    let shown = AgentShown::of(latest, versions, &Health::of(&app.engine))?;
     Ok(Json(shown).into_response())
 }
 
@@ -301,7 +313,7 @@ async fn show_version(
 
 /// Retire an agent
 ///
-/// All its versions. Nothing new begins with it; what has begun goes on with what it pinned.
+/// All its versions, for all accounts. Nothing new begins with it; what has begun goes on with what it pinned.
 #[utoipa::path(
     delete, path = "/agents/{id}", tag = "agents", params(("id" = String, Path, description = "The agent")),
     responses((status = 204, description = "It is retired"), Refusals)
@@ -334,7 +346,7 @@ async fn retired(
     id: &str,
     version: Option<&str>,
 ) -> Result<StatusCode, Problem> {
-    caller.may(Deed::Register)?;
+    may_register(caller)?;
     refresh(&app.engine).await?;
     let agents = app.engine.registry.snapshot();
     let known = versions(&agents, id)?;

@@ -104,7 +104,7 @@ struct Wish {
 enum RoleName {
     /// May do everything, to every account.
     Admin,
-    /// May do everything to its own account but hand out keys.
+    /// May do everything to its own account but hand out keys and credits; one of account `system` registers agents, for all.
     Operator,
     /// May submit plans and steer what came of them.
     Submitter,

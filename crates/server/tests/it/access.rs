@@ -30,6 +30,14 @@ async fn off_loopback_nobody_serves_without_keys() {
         ..Settings::default()
     };
     assert!(matches!(refused(settings).await, ServeError::NoKeys(_)));
+    let mut settings = Settings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        ..Settings::default()
+    };
+    settings.access.require_keys = true;
+    let refused = refused(settings).await;
+    assert!(matches!(refused, ServeError::KeysRequired));
+    assert!(refused.to_string().contains("requireKeys"), "{refused}");
 }
 
 #[tokio::test]
@@ -87,14 +95,14 @@ async fn another_accounts_things_are_not_there() {
 async fn each_role_may_what_it_is_for() {
     let stage = Stage::open().await;
     let agent = |id: &str| json!({"agent": {"id": id, "displayName": "A"}});
-    for (role, submits, registers, keys) in [
-        (Role::Admin, 202, 201, 200),
-        (Role::Operator, 202, 201, 403),
-        (Role::Submitter, 202, 403, 403),
-        (Role::Worker, 403, 403, 403),
-        (Role::Viewer, 403, 403, 403),
+    for (role, account, submits, registers, keys) in [
+        (Role::Admin, "ann", 202, 201, 200),
+        (Role::Operator, "system", 202, 201, 403),
+        (Role::Submitter, "system", 202, 403, 403),
+        (Role::Worker, "system", 403, 403, 403),
+        (Role::Viewer, "system", 403, 403, 403),
     ] {
-        let key = stage.key(role.name(), role).await;
+        let key = stage.key(account, role).await;
         let (status, body) = as_key(
             &stage,
             &key,
@@ -124,6 +132,36 @@ async fn each_role_may_what_it_is_for() {
         let (status, _) = as_key(&stage, &key, Method::GET, "/api/orchestrations", None).await;
         assert_eq!(status, 200, "{role} may look");
     }
+    stage.close().await;
+}
+
+/// Whoever registers an agent is sent the plans of all accounts that use it.
+#[tokio::test]
+async fn who_answers_for_one_account_changes_no_agent_of_all() {
+    let stage = Stage::open().await;
+    let operator = stage.key("ann", Role::Operator).await;
+    let agent = json!({"agent": {
+        "id": "security-review", "displayName": "Mine", "version": "9", "inputSchema": {"fields": ["plan"]},
+        "executor": {"kind": "http", "url": "https://ann.example/all-plans"},
+    }});
+    let found = json!({"url": "https://ann.example"});
+    for (method, path, body) in [
+        (Method::POST, "agents", Some(agent.clone())),
+        (Method::POST, "agents/discover", Some(found)),
+        (Method::DELETE, "agents/security-review", None),
+        (Method::DELETE, "agents/security-review/versions/1", None),
+    ] {
+        let answer = as_key(&stage, &operator, method, &format!("/api/{path}"), body).await;
+        assert_problem(&answer, 403, "forbidden");
+        let why = answer.1["detail"].as_str().unwrap();
+        assert!(why.contains("`ann`") && why.contains("`system`"), "{why}");
+    }
+    let path = "/api/agents/validate";
+    let (status, _) = as_key(&stage, &operator, Method::POST, path, Some(agent)).await;
+    assert_eq!(status, 200, "a definition may be looked at by all");
+    let path = "/api/agents/security-review";
+    let (_, shown) = as_key(&stage, &operator, Method::GET, path, None).await;
+    assert_eq!(shown["agent"]["version"], "1");
     stage.close().await;
 }
 

@@ -190,7 +190,16 @@ async fn an_agent_that_is_not_asked_for_a_while_says_so() {
         .register("failing-one", json!({"maxRetries": 0}))
         .await;
     let (_, shown) = stage.get("/api/agents/failing-one").await;
-    assert_eq!(shown["breaker"], Value::Null);
+    assert_eq!(
+        (&shown["breaker"], &shown["unwell"]),
+        (&Value::Null, &Value::Null)
+    );
+    let id = domain::values::ids::AgentId::new("failing-one").unwrap();
+    stage.engine.breakers.unwell(&id, "no route");
+    let (_, list) = stage.get("/api/agents").await;
+    let lines = list["agents"].as_array().unwrap();
+    let line = lines.iter().find(|line| line["id"] == "failing-one");
+    assert_eq!(line.unwrap()["unwell"], "no route", "{list}");
     for _ in 0..engine::breaker::FAILURES {
         let (status, body) = stage
             .post("/api/orchestrate", request_for(&["failing-one"]))

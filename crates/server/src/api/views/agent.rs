@@ -1,9 +1,12 @@
 //! Agents as the wire shows them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::agent::definition::{AgentDefinition, Executor};
+use domain::values::ids::AgentId;
 use engine::breaker::BreakerState;
+use engine::handle::Engine;
 use engine::registry::Known;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -44,6 +47,32 @@ impl From<BreakerState> for BreakerShown {
     }
 }
 
+/// How this replica finds its agents.
+pub struct Health {
+    breakers: Vec<BreakerShown>,
+    unwell: BTreeMap<AgentId, String>,
+}
+
+impl Health {
+    /// As it is now.
+    pub fn of(engine: &Engine) -> Self {
+        let breakers = engine.breakers.all(engine.clock.now());
+        Self {
+            breakers: breakers.into_iter().map(BreakerShown::from).collect(),
+            unwell: engine.breakers.all_unwell(),
+        }
+    }
+
+    fn breaker(&self, agent: &AgentId) -> Option<BreakerShown> {
+        let of = |breaker: &&BreakerShown| breaker.agent == agent.as_str();
+        self.breakers.iter().find(of).cloned()
+    }
+
+    fn unwell(&self, agent: &AgentId) -> Option<String> {
+        self.unwell.get(agent).cloned()
+    }
+}
+
 /// An agent, in short.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -73,11 +102,13 @@ pub struct AgentLine<'a> {
     source: &'static str,
     /// Its circuit breaker; null where it has never failed here.
     breaker: Option<BreakerShown>,
+    /// Why its last probe from this replica says that it is not well; null where it is, or nobody probes it.
+    unwell: Option<String>,
 }
 
 impl<'a> AgentLine<'a> {
-    /// A version of an agent; `breakers` are all of this replica.
-    pub fn of(known: &'a Known, breakers: &[BreakerShown]) -> Self {
+    /// A version of an agent.
+    pub fn of(known: &'a Known, health: &Health) -> Self {
         let definition = &known.definition;
         let edges = definition.dependencies.iter();
         Self {
@@ -92,10 +123,8 @@ impl<'a> AgentLine<'a> {
             dependencies: edges.map(|edge| edge.agent.as_str()).collect(),
             hash: known.hash.to_string(),
             source: known.source.name(),
-            breaker: breakers
-                .iter()
-                .find(|breaker| breaker.agent == definition.id.as_str())
-                .cloned(),
+            breaker: health.breaker(&definition.id),
+            unwell: health.unwell(&definition.id),
         }
     }
 }
@@ -168,6 +197,8 @@ pub struct AgentShown<'a> {
     versions: Vec<VersionLine<'a>>,
     /// Its circuit breaker; null where it has never failed here.
     breaker: Option<BreakerShown>,
+    /// Why its last probe from this replica says that it is not well; null where it is, or nobody probes it.
+    unwell: Option<String>,
 }
 
 impl<'a> AgentShown<'a> {
@@ -178,9 +209,9 @@ impl<'a> AgentShown<'a> {
     pub fn of(
         latest: &'a Known,
         versions: &'a [Arc<Known>],
-        breakers: &[BreakerShown],
+        health: &Health,
     ) -> Result<Self, Problem> {
-        let id = latest.definition.id.as_str();
+        let id = &latest.definition.id;
         let lines = versions.iter().map(|known| VersionLine {
             version: &known.definition.version,
             hash: known.hash.to_string(),
@@ -190,7 +221,8 @@ impl<'a> AgentShown<'a> {
         Ok(Self {
             of: AgentVersion::of(latest)?,
             versions: lines.collect(),
-            breaker: breakers.iter().find(|breaker| breaker.agent == id).cloned(),
+            breaker: health.breaker(id),
+            unwell: health.unwell(id),
         })
     }
 }
