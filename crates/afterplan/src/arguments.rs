@@ -83,7 +83,7 @@ pub struct Arguments {
         env = "AFTERPLAN_KEY",
         hide_env_values = true
     )]
-    pub key: Option<String>,
+    pub api_key: Option<String>,
     /// Trust that server by the certificates in this file (PEM), beside those that the system trusts.
     #[arg(long, global = true, value_name = "FILE", env = "AFTERPLAN_CA")]
     pub ca: Option<PathBuf>,

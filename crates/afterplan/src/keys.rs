@@ -14,7 +14,7 @@ use crate::house;
 use crate::screen::{note, plain, say, table};
 
 /// In microseconds.
-const DAY: i64 = 24 * 3_600_000_000;
+pub const DAY: i64 = 24 * 3_600_000_000;
 
 /// Performs the verb.
 pub async fn perform(database: &DatabaseUrl, verb: KeysVerb) -> Result<u8, Failure> {
@@ -38,7 +38,7 @@ pub async fn perform(database: &DatabaseUrl, verb: KeysVerb) -> Result<u8, Failu
         KeysVerb::List { account, json } => {
             let rows = store.keys(account.as_ref().map(AccountId::as_str)).await;
             rows.map_err(Failure::from)
-                .map(|rows| list(&rows, now, json))
+                .map(|rows| tell_all(rows.iter().map(|row| shown(row, now)).collect(), json))
         }
         KeysVerb::Revoke { id } => revoke(store, &id, now).await,
     };
@@ -56,26 +56,30 @@ async fn create(
     let key = make(account, role, label, now, expires);
     let shown = shown(&key.row, now);
     store.put_key(key.row).await?;
-    if json {
-        let mut object = shown;
-        object["key"] = key.text.into();
-        say(&format!("{object:#}"));
-        return Ok(());
-    }
-    note(&format!(
-        "a key of account `{account}` with the role {}; it is shown this once:",
-        role.name()
-    ));
-    say(&key.text);
+    tell_made(shown, &key.text, json);
     Ok(())
 }
 
-fn list(rows: &[KeyRow], now: Timestamp, json: bool) {
+/// Tells of a key that was made, with its secret.
+pub fn tell_made(mut shown: Value, key: &str, json: bool) {
     if json {
-        let keys: Vec<Value> = rows.iter().map(|row| shown(row, now)).collect();
+        shown["key"] = key.into();
+        return say(&format!("{shown:#}"));
+    }
+    note(&format!(
+        "a key of account `{}` with the role {}; it is shown this once:",
+        plain(shown["account"].as_str().unwrap_or_default()),
+        plain(shown["role"].as_str().unwrap_or_default())
+    ));
+    say(&plain(key));
+}
+
+/// Lists keys.
+pub fn tell_all(keys: Vec<Value>, json: bool) {
+    if json {
         return say(&format!("{:#}", Value::from(keys)));
     }
-    if rows.is_empty() {
+    if keys.is_empty() {
         return say("no keys yet; `afterplan keys create --role admin` makes the first");
     }
     let mut lines = vec![
@@ -83,22 +87,17 @@ fn list(rows: &[KeyRow], now: Timestamp, json: bool) {
             .map(str::to_owned)
             .to_vec(),
     ];
-    lines.extend(rows.iter().map(|row| {
-        vec![
-            row.id.clone(),
-            plain(&row.account),
-            plain(&row.role),
-            state(row, now).to_owned(),
-            Timestamp(row.created_at).to_string(),
-            plain(&row.label),
-        ]
+    lines.extend(keys.iter().map(|key| {
+        ["id", "account", "role", "state", "createdAt", "label"]
+            .map(|name| plain(key[name].as_str().unwrap_or_default()))
+            .to_vec()
     }));
     say(&table(&lines));
 }
 
 async fn revoke(store: &store::db::Store, id: &str, now: Timestamp) -> Result<(), Failure> {
     if store.revoke_key(id, now.0).await? {
-        say(&format!("{} is revoked", plain(id)));
+        tell_revoked(id);
         return Ok(());
     }
     let why = match store.key(id).await? {
@@ -108,24 +107,27 @@ async fn revoke(store: &store::db::Store, id: &str, now: Timestamp) -> Result<()
     Err(Failure::refused(format!("`{id}` {why}")))
 }
 
-fn state(row: &KeyRow, now: Timestamp) -> &'static str {
-    if row.revoked_at.is_some() {
+/// Tells that a key is revoked.
+pub fn tell_revoked(id: &str) {
+    say(&format!("{} is revoked", plain(id)));
+}
+
+/// A key without its secret, as it stands at `now`.
+pub fn shown(row: &KeyRow, now: Timestamp) -> Value {
+    let state = if row.revoked_at.is_some() {
         "revoked"
     } else if row.expires_at.is_some_and(|at| at <= now.0) {
         "expired"
     } else {
         "valid"
-    }
-}
-
-fn shown(row: &KeyRow, now: Timestamp) -> Value {
+    };
     let time = |at: Option<i64>| at.map(|at| Timestamp(at).to_string());
     json!({
         "id": row.id,
         "account": row.account,
         "role": row.role,
         "label": row.label,
-        "state": state(row, now),
+        "state": state,
         "createdAt": time(Some(row.created_at)),
         "expiresAt": time(row.expires_at),
         "revokedAt": time(row.revoked_at),

@@ -76,7 +76,7 @@ async fn perform(arguments: Arguments) -> Result<u8, Failure> {
     let Arguments {
         database: given,
         server,
-        key,
+        api_key,
         ca,
         verb,
     } = arguments;
@@ -85,7 +85,8 @@ async fn perform(arguments: Arguments) -> Result<u8, Failure> {
         Verb::Serve(request) => return serve::serve(given.as_deref(), request).await,
         verb => match server.as_deref().filter(|url| !url.is_empty()) {
             None => verb,
-            Some(url) => match remote::perform(url, key.as_deref(), ca.as_deref(), verb).await? {
+            Some(url) => match remote::perform(url, api_key.as_deref(), ca.as_deref(), verb).await?
+            {
                 Ok(exit) => return Ok(exit),
                 Err(verb) => verb,
             },

@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod enrich;
 pub mod following;
+pub mod keys;
 pub mod orchestrations;
 
 use std::path::Path;
@@ -33,9 +34,24 @@ pub async fn perform(
         Verb::Agents(verb) => agents::perform(&remote, verb).await?,
         Verb::Orchestrations(verb) => orchestrations::perform(&remote, verb).await?,
         Verb::Credits(verb) => credits::perform_there(&remote, verb).await?,
+        Verb::Keys(verb) => keys::perform(&remote, verb).await?,
+        Verb::Check => return Err(not_there("check")),
+        Verb::Migrate => return Err(not_there("migrate")),
+        Verb::Prices { .. } => {
+            return Err(Failure::refused(
+                "prices shows the table of this machine, and a server has its own: leave --server (AFTERPLAN_URL) out",
+            ));
+        }
         verb => return Ok(Err(verb)),
     };
     Ok(Ok(exit))
+}
+
+/// A command that no server carries out.
+pub fn not_there(command: &str) -> Failure {
+    Failure::refused(format!(
+        "{command} works on a database, not at a server: leave --server (AFTERPLAN_URL) out and give --database"
+    ))
 }
 
 /// A name for one change: asked for twice it is made once.
@@ -49,7 +65,7 @@ impl From<RemoteError> for Failure {
         match &error {
             RemoteError::Problem { status, .. } => match status {
                 401 => Self::refused(format!(
-                    "{sentence}; give a key with --key or AFTERPLAN_KEY: `afterplan keys create` makes one at the server"
+                    "{sentence}; give a key with --api-key or AFTERPLAN_KEY: `afterplan keys create` makes one at the server"
                 )),
                 400..=499 => Self::refused(sentence),
                 _ => Self::failed(sentence),

@@ -294,7 +294,9 @@ fn host_and_port(url: &str) -> Option<String> {
 fn refused(error: ServeError) -> Failure {
     match error {
         ServeError::Store(error) => error.into(),
-        ServeError::NoKeys(_) | ServeError::Tls(_) => Failure::refused(error),
+        ServeError::NoKeys(_) | ServeError::KeysRequired | ServeError::Tls(_) => {
+            Failure::refused(error)
+        }
         ServeError::Listen { .. } => {
             Failure::refused(format!("{error}; --listen or PORT names another"))
         }

@@ -66,6 +66,11 @@ pub enum ServeError {
         "{0} is no loopback address and there are no keys: `afterplan keys create --role admin` makes one, or listen at 127.0.0.1"
     )]
     NoKeys(SocketAddr),
+    /// On loopback as it is set up, nobody could come in.
+    #[error(
+        "`requireKeys` is set in [access] and there are no keys: `afterplan keys create --role admin` makes one, or leave the setting out"
+    )]
+    KeysRequired,
     /// The certificate or its key.
     #[error("TLS: {0}")]
     Tls(String),
@@ -109,7 +114,11 @@ pub async fn serve(
     let app = App::new(engine, settings);
     let any_key = app.keys.any(&app.engine.store, app.started).await?;
     if !app.open && !any_key {
-        return Err(ServeError::NoKeys(address));
+        return Err(if address.ip().is_loopback() {
+            ServeError::KeysRequired
+        } else {
+            ServeError::NoKeys(address)
+        });
     }
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 /// Bytes of an answer.
 pub const ANSWER_BYTES: usize = 1_078;
 
-/// Serves for ever. `/slow` answers after ten minutes: for what waits. `/steps` after a tenth of a second.
+/// Serves for ever. `/slow` answers after ten minutes: for what waits.
 pub fn serve(port_line: impl FnOnce(u16)) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

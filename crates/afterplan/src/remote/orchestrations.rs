@@ -12,7 +12,7 @@ use crate::arguments::OrchestrationsVerb;
 use crate::failure::{COMPLETE, Failure};
 use crate::orchestrations::{line_of, show_list, show_state, status_word};
 use crate::remote::following::{Following, stored};
-use crate::remote::once;
+use crate::remote::{not_there, once};
 use crate::screen::{say, say_while_heard};
 use crate::signals;
 
@@ -52,9 +52,7 @@ pub async fn perform(remote: &Remote, verb: OrchestrationsVerb) -> Result<u8, Fa
             steer(remote, id, &verb, None, json!({})).await?;
         }
         OrchestrationsVerb::Prune { .. } => {
-            return Err(Failure::refused(
-                "prune works on a database, not at a server: leave --server out and give --database",
-            ));
+            return Err(not_there("prune"));
         }
     }
     Ok(COMPLETE)

@@ -178,6 +178,86 @@ fn a_step_behind_a_full_counter_says_so_in_every_shell() {
     }
 }
 
+/// A shell that asks the server at `url`, with a key of its own and a database that nobody may touch.
+fn asking(shell: &Shell, url: &str, key: &str, arguments: &[&str]) -> Answer {
+    let mut command = shell.command(arguments);
+    command.env("AFTERPLAN_URL", url).env("AFTERPLAN_KEY", key);
+    Answer::of(command.output().unwrap())
+}
+
+#[test]
+fn keys_are_handed_out_and_revoked_at_a_server() {
+    let (shell, alone) = (Shell::new(), Shell::new());
+    let server = Served::start(&shell, &[]);
+    let url = server.url();
+    let create = ["keys", "create", "--role", "admin", "--label", "theirs"];
+    let made = asking(&alone, &url, "", &create);
+    assert_eq!(made.exit, 0, "{made}");
+    let key = made.out.trim();
+    let ask = |arguments: &[&str]| asking(&alone, &url, key, arguments);
+    let listed = ask(&["keys", "list", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
+    let here = shell.json(&["keys", "list", "--json"]);
+    for name in ["id", "account", "role", "label", "state", "expiresAt"] {
+        assert_eq!(listed[0][name], here[0][name], "{name}");
+    }
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["label"], "theirs");
+    let none = ask(&["keys", "list", "--json", "--account", "nobody"]);
+    assert_eq!(none.out.trim(), "[]", "{none}");
+    let id = listed[0]["id"].as_str().unwrap();
+    let revoked = ask(&["keys", "revoke", id]);
+    assert_eq!(revoked.exit, 0, "{revoked}");
+    let refused = ask(&["keys", "list"]);
+    assert!(
+        refused.exit == 2 && refused.err.contains("401"),
+        "{refused}"
+    );
+    assert!(!alone.database().exists(), "nothing was made here");
+}
+
+/// What a server does is asked of it; what it does not is refused by name, and nothing here is touched instead.
+#[test]
+fn no_command_does_here_what_was_asked_of_a_server() {
+    let (shell, alone) = (Shell::new(), Shell::new());
+    let key = shell.call(&["keys", "create", "--role", "admin"]).out;
+    let key = key.trim();
+    let server = Served::start(&shell, &[]);
+    let url = server.url();
+    let ask = |arguments: &[&str]| asking(&alone, &url, key, arguments);
+    // A key of its own for what is given once is no key for the server.
+    let grant = "credits grant acme 0.000000001 --key invoice-17";
+    let grant: Vec<&str> = grant.split(' ').collect();
+    for _ in 0..2 {
+        let granted = ask(&grant);
+        assert_eq!(granted.exit, 0, "{granted}");
+        assert!(granted.out.contains(" 0.000000001 "), "{granted}");
+        assert!(!granted.out.contains("1e-"), "{granted}");
+    }
+    let adjust = format!("credits adjust acme 2 --note more --key n-1 --api-key {key}");
+    let adjust: Vec<&str> = adjust.split(' ').collect();
+    let adjusted = asking(&alone, &url, "", &adjust);
+    assert_eq!(adjusted.exit, 0, "{adjusted}");
+    for (arguments, word) in [
+        ("check", "check works on a database"),
+        ("migrate", "migrate works on a database"),
+        (
+            "orchestrations prune --older-than 1",
+            "prune works on a database",
+        ),
+        ("prices", "prices shows the table of this machine"),
+    ] {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let refused = ask(&arguments);
+        assert_eq!(refused.exit, 2, "{refused}");
+        refused.is_one_sentence(&[word, "AFTERPLAN_URL"]);
+    }
+    // What is in a plan here is looked at here.
+    let inspected = ask(&["plan", "inspect", sample_path()]);
+    assert_eq!(inspected.exit, 0, "{inspected}");
+    assert!(!alone.database().exists(), "nothing was made here");
+}
+
 /// A server with a certificate of an authority that only its owner knows.
 #[test]
 fn an_authority_of_ones_own_is_trusted_where_it_is_named() {

@@ -172,7 +172,7 @@ fn off_loopback_it_wants_keys() {
         &["agents", "list", "--server", &url],
         &["HTTP 401", "AFTERPLAN_KEY"],
     );
-    let list = shell.call(&["agents", "list", "--server", &url, "--key", key]);
+    let list = shell.call(&["agents", "list", "--server", &url, "--api-key", key]);
     assert!(
         list.exit == 0 && list.out.contains("security-review"),
         "{list}"
