@@ -11,7 +11,6 @@ use domain::values::ids::OrchestrationId;
 use serde_json::Value;
 
 use crate::error::TransitionError;
-use crate::follow::Ended;
 use crate::gather::{data, pinned};
 use crate::handle::Engine;
 use crate::plans::LoadedPlan;
@@ -47,20 +46,6 @@ pub async fn enriched_plan(
     }
     let pinned = pinned(engine, &mut hot).await?;
     collect(engine, id, hot.state, pinned).await
-}
-
-/// The same of one whose end was waited for: its state is in memory.
-///
-/// # Errors
-/// When the database fails.
-pub async fn enriched_plan_of(
-    engine: &Engine,
-    ended: &Ended,
-) -> Result<EnrichedPlan, TransitionError> {
-    match &ended.pinned {
-        Some(pinned) => collect(engine, ended.id, ended.state.clone(), pinned.clone()).await,
-        None => enriched_plan(engine, ended.id).await,
-    }
 }
 
 async fn collect(

@@ -96,11 +96,6 @@ impl Kept {
         self.0.news.notified().await;
     }
 
-    /// Notes how many tokens were used so far, in all.
-    pub fn use_tokens(&self, tokens: u64) {
-        self.note(&Usage::of_tokens(tokens));
-    }
-
     /// Notes what was used so far, in all. It does not go backwards.
     pub fn note(&self, usage: &Usage) {
         let mut known = self.0.usage.lock().unwrap_or_else(PoisonError::into_inner);

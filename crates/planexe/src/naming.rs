@@ -64,11 +64,6 @@ pub fn logical(file_name: &str) -> Logical {
     }
 }
 
-/// Whether PlanExe is known to write this base in chunks.
-pub fn is_series(base: &str) -> bool {
-    SERIES.contains(&base)
-}
-
 /// `NNN-`, `NNN-n-` or `NNN-n-N-` and what follows; no numbers where there is no such prefix.
 fn prefix(file_name: &str) -> (Vec<u32>, &str) {
     let Some((first, mut rest)) = file_name.split_once('-') else {

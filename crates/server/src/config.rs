@@ -284,7 +284,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             json_bytes: 8_000_000,
-            upload_bytes: 512_000_000,
+            upload_bytes: 100_000_000,
             json_depth: 128,
             connections: 10_000,
             header_timeout: 30_000,

@@ -1,5 +1,8 @@
 //! Requests that are wrong in every way: each gets a problem, and the server stays.
 
+use std::time::Duration;
+
+use domain::values::role::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -136,19 +139,130 @@ async fn nesting_and_size_have_bounds() {
     );
     let answer = body(&stage, "/api/orchestrate", "application/json", deep).await;
     assert_problem(&answer, 400, "too-deep");
-    let large = vec![b' '; 50_000_000];
-    // The refusal may be there before all is sent; then the connection may end first.
-    let sent = stage
-        .ask(Method::POST, "/api/orchestrate")
-        .header("content-type", "application/json")
-        .body(large)
-        .send()
-        .await;
-    if let Ok(response) = sent {
-        assert_eq!(response.status(), 413);
+    let (status, _) = stage.get("/health").await;
+    assert_eq!(status, 200);
+    stage.close().await;
+}
+
+/// What the server says to a body of 50 MB that comes in pieces without a length, and how much of it could be sent.
+async fn flooded(stage: &Stage, path: &str, media: &str, begin: &str) -> (String, usize) {
+    let (mut from, mut to) = TcpStream::connect(stage.address)
+        .await
+        .unwrap()
+        .into_split();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {media}\r\ntransfer-encoding: chunked\r\n\r\n\
+         {:x}\r\n{begin}\r\n",
+        begin.len()
+    );
+    to.write_all(head.as_bytes()).await.unwrap();
+    let sending = tokio::spawn(async move {
+        let piece = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+        let mut sent = 0;
+        while sent < 50_000_000 && to.write_all(piece.as_bytes()).await.is_ok() {
+            sent += 0x10000;
+        }
+        sent
+    });
+    let mut said = Vec::new();
+    let read = async { while from.read_buf(&mut said).await.is_ok_and(|read| read > 0) {} };
+    tokio::time::timeout(PATIENCE, read).await.expect("it ends");
+    let said = String::from_utf8_lossy(&said).into_owned();
+    (said, sending.await.unwrap())
+}
+
+#[tokio::test]
+async fn of_fifty_megabytes_no_more_is_taken_than_the_limit() {
+    let stage = Stage::with(|settings| {
+        settings.limits.json_bytes = 1_000_000;
+        settings.limits.upload_bytes = 1_000_000;
+    })
+    .await;
+    let too_large = |said: &str| {
+        assert!(
+            said.starts_with("HTTP/1.1 413") && said.contains("payload-too-large"),
+            "{said}"
+        );
+    };
+    // One that says how long it is, is refused before any of it comes.
+    for media in ["application/json", "application/zip"] {
+        let head = format!(
+            "POST /api/orchestrations HTTP/1.1\r\nhost: localhost\r\ncontent-type: {media}\r\ncontent-length: 50000000\r\n\r\n"
+        );
+        too_large(&raw(&stage, head.as_bytes()).await);
+    }
+    let form = "--b\r\ncontent-disposition: form-data; name=\"plan\"; filename=\"a.zip\"\r\n\r\n";
+    for (path, media, begin) in [
+        ("/api/orchestrate", "application/json", "{"),
+        ("/api/agents", "application/json", "{"),
+        ("/api/orchestrations", "application/zip", "PK"),
+        (
+            "/api/orchestrations",
+            "multipart/form-data; boundary=b",
+            form,
+        ),
+    ] {
+        let (said, sent) = flooded(&stage, path, media, begin).await;
+        too_large(&said);
+        // What lies in the sockets of both sides is no more than a few megabytes.
+        assert!(sent < 25_000_000, "{path}: {sent} bytes were sent");
     }
     let (status, _) = stage.get("/health").await;
     assert_eq!(status, 200);
+    stage.close().await;
+}
+
+/// A body that never pauses for long has an end all the same, and so has a request.
+#[tokio::test]
+async fn a_body_that_drips_for_ever_is_cut() {
+    let drip = async |change: fn(&mut server::config::Limits), path: &str| {
+        let stage = Stage::with(|settings| change(&mut settings.limits)).await;
+        let (mut from, mut to) = TcpStream::connect(stage.address)
+            .await
+            .unwrap()
+            .into_split();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n"
+        );
+        to.write_all(head.as_bytes()).await.unwrap();
+        let dripping = tokio::spawn(async move {
+            while to.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let mut said = Vec::new();
+        let read = async { while from.read_buf(&mut said).await.is_ok_and(|read| read > 0) {} };
+        tokio::time::timeout(PATIENCE, read).await.expect("it ends");
+        dripping.abort();
+        stage.close().await;
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    let said = drip(|limits| limits.body_timeout = 300, "/api/orchestrate").await;
+    assert!(
+        said.starts_with("HTTP/1.1 408") && said.contains("request-timeout"),
+        "{said}"
+    );
+    let said = drip(|limits| limits.request_timeout = 300, "/api/agents").await;
+    assert!(
+        said.starts_with("HTTP/1.1 503") && said.contains("longer than a request may"),
+        "{said}"
+    );
+}
+
+/// Who may not submit is told so before the server takes in a body that only a submission can have.
+#[tokio::test]
+async fn what_nobody_may_send_is_not_taken_in() {
+    let stage = Stage::with(|settings| settings.limits.json_bytes = 1_000).await;
+    let viewer = stage.key("ann", Role::Viewer).await;
+    let head = format!(
+        "POST /api/orchestrations HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {viewer}\r\nidempotency-key: one\r\n\
+         content-type: application/zip\r\ncontent-length: 50000000\r\nconnection: close\r\n\r\n"
+    );
+    let said = raw(&stage, &[head.as_bytes(), &[0; 2_000]].concat()).await;
+    assert!(
+        said.starts_with("HTTP/1.1 403") && said.contains("`viewer`"),
+        "{said}"
+    );
     stage.close().await;
 }
 

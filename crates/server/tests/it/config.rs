@@ -56,6 +56,51 @@ fn keys(path: &str, known: &Value, manual: &Value, missing: &mut Vec<String>) {
     }
 }
 
+/// What may be left out is not among the defaults: whoever reads the settings says himself which keys there are.
+#[test]
+fn the_manual_has_every_key_that_is_read() {
+    let full: toml::Table = toml::from_str(&in_use()).unwrap();
+    let mut found = Vec::new();
+    compare("", &full, &mut found);
+    assert!(found.len() > 8, "{found:?}");
+}
+
+/// Compares the section at `path` with the keys that are read there, and notes that it has.
+fn compare(path: &str, manual: &toml::Table, found: &mut Vec<String>) {
+    let head = if path.is_empty() {
+        String::new()
+    } else {
+        format!("[{path}]\n")
+    };
+    let Err(error) = toml::from_str::<Settings>(&format!("{head}no-such-key = {{ x = 1 }}")) else {
+        return; // names of the reader's own
+    };
+    let said = error.message().to_owned();
+    let Some((_, known)) = said.split_once("expected ") else {
+        return;
+    };
+    if said.starts_with("unknown field `x`") {
+        // Names of the reader's own, each with a section.
+        for (name, inner) in manual {
+            let inner = inner.as_table().expect("a section");
+            compare(&format!("{path}.{name}"), inner, found);
+        }
+        return;
+    }
+    if !said.starts_with("unknown field `no-such-key`") {
+        return;
+    }
+    found.push(path.to_owned());
+    for key in known.split('`').skip(1).step_by(2) {
+        let there = manual.get(key);
+        assert!(there.is_some(), "[{path}] {key} is not in the manual");
+        if let Some(toml::Value::Table(inner)) = there {
+            let dot = if path.is_empty() { "" } else { "." };
+            compare(&format!("{path}{dot}{key}"), inner, found);
+        }
+    }
+}
+
 #[test]
 fn an_unknown_key_is_refused_and_a_secret_is_never_shown() {
     assert!(toml::from_str::<Settings>("listne = '127.0.0.1:1'").is_err());

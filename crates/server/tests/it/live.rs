@@ -70,6 +70,46 @@ async fn a_reader_by_either_way_is_told_every_event_in_order_and_then_that_it_is
     }
 }
 
+/// Two servers on one database: what one performs, readers of the other are told as it happens.
+#[tokio::test]
+async fn readers_at_one_server_follow_live_what_another_one_performs() {
+    for place in Place::both() {
+        let (gate, performer) = gated();
+        let here = House::open(&place, chain(3), performer).await;
+        let there = House::open(&place, chain(3), crate::live_house::performer(done)).await;
+        there.engine.set_scope(engine::handle::Scope::Nothing);
+        let id = here.begin("Build a shed.").await;
+        let path = format!("/orchestrations/{id}");
+        let mut socket = there.socket(&format!("{path}/stream")).await;
+        let mut sse = there.sse(&format!("{path}/events"), None).await;
+        let mut told = vec![socket.next().await.unwrap()];
+        // One step at a time: each is told before the next one may go on.
+        for step in 0..3 {
+            gate.add_permits(1);
+            loop {
+                let event = socket.next().await.unwrap();
+                let over = event["type"] == "step_completed";
+                told.push(event);
+                if over {
+                    break;
+                }
+            }
+            assert_eq!(told.last().unwrap()["agentId"], format!("agent-{step:02}"));
+        }
+        let (rest, code) = socket.rest().await;
+        assert_eq!(code, Some(1000));
+        told.extend(rest);
+        let stored = here.events(&format!("{path}/events"), 500).await;
+        assert_eq!(told, stored);
+        let mut frames = sse.rest().await;
+        assert_eq!(frames.pop().unwrap().name, "end");
+        let by_sse: Vec<Value> = frames.into_iter().map(|frame| frame.data).collect();
+        assert_eq!(by_sse, stored);
+        there.close().await;
+        here.close().await;
+    }
+}
+
 #[tokio::test]
 async fn the_layers_seven_events_are_told_beside_the_stored_ones() {
     let place = Place::sqlite();

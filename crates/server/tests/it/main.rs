@@ -14,6 +14,7 @@ mod credits;
 mod docs;
 mod drain;
 mod forecast;
+mod foreign;
 mod lists;
 mod live;
 mod live_cut;
