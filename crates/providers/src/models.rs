@@ -177,6 +177,8 @@ fn is_of_tools(failure: &Failure) -> bool {
         "not support tool",
         "not support function",
         "support tool use",
+        // vLLM, where it was started without a parser of calls.
+        "enable-auto-tool-choice",
     ];
     failure.class == ErrorClass::Fatal && of_these.iter().any(|words| said.contains(words))
 }
@@ -275,6 +277,27 @@ mod tests {
         assert!(wait(0, ErrorClass::RateLimited, Some(20_000)).unwrap() >= 20_000);
         assert_eq!(wait(0, ErrorClass::RateLimited, Some(60_001)), None);
         assert_eq!(wait(0, ErrorClass::Fatal, None), None);
+    }
+
+    #[test]
+    fn what_providers_say_of_models_without_tools_is_told_from_other_refusals() {
+        for (said, is_one) in [
+            (
+                "registry.ollama.ai/library/gemma:2b does not support tools",
+                true,
+            ),
+            ("No endpoints found that support tool use.", true),
+            (
+                "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set",
+                true,
+            ),
+            ("this model does not support function calling", true),
+            ("tools[0].function.name: must match ^[a-zA-Z0-9_-]+$", false),
+            ("the model `m` does not exist", false),
+        ] {
+            assert_eq!(is_of_tools(&Failure::fatal(said)), is_one, "{said}");
+        }
+        assert!(!is_of_tools(&Failure::transient("does not support tools")));
     }
 
     #[test]
