@@ -26,6 +26,7 @@ pub mod orchestrations;
 pub mod page;
 pub mod replicas;
 pub mod router;
+pub mod routes;
 pub mod steer;
 pub mod submission;
 pub mod uploads;

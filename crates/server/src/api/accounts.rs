@@ -8,8 +8,6 @@ use domain::values::time::Timestamp;
 use serde::Serialize;
 use store::rows::AccountRow;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
@@ -17,14 +15,13 @@ use crate::api::extract::{Asked, At};
 use crate::api::number::Amount;
 use crate::api::orchestrate::account_of;
 use crate::api::page::Page;
+use crate::api::routes::{Routes, routes};
 use crate::api::views::artifact::millis;
 use crate::app::App;
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(show))
+pub fn routes() -> Routes {
+    Routes::new().routes(routes!(list)).routes(routes!(show))
 }
 
 /// An account.

@@ -12,20 +12,19 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Code, Problem, Refusals};
 use crate::api::extract::{Asked, At, JsonText};
 use crate::api::number::whole_numbers;
 use crate::api::page::Page;
+use crate::api::routes::{Routes, routes};
 use crate::api::views::agent::{AgentLine, AgentShown, AgentVersion, Health, definition};
 use crate::app::App;
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list, add))
         .routes(routes!(check))
         .routes(routes!(find))

@@ -15,22 +15,21 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
 use crate::api::events::sees;
 use crate::api::extract::{Asked, At};
+use crate::api::routes::{Routes, routes};
 use crate::api::views::artifact::{PlanArtifact, applied, bare_version, plan_artifact, plan_text};
 use crate::api::views::event::payload::exact;
 use crate::app::App;
 use crate::enriched::outcome;
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(artifact))
         .routes(routes!(versions))
         .routes(routes!(diff))

@@ -11,8 +11,6 @@ use engine::credits::{self, Filter};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::auth::Caller;
@@ -22,13 +20,14 @@ use crate::api::extract::{Asked, At};
 use crate::api::number::{Amount, Whole};
 use crate::api::orchestrate::account_of;
 use crate::api::page::limit;
+use crate::api::routes::{Routes, routes};
 use crate::api::views::money::{Balance, CreditTransaction, DaySum, Movement};
 use crate::app::App;
 use crate::stream::movements::{self, Form};
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(of_orchestration))
         .routes(routes!(balance))
         .routes(routes!(history))

@@ -11,21 +11,20 @@ use serde::{Deserialize, Serialize};
 use store::accounts::EnrichmentFilter;
 use store::rows::EnrichmentRow;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::artifacts::{Own, limit};
 use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
 use crate::api::extract::{Asked, At};
+use crate::api::routes::{Routes, routes};
 use crate::api::views::artifact::{AgentEnrichment, enrichment};
 use crate::api::views::event::payload::exact;
 use crate::app::App;
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(of_orchestration))
         .routes(routes!(of_agent))
         .routes(routes!(of_account))

@@ -13,13 +13,12 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use store::rows::OrchestrationRow;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
 use crate::api::extract::{Asked, At};
+use crate::api::routes::{Routes, routes};
 use crate::api::views::event::ClientEvent;
 use crate::api::views::stored::StoredEvent;
 use crate::app::App;
@@ -31,8 +30,8 @@ use crate::stream::reader::Reader;
 use crate::stream::{ndjson, sse, websocket};
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(events))
         .routes(routes!(stream))
 }

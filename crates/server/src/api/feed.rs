@@ -7,13 +7,12 @@ use axum::response::Response;
 use domain::values::ids::AccountId;
 use domain::values::role::Deed;
 use http::HeaderMap;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
 use crate::api::events::{AnyPage, answer, heartbeat, sees};
 use crate::api::extract::{Asked, At};
+use crate::api::routes::{Routes, routes};
 use crate::api::views::event::ClientEvent;
 use crate::app::App;
 use crate::stream::asked::{Format, Paged, Wanted};
@@ -23,8 +22,8 @@ use crate::stream::reader::Reader;
 use crate::stream::{sse, websocket};
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(events))
         .routes(routes!(stream))
 }

@@ -3,20 +3,19 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use engine::forecast::forecast;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
 use crate::api::extract::Asked;
 use crate::api::orchestrate::json;
+use crate::api::routes::{Routes, routes};
 use crate::api::uploads::{Submit, UploadForm, ZipQuery, submission};
 use crate::api::views::forecast::Forecast;
 use crate::app::App;
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(show))
+pub fn routes() -> Routes {
+    Routes::new().routes(routes!(show))
 }
 
 /// Forecast what a plan costs

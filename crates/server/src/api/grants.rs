@@ -11,8 +11,6 @@ use engine::quotas::{self, Quota, Window};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::auth::Caller;
@@ -21,6 +19,7 @@ use crate::api::error::{Code, Problem, Refusals};
 use crate::api::extract::{At, JsonText};
 use crate::api::idempotency::Subject;
 use crate::api::number::{Amount, Whole};
+use crate::api::routes::{Routes, routes};
 use crate::api::submission::{BUDGET_MAX, NAME_MAX};
 use crate::api::views::artifact::millis;
 use crate::api::views::money::Balance;
@@ -30,8 +29,8 @@ use crate::app::App;
 const COUNT_MAX: u64 = 1_000_000_000_000;
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(grant))
         .routes(routes!(adjust))
         .routes(routes!(at_limit))

@@ -4,14 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
+use crate::api::routes::{Routes, routes};
 use crate::app::App;
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(health))
+pub fn routes() -> Routes {
+    Routes::new().routes(routes!(health))
 }
 
 /// A sign of life.

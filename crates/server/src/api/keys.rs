@@ -11,8 +11,6 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::rows::KeyRow;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
@@ -20,6 +18,7 @@ use crate::api::extract::{Asked, At, JsonText};
 use crate::api::idempotency::KeepInstead;
 use crate::api::number::Whole;
 use crate::api::page::Page;
+use crate::api::routes::{Routes, routes};
 use crate::api::submission::NAME_MAX;
 use crate::api::views::artifact::millis;
 use crate::app::App;
@@ -29,8 +28,8 @@ use crate::keys::make;
 const LATEST: i64 = 9_000_000_000_000;
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list, create))
         .routes(routes!(revoke))
 }

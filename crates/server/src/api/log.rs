@@ -4,22 +4,21 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::values::ids::OrchestrationId;
 use http::HeaderMap;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
 use crate::api::events::{AnyPage, answer, own, position};
 use crate::api::extract::{Asked, At};
+use crate::api::routes::{Routes, routes};
 use crate::api::views::event::ClientEvent;
 use crate::app::App;
 use crate::stream::asked::{Format, Paged};
 use crate::stream::hub::Topic;
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(log))
+pub fn routes() -> Routes {
+    Routes::new().routes(routes!(log))
 }
 
 /// The audit log of an orchestration

@@ -14,8 +14,6 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::auth::Caller;
@@ -23,6 +21,7 @@ use crate::api::error::{Problem, Refusals};
 use crate::api::extract::{Asked, At, JsonText, orchestration_id};
 use crate::api::idempotency::Subject;
 use crate::api::number::Amount;
+use crate::api::routes::{Routes, routes};
 use crate::api::submission::{Orchestrate, begin, of_artifact};
 use crate::api::views::artifact::{PlanArtifact, plan_artifact, plan_text};
 use crate::api::views::state::{ExcludedAgent, OrchestrationState, results, state};
@@ -33,8 +32,8 @@ use crate::app::App;
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(orchestrate))
         .routes(routes!(show))
 }

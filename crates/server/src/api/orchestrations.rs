@@ -11,8 +11,6 @@ use serde::{Deserialize, Serialize};
 use store::error::StoreError;
 use store::orchestrations::OrchestrationFilter;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::auth::Caller;
@@ -21,16 +19,17 @@ use crate::api::extract::{Asked, At, orchestration_id};
 use crate::api::number::Amount;
 use crate::api::orchestrate::{account_of, seen};
 use crate::api::page::limit;
-use crate::api::uploads;
+use crate::api::routes::{Routes, routes};
+use crate::api::uploads::{__path_submit, submit};
 use crate::api::views::artifact::millis;
 use crate::api::views::state::{ExcludedAgent, plan_id, remaining};
 use crate::api::views::status::{Agents, OrchestrationStatus, why};
 use crate::app::App;
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list, uploads::submit))
+pub fn routes() -> Routes {
+    Routes::new()
+        .routes(routes!(list, submit))
         .routes(routes!(show))
 }
 

@@ -8,20 +8,19 @@ use domain::values::role::Deed;
 use domain::values::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
 use crate::api::extract::Asked;
 use crate::api::page::Page;
+use crate::api::routes::{Routes, routes};
 use crate::api::views::artifact::millis;
 use crate::app::App;
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list))
+pub fn routes() -> Routes {
+    Routes::new().routes(routes!(list))
 }
 
 /// Whoever holds attempts.

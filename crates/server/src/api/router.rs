@@ -10,19 +10,20 @@ use http::{Method, Uri};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use tower_http::cors::{AllowOrigin, CorsLayer};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa::openapi::OpenApi;
 
 use crate::api::error::{Code, Problem};
 use crate::api::guard::guard;
+use crate::api::routes::Routes;
 use crate::api::{
     accounts, agents, artifacts, credits, docs, enrichments, events, feed, forecast, grants,
     health, keys, log, orchestrate, orchestrations, replicas, steer,
 };
 use crate::app::App;
 
-/// All routes with what they say of themselves.
-fn described() -> OpenApiRouter<App> {
-    let api = OpenApiRouter::new()
+/// The routes under `/api`.
+fn api() -> Routes {
+    Routes::new()
         .merge(orchestrate::routes())
         .merge(orchestrations::routes())
         .merge(forecast::routes())
@@ -37,16 +38,21 @@ fn described() -> OpenApiRouter<App> {
         .merge(credits::routes())
         .merge(grants::routes())
         .merge(keys::routes())
-        .merge(replicas::routes());
-    OpenApiRouter::with_openapi(docs::description())
-        .merge(health::routes())
-        .nest("/api", api)
+        .merge(replicas::routes())
+}
+
+/// What all routes say of themselves.
+fn description() -> OpenApi {
+    let whole = health::routes().describe(docs::description(), None);
+    api().describe(whole, Some("/api"))
 }
 
 /// All routes of a server.
 pub fn router(app: App) -> Router {
-    let router = Router::from(described())
-        .merge(docs::routes(|| described().into_openapi()))
+    let router = health::routes()
+        .router()
+        .nest("/api", api().router())
+        .merge(docs::routes(description))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(app.clone(), guard))

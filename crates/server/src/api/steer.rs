@@ -11,14 +11,13 @@ use domain::values::time::Millis;
 use engine::transition::{load, transition};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Code, Problem, Refusals};
 use crate::api::extract::{At, JsonText, media_type, orchestration_id, read_body};
 use crate::api::number::Whole;
 use crate::api::orchestrate::unknown;
+use crate::api::routes::{Routes, routes};
 use crate::api::submission::name;
 use crate::api::views::status::OrchestrationStatus;
 use crate::app::App;
@@ -30,8 +29,8 @@ const GRACE: u64 = 10_000;
 const GRACE_MAX: u64 = 86_400_000;
 
 /// Its routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(cancel))
         .routes(routes!(pause))
         .routes(routes!(resume))
