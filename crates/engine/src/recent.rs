@@ -77,12 +77,15 @@ impl<K: Hash + Eq + Copy, V: Clone> Recent<K, V> {
         }
     }
 
-    /// The value, if it is kept; then it is the last to go.
+    /// The value, if it is kept; then it is among the last to go: what is of the last eighth already stays where it is.
     pub(crate) fn get(&self, key: K) -> Option<V> {
         let mut kept = self.kept();
-        let turn = kept.turn + 1;
+        let (turn, near) = (kept.turn + 1, kept.values.len() as u64 / 8);
         let entry = kept.values.get_mut(&key)?;
         let value = entry.value.clone();
+        if turn - entry.turn <= near {
+            return Some(value);
+        }
         let before = std::mem::replace(&mut entry.turn, turn);
         kept.turn = turn;
         kept.turns.remove(&before);
