@@ -61,12 +61,11 @@ pub async fn check(engine: &Engine) -> Result<Checked, StoreError> {
             let id = OrchestrationId(uuid::Uuid::from_bytes(row.id));
             checked.orchestrations += 1;
             match refold(engine, id).await {
-                Ok((events, None)) => checked.events += events,
-                Ok((events, Some(problem))) => {
+                Ok((events, problems)) => {
                     checked.events += events;
-                    checked
-                        .problems
-                        .push(format!("orchestration {id}: {problem}"));
+                    let problems = problems.into_iter();
+                    let named = problems.map(|problem| format!("orchestration {id}: {problem}"));
+                    checked.problems.extend(named);
                 }
                 Err(TransitionError::Store(error)) => return Err(error),
                 Err(error) => checked.problems.push(error.to_string()),
@@ -138,11 +137,11 @@ fn add_in_flight(state: &Orchestration, counted: &mut BTreeMap<String, i64>) {
     }
 }
 
-/// How many events there are, and in what the folded log differs from the rows, or from what was charged.
+/// How many events there are, in what the folded log differs from the rows, and in what from what was charged.
 async fn refold(
     engine: &Engine,
     id: OrchestrationId,
-) -> Result<(usize, Option<String>), TransitionError> {
+) -> Result<(usize, Vec<String>), TransitionError> {
     // Loaded before and after: an orchestration that moves on meanwhile is looked at again.
     loop {
         let before = load(engine, id).await?;
@@ -178,8 +177,8 @@ async fn refold(
             )
         });
         let problem = problem.or_else(|| columns(id, &folded, row.as_ref(), &steps));
-        let problem = problem.or_else(|| reconcile::charges(&folded, &log, &charged));
-        return Ok((log.len(), problem));
+        let unbooked = reconcile::charges(&folded, &log, &charged);
+        return Ok((log.len(), problem.into_iter().chain(unbooked).collect()));
     }
 }
 

@@ -12,6 +12,7 @@ use domain::values::credits::Credits;
 use domain::values::ids::AccountId;
 use domain::values::time::Timestamp;
 use store::error::StoreError;
+use store::money::QuotaRow;
 
 use crate::draft::Learned;
 use crate::handle::Engine;
@@ -163,13 +164,12 @@ async fn used_up(
     engine: &Engine,
     state: &Orchestration,
     index: StepIndex,
-    quotas: &[quota::Seen],
+    quotas: &[QuotaRow],
     drafted: &Drafted<'_>,
 ) -> Result<Option<quota::UsedUp>, StoreError> {
     let rules = state.graph.rules(index);
     let (now, needed) = (drafted.now, hold(rules));
-    let rows = quota::for_agent(quotas, rules.agent.as_str()).map(|seen| &seen.row);
-    let rows: Vec<_> = rows.collect();
+    let rows: Vec<_> = quota::for_agent(quotas, rules.agent.as_str()).collect();
     let keys: Vec<String> = rows.iter().map(|row| quota::key(row, now)).collect();
     let named: Vec<&str> = keys.iter().map(String::as_str).collect();
     let mut used = engine.store.counters(&named).await?;

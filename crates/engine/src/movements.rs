@@ -38,6 +38,21 @@ pub(crate) struct Flight {
     pub(crate) started_at: Timestamp,
 }
 
+/// Whether an attempt in flight at its step is over by it, and may be charged.
+pub(crate) fn ends_attempt(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::AttemptFailed { .. }
+            | Event::AttemptExpired { .. }
+            | Event::StepCompleted { .. }
+            | Event::ChildCompleted { .. }
+            | Event::StepParked { .. }
+            | Event::StepFailed { .. }
+            | Event::StepCancelled { .. }
+            | Event::StepSkipped { .. }
+    )
+}
+
 /// All that `events` move, in their order. `before` are the touched steps as they stood before them.
 pub(crate) fn movements<'a>(
     state: &Orchestration,
@@ -75,14 +90,7 @@ pub(crate) fn movements<'a>(
                     at: *at,
                 });
             }
-            Event::AttemptFailed { .. }
-            | Event::AttemptExpired { .. }
-            | Event::StepCompleted { .. }
-            | Event::ChildCompleted { .. }
-            | Event::StepParked { .. }
-            | Event::StepFailed { .. }
-            | Event::StepCancelled { .. }
-            | Event::StepSkipped { .. } => {
+            event if ends_attempt(event) => {
                 let (flight, charge) = (flights.remove(&step), event.charge());
                 if flight.is_some() || charge.is_some() {
                     moved.push(Movement::Ends {

@@ -12,6 +12,7 @@ use domain::orchestration::submission::Pinned;
 use domain::values::hash::ContentHash;
 use domain::values::ids::OrchestrationId;
 use domain::values::time::Timestamp;
+use store::money::QuotaRow;
 use store::rows::{EnrichmentRow, EventRow, OrchestrationRow, StepRow};
 use store::turns::TurnRow;
 use store::write::{CounterChange, NewBlob, NewEvent, NewPlan, RowSet};
@@ -40,7 +41,7 @@ pub struct Change<'a> {
     /// Steps that started although their account has too little: it lets them.
     pub lenient: &'a BTreeSet<StepIndex>,
     /// The account's quotas.
-    pub quotas: &'a [quota::Seen],
+    pub quotas: &'a [QuotaRow],
     /// How the limits of providers are shared.
     pub sharing: &'a Sharing,
     /// The definitions, where an event applies an enrichment.

@@ -1,7 +1,8 @@
 //! Quotas: how many attempts an account or one of its agents may start, and what it may be charged, in an hour, day or month.
 //!
 //! What is used is counted in shared counters, one a quota and window. A hold counts at the start, and is set right at
-//! the end of its attempt, in the window of its start.
+//! the end of its attempt, in the window of its start. Whoever learns of a quota counts it anew from the account's transfers:
+//! what is in flight then, wherever it was started, has been counted when it ends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,7 @@ use domain::values::credits::Credits;
 use domain::values::ids::{AccountId, AgentId};
 use domain::values::time::{Millis, Timestamp};
 use store::error::StoreError;
-use store::money::QuotaRow;
+use store::money::{QuotaRow, Recount};
 use store::write::CounterChange;
 
 use crate::days::{first_day, month_of};
@@ -36,16 +37,7 @@ const DAY: i64 = 24 * HOUR;
 pub struct Quotas(Mutex<BTreeMap<AccountId, Known>>);
 
 /// When it was read, and what.
-type Known = (Timestamp, Arc<[Seen]>);
-
-/// A quota as this replica knows it.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// The quota.
-    pub(crate) row: QuotaRow,
-    /// When it was first seen where it was not there before: what attempts from before that hold was never counted.
-    since: Timestamp,
-}
+type Known = (Timestamp, Arc<[QuotaRow]>);
 
 impl Quotas {
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<AccountId, Known>> {
@@ -61,7 +53,7 @@ impl Quotas {
     }
 
     /// What was read last of an account, however long ago.
-    fn seen(&self, account: &AccountId) -> Option<Arc<[Seen]>> {
+    fn seen(&self, account: &AccountId) -> Option<Arc<[QuotaRow]>> {
         self.known().get(account).map(|(_, rows)| rows.clone())
     }
 }
@@ -74,7 +66,7 @@ pub(crate) async fn of(
     engine: &Engine,
     account: &AccountId,
     now: Timestamp,
-) -> Result<Arc<[Seen]>, StoreError> {
+) -> Result<Arc<[QuotaRow]>, StoreError> {
     let known = engine.quotas.known().get(account).cloned();
     if let Some((_, rows)) = known
         .as_ref()
@@ -82,30 +74,38 @@ pub(crate) async fn of(
     {
         return Ok(rows.clone());
     }
-    let rows = engine.store.quotas(account.as_str()).await?.into_iter();
+    let rows: Arc<[QuotaRow]> = engine.store.quotas(account.as_str()).await?.into();
     let same =
         |a: &QuotaRow, b: &QuotaRow| (&a.agent, &a.per, &a.counts) == (&b.agent, &b.per, &b.counts);
-    let since = |row: &QuotaRow| match &known {
-        // Of who knows nothing of the account yet no attempt is in flight.
-        None => Timestamp(i64::MIN),
-        Some((_, before)) => {
-            let before = before.iter().find(|seen| same(&seen.row, row));
-            before.map_or(now, |seen| seen.since)
-        }
-    };
-    let rows: Arc<[Seen]> = rows
-        .map(|row| Seen {
-            since: since(&row),
-            row,
-        })
-        .collect();
+    let before = known.map_or_else(|| Arc::from([]), |(_, rows)| rows);
+    let new = rows
+        .iter()
+        .filter(|row| !before.iter().any(|known| same(known, row)));
+    let new: Vec<Recount> = new.map(|row| anew(row, now)).collect();
+    // Known first: what starts from here on counts itself.
     let known = (now, rows.clone());
     engine.quotas.known().insert(account.clone(), known);
+    if !new.is_empty()
+        && let Err(error) = engine.store.recount_quotas(account.as_str(), new).await
+    {
+        engine.quotas.known().remove(account);
+        return Err(error);
+    }
     Ok(rows)
 }
 
-/// The quotas that a commit counts by: those that its starts were held to. What it `ends` may have started elsewhere: then
-/// they are read.
+/// What of the quota's current window its counter must hold.
+fn anew(row: &QuotaRow, now: Timestamp) -> Recount {
+    let (from, _) = window(&row.per, now);
+    Recount {
+        key: key(row, now),
+        agent: (row.agent != EVERY_AGENT).then(|| row.agent.clone()),
+        from: from.0,
+        credits: counts_credits(row),
+    }
+}
+
+/// The quotas that a commit counts by: those that its starts were held to, and where it `ends` attempts those of now.
 ///
 /// # Errors
 /// When the database fails.
@@ -113,15 +113,15 @@ pub(crate) async fn of_commit(
     engine: &Engine,
     state: &Orchestration,
     ends: bool,
-) -> Result<Arc<[Seen]>, StoreError> {
+) -> Result<Arc<[QuotaRow]>, StoreError> {
     let Some(head) = &state.head else {
         return Ok(Arc::from([]));
     };
-    match engine.quotas.seen(&head.account) {
-        Some(seen) => Ok(seen),
-        None if ends => of(engine, &head.account, engine.clock.now()).await,
-        None => Ok(Arc::from([])),
+    if ends {
+        return of(engine, &head.account, engine.clock.now()).await;
     }
+    let seen = engine.quotas.seen(&head.account);
+    Ok(seen.unwrap_or_else(|| Arc::from([])))
 }
 
 /// When the quota's window began that `at` lies in, and when it ends.
@@ -164,9 +164,12 @@ fn counts_credits(row: &QuotaRow) -> bool {
 }
 
 /// The quotas among `rows` that steps of `agent` count for.
-pub(crate) fn for_agent<'a>(rows: &'a [Seen], agent: &'a str) -> impl Iterator<Item = &'a Seen> {
+pub(crate) fn for_agent<'a>(
+    rows: &'a [QuotaRow],
+    agent: &'a str,
+) -> impl Iterator<Item = &'a QuotaRow> {
     rows.iter()
-        .filter(move |seen| seen.row.agent == EVERY_AGENT || seen.row.agent == agent)
+        .filter(move |row| row.agent == EVERY_AGENT || row.agent == agent)
 }
 
 /// A quota that the next attempt at a step does not fit.
@@ -235,12 +238,12 @@ pub(crate) async fn with_room(
 ) -> Result<Vec<AgentId>, StoreError> {
     let now = engine.clock.now();
     let quotas = of(engine, account, now).await?;
-    let keys: Vec<String> = quotas.iter().map(|seen| key(&seen.row, now)).collect();
+    let keys: Vec<String> = quotas.iter().map(|row| key(row, now)).collect();
     let named: Vec<&str> = keys.iter().map(String::as_str).collect();
     let used = engine.store.counters(&named).await?;
     let used = |row: &QuotaRow| used.get(&key(row, now)).copied().unwrap_or(0);
     agents.retain(|(agent, needed)| {
-        let mut rows = for_agent(&quotas, agent.as_str()).map(|seen| &seen.row);
+        let mut rows = for_agent(&quotas, agent.as_str());
         rows.all(|row| check(row, used(row), *needed, now).is_none())
     });
     Ok(agents.into_iter().map(|(agent, _)| agent).collect())
@@ -249,7 +252,7 @@ pub(crate) async fn with_room(
 /// What the movements change in the counters of these quotas.
 pub(crate) fn counter_changes(
     state: &Orchestration,
-    rows: &[Seen],
+    rows: &[QuotaRow],
     moved: &[Movement<'_>],
 ) -> Vec<CounterChange> {
     let mut changes: BTreeMap<String, CounterChange> = BTreeMap::new();
@@ -274,7 +277,7 @@ pub(crate) fn counter_changes(
     for movement in moved {
         match *movement {
             Movement::Starts { step, hold, at, .. } => {
-                for Seen { row, .. } in for_agent(rows, agent(step)) {
+                for row in for_agent(rows, agent(step)) {
                     let counted = if counts_credits(row) { hold.nano() } else { 1 };
                     add(row, at, counted, counted > 0);
                 }
@@ -287,10 +290,9 @@ pub(crate) fn counter_changes(
             } => {
                 let started_at = flight.map_or(at, |flight| flight.started_at);
                 let charged = charge.map_or(0, |charge| charge.total().nano());
-                for Seen { row, since } in for_agent(rows, agent(step)) {
+                let hold = flight.map_or(0, |flight| flight.hold.nano());
+                for row in for_agent(rows, agent(step)) {
                     if counts_credits(row) {
-                        let counted = flight.filter(|flight| flight.started_at >= *since);
-                        let hold = counted.map_or(0, |flight| flight.hold.nano());
                         add(row, started_at, charged.saturating_sub(hold), false);
                     }
                 }

@@ -9,7 +9,7 @@ use store::money::QuotaRow;
 
 use crate::credits::CreditsError;
 use crate::handle::Engine;
-use crate::quota::{EVERY_AGENT, key, window};
+use crate::quota::{self, EVERY_AGENT, key, window};
 
 /// What a quota counts: attempts that start.
 pub(crate) const COUNT: &str = "count";
@@ -159,6 +159,7 @@ pub async fn set_quota(
         }
     }
     engine.quotas.forget(account);
+    quota::of(engine, account, engine.clock.now()).await?;
     engine.shortages.forget(account);
     engine.work.look();
     Ok(())

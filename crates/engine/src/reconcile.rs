@@ -3,15 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use domain::money::charge::Charge;
-use domain::orchestration::event::Recorded;
+use domain::artifact::{Enrichment, EnrichmentStatus};
+use domain::money::charge::{Charge, Outcome, charge, charge_taken_over};
+use domain::money::usage::Usage;
+use domain::orchestration::event::{Event, Recorded};
+use domain::orchestration::graph::StepRules;
 use domain::orchestration::state::{Head, Orchestration};
 use domain::values::credits::Credits;
 use store::error::StoreError;
 use store::money::{ChargeColumns, TransferRow};
 
 use crate::handle::Engine;
-use crate::movements::columns;
+use crate::movements::{columns, ends_attempt};
 
 /// Looks at what is held, at most.
 const LOOKS: usize = 5;
@@ -43,6 +46,9 @@ pub(crate) fn charges(
             return Some(format!("{} was charged twice", said(&identity)));
         }
     }
+    if let Some(untold) = uncharged(folded, log) {
+        return Some(untold);
+    }
     let head = folded.head.as_ref()?;
     // Older logs have no budget: what they cost was never in the books.
     if head.budget.is_some() && sum != head.cost {
@@ -71,6 +77,53 @@ pub(crate) fn charges(
     }
     let (missing, _) = told.first_key_value()?;
     Some(format!("the event of {} has no charge", said(missing)))
+}
+
+/// The first event that ends what must be charged, or told to cost nothing, and says nothing of it: an attempt that held
+/// something, a whole result that has a price, a result taken over that costs its base charge.
+fn uncharged(folded: &Orchestration, log: &[Recorded]) -> Option<String> {
+    // Older logs have no budget, and their ends told no charge.
+    folded.head.as_ref()?.budget?;
+    let mut in_flight: BTreeMap<&str, (u32, Credits)> = BTreeMap::new();
+    for Recorded { seq, event, .. } in log {
+        let Some(step) = event.step() else { continue };
+        if let Event::AttemptStarted { attempt, hold, .. } = event {
+            in_flight.insert(step.as_str(), (*attempt, *hold));
+            continue;
+        }
+        if !ends_attempt(event) {
+            continue;
+        }
+        let flight = in_flight.remove(step.as_str());
+        if event.charge().is_some() {
+            continue;
+        }
+        let rules = folded.graph.rules(folded.graph.index(step)?);
+        let hold = flight.map_or(Credits::ZERO, |(_, hold)| hold);
+        let least = match event {
+            Event::StepCompleted { enrichment, .. } | Event::ChildCompleted { enrichment, .. } => {
+                least(rules, enrichment, flight.is_some())
+            }
+            _ => Credits::ZERO,
+        };
+        if hold > Credits::ZERO || least > Credits::ZERO {
+            let kind = event.kind();
+            return Some(format!("event {seq}, {kind} of `{step}`, tells no charge"));
+        }
+    }
+    None
+}
+
+/// The least that a result is charged, whatever was used for it.
+fn least(rules: &StepRules, enrichment: &Enrichment, performed: bool) -> Credits {
+    let charge = if enrichment.reused_from.is_some() {
+        charge_taken_over(rules)
+    } else if performed && enrichment.status == EnrichmentStatus::Completed {
+        charge(rules, Outcome::Completed, &Usage::default())
+    } else {
+        return Credits::ZERO;
+    };
+    charge.total()
 }
 
 fn identity(step: &str, charge: &Charge) -> Identity {

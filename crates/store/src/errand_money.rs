@@ -5,10 +5,11 @@ use domain::values::credits::Credits;
 use domain::values::time::Timestamp;
 
 use crate::errand::{Numbers, Tx};
+use crate::errand_quota;
 use crate::error::StoreError;
 use crate::ledger::{Ledger, Moved};
 use crate::ledgers::balance;
-use crate::money::{Given, NewAdjustment, NewGrant, QuotaRow};
+use crate::money::{Given, NewAdjustment, NewGrant, QuotaRow, Recount};
 use crate::money_statements::{ADD_GRANT, ADD_TRANSFER, PUT_LEDGER, READ_LEDGER, USE_GRANT};
 use crate::record::Value;
 
@@ -26,6 +27,8 @@ pub(crate) enum MoneyErrand {
     Quota(QuotaRow, bool),
     /// Now: how many counters of quotas were for times long past.
     OldQuotas(i64),
+    /// Of one account: what counters must hold of it: how many were set.
+    Recount(String, Vec<Recount>),
     /// Target, account and number: 1.
     Exported(String, String, i64),
 }
@@ -42,8 +45,9 @@ pub(crate) async fn perform(tx: &impl Tx, errand: &MoneyErrand) -> Result<Number
             1
         }
         MoneyErrand::Expire(now, limit) => expire(tx, *now, *limit).await?,
-        MoneyErrand::Quota(row, set) => quota(tx, row, *set).await?,
-        MoneyErrand::OldQuotas(now) => old_quotas(tx, *now).await?,
+        MoneyErrand::Quota(row, set) => errand_quota::set(tx, row, *set).await?,
+        MoneyErrand::OldQuotas(now) => errand_quota::drop_old(tx, *now).await?,
+        MoneyErrand::Recount(account, counts) => errand_quota::recount(tx, account, counts).await?,
         MoneyErrand::Exported(target, account, seq) => {
             let text = "
                 insert into credit_export (target, account, seq)
@@ -235,49 +239,6 @@ async fn expire(tx: &impl Tx, now: i64, limit: i64) -> Result<u64, StoreError> {
         }
     }
     Ok(expired)
-}
-
-async fn quota(tx: &impl Tx, row: &QuotaRow, set: bool) -> Result<u64, StoreError> {
-    let mut parameters = vec![
-        row.account.as_str().into(),
-        row.agent.as_str().into(),
-        row.per.as_str().into(),
-        row.counts.as_str().into(),
-    ];
-    if !set {
-        let text =
-            "delete from quota where account = $1 and agent = $2 and per = $3 and counts = $4";
-        return tx.execute(text, &parameters).await;
-    }
-    parameters.push(row.most.into());
-    let text = "
-        insert into quota (account, agent, per, counts, most)
-        values ($1, $2, $3, $4, $5)
-        on conflict (account, agent, per, counts) do update set most = excluded.most";
-    tx.execute(text, &parameters).await
-}
-
-/// Counters of quotas whose hour, day or month has long passed: their keys end in `/<hour|day|month>/<start>/<count|nano>`.
-async fn old_quotas(tx: &impl Tx, now: i64) -> Result<u64, StoreError> {
-    const HOUR: i64 = 3_600_000_000;
-    let text = "select key from counter where key >= 'quota/' and key < 'quota0' order by key";
-    let mut dropped = 0;
-    for mut r in tx.query(text, &[]).await? {
-        let key = r.text("counter.key")?;
-        let mut parts = key.rsplit('/').skip(1);
-        let start = parts.next().and_then(|start| start.parse::<i64>().ok());
-        let hours = match parts.next() {
-            Some("hour") => 2,
-            Some("day") => 48,
-            Some("month") => 24 * 62,
-            _ => continue,
-        };
-        if start.is_some_and(|start| start < now.saturating_sub(hours * HOUR)) {
-            let text = "delete from counter where key = $1";
-            dropped += tx.execute(text, &[key.as_str().into()]).await?;
-        }
-    }
-    Ok(dropped)
 }
 
 impl Given {

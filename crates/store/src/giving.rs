@@ -4,7 +4,7 @@ use crate::db::Store;
 use crate::errand::Errand;
 use crate::errand_money::MoneyErrand;
 use crate::error::StoreError;
-use crate::money::{Given, NewAdjustment, NewGrant, QuotaRow};
+use crate::money::{Given, NewAdjustment, NewGrant, QuotaRow, Recount};
 use crate::prepare::no_nul;
 use crate::record::Value;
 
@@ -110,6 +110,21 @@ impl Store {
     pub async fn drop_quota(&self, row: QuotaRow) -> Result<bool, StoreError> {
         let errand = Errand::Money(MoneyErrand::Quota(row, false));
         self.errand(errand).await.map(|[dropped, _, _]| dropped > 0)
+    }
+
+    /// Sets counters of an account's quotas to what its transfers say: what attempts that began in the quota's time hold, or
+    /// were charged, and how many there were. Attempts that hold nothing are not among them: of a count what stands stays, where it is more.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn recount_quotas(
+        &self,
+        account: &str,
+        counts: Vec<Recount>,
+    ) -> Result<(), StoreError> {
+        no_nul("account.id", account)?;
+        let errand = MoneyErrand::Recount(account.to_owned(), counts);
+        self.errand(Errand::Money(errand)).await.map(|_| ())
     }
 
     /// Drops counters of quotas (`quota/<account>/<agent or *>/<hour|day|month>/<start in microseconds>/<count|nano>`) whose time passed

@@ -14,6 +14,7 @@ mod errand;
 mod errand_callers;
 mod errand_money;
 mod errand_plan;
+mod errand_quota;
 mod errand_retention;
 pub mod error;
 pub mod events;

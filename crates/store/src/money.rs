@@ -223,3 +223,16 @@ pub struct QuotaRow {
     /// The most of it.
     pub most: i64,
 }
+
+/// A counter of a quota that is to be set to what the account's transfers say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recount {
+    /// The counter.
+    pub key: String,
+    /// The agent; none for all together.
+    pub agent: Option<String>,
+    /// When its hour, day or month began, in microseconds.
+    pub from: i64,
+    /// Whether it counts nano-credits, not attempts.
+    pub credits: bool,
+}

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod billing_page;
+mod books_damaged;
 mod broken;
 mod chance;
 mod converse;
@@ -14,6 +15,7 @@ mod converse_costs;
 mod converse_early;
 mod converse_models;
 mod converse_scripts;
+mod counted_anew;
 mod crash;
 mod crash_talks;
 mod door;
