@@ -12,6 +12,12 @@ const BUILT_IN: &str = include_str!("../../prices.toml");
 /// The highest price of a million tokens, in US dollars: more is a typo in units.
 const USD_MAX: Credits = Credits::from_nano(1_000_000_000_000_000);
 
+/// The least and the most that a credit may cost, in US dollars: beyond them rates have no places left, or no room.
+const CREDIT_USD: (Credits, Credits) = (
+    Credits::from_nano(1_000_000),
+    Credits::from_nano(1_000_000_000_000),
+);
+
 /// What one token costs, by kind, in pico-credits (1e-12).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -36,6 +42,23 @@ impl Rates {
             reasoning,
         } = *self;
         input.max(cached_input).max(output).max(reasoning)
+    }
+}
+
+impl Rates {
+    /// The same dollars in credits that cost `now` in place of `before`, rounded half up.
+    fn at_credit(self, before: Credits, now: Credits) -> Self {
+        let (before, now) = (i128::from(before.nano()), i128::from(now.nano()));
+        let scaled = |rate: i64| {
+            let pico = (i128::from(rate) * before + now / 2) / now.max(1);
+            i64::try_from(pico).unwrap_or(i64::MAX)
+        };
+        Self {
+            input: scaled(self.input),
+            cached_input: scaled(self.cached_input),
+            output: scaled(self.output),
+            reasoning: scaled(self.reasoning),
+        }
     }
 }
 
@@ -72,12 +95,12 @@ pub enum InvalidPrices {
         /// What is wrong.
         fault: &'static str,
     },
-    /// A credit that costs nothing or less.
-    #[error("creditUsd: {0} is not above 0")]
+    /// A credit that costs nothing or less, or what none costs.
+    #[error("creditUsd: {0} is not between {least} and {most}", least = CREDIT_USD.0, most = CREDIT_USD.1)]
     Credit(Credits),
-    /// No version.
-    #[error("version: must not be empty")]
-    Version,
+    /// No version, date or source.
+    #[error("{0}: must not be empty")]
+    Empty(&'static str),
 }
 
 #[derive(Deserialize)]
@@ -114,13 +137,19 @@ impl Prices {
     pub fn from_toml(text: &str) -> Result<Self, InvalidPrices> {
         let table: Table =
             toml::from_str(text).map_err(|error| InvalidPrices::Text(error.to_string()))?;
-        if table.version.trim().is_empty() {
-            return Err(InvalidPrices::Version);
+        for (key, text) in [
+            ("version", &table.version),
+            ("date", &table.date),
+            ("source", &table.source),
+        ] {
+            if text.trim().is_empty() {
+                return Err(InvalidPrices::Empty(key));
+            }
         }
         let credit_usd = table
             .credit_usd
             .unwrap_or(Credits::from_nano(1_000_000_000));
-        if credit_usd <= Credits::ZERO {
+        if credit_usd < CREDIT_USD.0 || credit_usd > CREDIT_USD.1 {
             return Err(InvalidPrices::Credit(credit_usd));
         }
         let mut models = BTreeMap::new();
@@ -150,8 +179,12 @@ impl Prices {
         })
     }
 
-    /// This table with `over` laid over it, model by model: version, date, source and credit are those of `over`.
+    /// This table with `over` laid over it, model by model: version, date, source and credit are those of `over`, and what
+    /// is only here costs as many dollars as before.
     pub fn overlaid(mut self, over: Self) -> Self {
+        for rates in self.models.values_mut() {
+            *rates = rates.at_credit(self.credit_usd, over.credit_usd);
+        }
         self.models.extend(over.models);
         Self {
             models: self.models,
@@ -214,5 +247,9 @@ fn pico_a_token(price: Credits, credit_usd: Credits) -> Result<i64, &'static str
     if numerator % credit != 0 && credit_usd == Credits::from_nano(1_000_000_000) {
         return Err("finer than a pico-credit a token");
     }
-    i64::try_from((numerator + credit / 2) / credit).map_err(|_| "too much for what a credit costs")
+    let pico = i64::try_from((numerator + credit / 2) / credit);
+    match pico.map_err(|_| "too much for what a credit costs")? {
+        0 if numerator > 0 => Err("too little for what a credit costs"),
+        pico => Ok(pico),
+    }
 }

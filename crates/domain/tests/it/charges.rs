@@ -8,7 +8,7 @@ use domain::money::charge::{
     CHARGE_MAX, Charge, Outcome, ceiling, charge, charge_taken_over, hold,
 };
 use domain::money::price::{Again, CostMode, Price, Share};
-use domain::money::prices::{InvalidPrices, Prices, Rates};
+use domain::money::prices::{Prices, Rates};
 use domain::money::usage::{COUNT_MAX, Usage};
 use domain::orchestration::graph::StepRules;
 use domain::values::credits::Credits;
@@ -334,92 +334,6 @@ fn usage_never_goes_backwards() {
     let before = usage.clone();
     usage.merge(&Usage::default());
     assert_eq!(usage, before);
-}
-
-#[test]
-fn a_price_table_finds_models_by_their_usual_names() {
-    let prices = Prices::built_in();
-    assert!(
-        !prices.models.is_empty() && !prices.version.is_empty(),
-        "the built-in table is read"
-    );
-    let gpt = prices.of_model("gpt-4").copied().unwrap();
-    assert_eq!((gpt.input, gpt.output), (30_000_000, 60_000_000));
-    assert_eq!((gpt.cached_input, gpt.reasoning), (gpt.input, gpt.output));
-    assert_eq!(prices.of_model("openai/gpt-4"), Some(&gpt));
-    let mini = prices.of_model("gpt-4o-mini").unwrap();
-    assert_eq!(prices.of_model("gpt-4o-mini-2024-07-18"), Some(mini));
-    assert_ne!(prices.of_model("gpt-4o-2024-08-06"), Some(mini));
-    let haiku = prices.of_model("claude-3-5-haiku").unwrap();
-    for name in [
-        "claude-3-5-haiku-latest",
-        "claude-3-5-haiku-20241022",
-        "anthropic/claude-3-5-haiku-20241022",
-    ] {
-        assert_eq!(prices.of_model(name), Some(haiku), "{name}");
-    }
-    for unknown in [
-        "",
-        "gpt-4-unheard-of",
-        "gpt",
-        "-latest",
-        "20241022",
-        "a-2024-08-06",
-        "ä-2024-08-06",
-        "/",
-    ] {
-        assert_eq!(prices.of_model(unknown), None, "{unknown}");
-    }
-}
-
-#[test]
-fn a_table_of_ones_own_is_laid_over_the_built_in_one() {
-    let own = Prices::from_toml(
-        "version = 'own-7'\ndate = '2026-01-01'\nsource = 'our contract'\ncreditUsd = 0.01\n[models]\n'gpt-4' = { input = 20, output = 40, reasoning = 41 }",
-    )
-    .unwrap();
-    let prices = Prices::built_in().overlaid(own);
-    assert_eq!(prices.version, "own-7");
-    let gpt = prices.of_model("gpt-4").unwrap();
-    assert_eq!(
-        (gpt.input, gpt.output, gpt.reasoning),
-        (2_000_000_000, 4_000_000_000, 4_100_000_000)
-    );
-    assert!(prices.of_model("gpt-4o").is_some());
-}
-
-#[test]
-fn a_price_table_that_cannot_be_meant_is_refused_with_the_place() {
-    let table =
-        |rest: &str| Prices::from_toml(&format!("version = '1'\ndate = 'd'\nsource = 's'\n{rest}"));
-    let model = |line: &str| table(&format!("[models]\n'm' = {{ {line} }}")).unwrap_err();
-    for (line, key) in [
-        ("input = -1, output = 1", "input"),
-        ("input = 1, output = 1000000.1", "output"),
-        ("input = 1, output = 1, cachedInput = -0.1", "cachedInput"),
-        ("input = 1, output = 1, reasoning = 9000000", "reasoning"),
-        ("input = 0.0000001, output = 1", "input"),
-    ] {
-        let error = model(line);
-        assert!(
-            matches!(&error, InvalidPrices::Price { key: at, .. } if *at == key),
-            "{line}: {error}"
-        );
-        assert!(error.to_string().contains("\"m\""), "{error}");
-    }
-    for line in [
-        "input = 1",
-        "input = 'x', output = 1",
-        "input = 1, output = 1, outptu = 1",
-        "input = 1e-12, output = 1",
-    ] {
-        assert!(matches!(model(line), InvalidPrices::Text(_)), "{line}");
-    }
-    assert!(matches!(
-        table("creditUsd = 0"),
-        Err(InvalidPrices::Credit(_))
-    ));
-    assert!(Prices::from_toml("version = ' '\ndate = 'd'\nsource = 's'").is_err());
 }
 
 #[test]

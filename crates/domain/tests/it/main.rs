@@ -10,6 +10,7 @@
 mod asked;
 mod attempts;
 mod books;
+mod books_plain;
 mod chance;
 mod charges;
 mod children;
@@ -24,6 +25,7 @@ mod golden_money;
 mod invariants;
 mod kept;
 mod never_stuck;
+mod price_tables;
 mod priors;
 mod reference;
 mod scheduling;
