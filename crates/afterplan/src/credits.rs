@@ -1,19 +1,20 @@
 //! `afterplan credits`: what accounts have, what moved it, and what an operator does to it; here or at a server.
 
 mod export;
+mod history;
 
 use domain::money::budget::AtLimit;
 use domain::values::ids::AccountId;
 use domain::values::time::Timestamp;
-use engine::credits::{self, CreditsError, Filter, GrantOrder};
+use engine::credits::{self, CreditsError, GrantOrder};
 use engine::handle::Engine;
 use engine::quotas::{self, Quota};
 use providers::remote::Remote;
 use serde_json::{Value, json};
-use server::api::views::money::{Balance, DaySum, Movement};
+use server::api::views::money::Balance;
 use store::url::DatabaseUrl;
 
-use crate::arguments::{CreditsVerb, HistoryForm, HistoryRequest, QuotaRequest};
+use crate::arguments::{CreditsVerb, QuotaRequest};
 use crate::failure::{COMPLETE, Failure};
 use crate::house;
 use crate::remote::once;
@@ -63,11 +64,11 @@ async fn answer(place: &Place<'_>, verb: CreditsVerb) -> Result<(), Failure> {
             let told = place.balance(&account).await?;
             tell_balance(&told, json);
         }
-        CreditsVerb::History(request) => history(place, &request).await?,
+        CreditsVerb::History(request) => history::show(place, &request).await?,
         CreditsVerb::Grant {
             account,
             amount,
-            key,
+            once: key,
             priority,
             expires,
             note,
@@ -84,7 +85,7 @@ async fn answer(place: &Place<'_>, verb: CreditsVerb) -> Result<(), Failure> {
         CreditsVerb::Adjust {
             account,
             amount,
-            key,
+            once: key,
             note,
         } => {
             let correction = json!({
@@ -99,7 +100,7 @@ async fn answer(place: &Place<'_>, verb: CreditsVerb) -> Result<(), Failure> {
         }
         CreditsVerb::Quota(request) => quota(place, request).await?,
         CreditsVerb::Export { to, from_start } => {
-            export::export(place, to.as_deref(), from_start).await?
+            export::export(place, to.as_deref(), from_start).await?;
         }
     }
     Ok(())
@@ -182,55 +183,6 @@ impl Place<'_> {
                 let body = json!({ "atLimit": at_limit.name() });
                 let path = path(account, "credits/limit");
                 Ok(remote.post(&path, &once(), &body).await?)
-            }
-        }
-    }
-
-    /// Movements before the one numbered `before`, the newest first.
-    async fn movements(
-        &self,
-        request: &HistoryRequest,
-        before: Option<i64>,
-        limit: i64,
-    ) -> Result<Vec<Value>, Failure> {
-        let account = &request.account;
-        match self {
-            Self::Here(engine) => {
-                let filter = request.filter();
-                let entries = credits::history(engine, account, &filter, before, limit).await?;
-                let values = entries.into_iter().map(Movement::from);
-                let values: Result<_, _> = values.map(serde_json::to_value).collect();
-                values.map_err(unshown)
-            }
-            Self::There(remote) => {
-                let mut query = request.query();
-                query.push(("limit", limit.to_string()));
-                query.extend(before.map(|before| ("cursor", before.to_string())));
-                let path = path(account, "credits/history");
-                let answer = remote.get(&path, &query).await?;
-                Ok(answer["movements"].as_array().cloned().unwrap_or_default())
-            }
-        }
-    }
-
-    async fn days(&self, request: &HistoryRequest) -> Result<Vec<Value>, Failure> {
-        match self {
-            Self::Here(engine) => {
-                let filter = Filter {
-                    agent: request.agent.as_ref().map(ToString::to_string),
-                    ..Filter::default()
-                };
-                let sums = credits::by_day(engine, &request.account, &filter).await?;
-                let values = sums.into_iter().map(DaySum::from);
-                let values: Result<_, _> = values.map(serde_json::to_value).collect();
-                values.map_err(unshown)
-            }
-            Self::There(remote) => {
-                let agent = request.agent.as_ref().map(|a| ("agent", a.to_string()));
-                let query: Vec<_> = agent.into_iter().collect();
-                let path = path(&request.account, "credits/days");
-                let answer = remote.get(&path, &query).await?;
-                Ok(answer["days"].as_array().cloned().unwrap_or_default())
             }
         }
     }
@@ -343,65 +295,6 @@ fn tabled(columns: &[(&str, &str)], values: &[Value]) -> String {
         columns.iter().map(field).collect()
     }));
     table(&rows)
-}
-
-async fn history(place: &Place<'_>, request: &HistoryRequest) -> Result<(), Failure> {
-    if request.days {
-        let sums = place.days(request).await?;
-        if request.form != HistoryForm::Table {
-            sums.iter().for_each(|sum| say(&sum.to_string()));
-            return Ok(());
-        }
-        let columns = [
-            ("DAY", "day"),
-            ("AGENT", "agentId"),
-            ("CHARGED", "charged"),
-            ("CHARGES", "charges"),
-            ("TOKENS", "tokensUsed"),
-        ];
-        say(&tabled(&columns, &sums));
-        return Ok(());
-    }
-    if request.form == HistoryForm::Table {
-        let movements = place
-            .movements(request, None, i64::from(request.limit.unwrap_or(20)))
-            .await?;
-        let columns = [
-            ("NUMBER", "number"),
-            ("WHEN", "at"),
-            ("KIND", "kind"),
-            ("AMOUNT", "amount"),
-            ("HOLD", "hold"),
-            ("BALANCE", "balance"),
-            ("HELD", "held"),
-            ("AGENT", "agentId"),
-            ("KEY", "key"),
-        ];
-        say(&tabled(&columns, &movements));
-        return Ok(());
-    }
-    let mut left = request.limit.map_or(i64::MAX, i64::from);
-    let mut before = None;
-    if request.form == HistoryForm::Csv {
-        say(Movement::COLUMNS);
-    }
-    while left > 0 {
-        let movements = place.movements(request, before, left.min(STRIDE)).await?;
-        let Some(last) = movements.last() else { break };
-        before = last["number"].as_i64();
-        left -= i64::try_from(movements.len()).unwrap_or(left);
-        for movement in &movements {
-            match request.form {
-                HistoryForm::Csv => {
-                    let read: Movement =
-                        serde_json::from_value(movement.clone()).map_err(unshown)?;
-                    say(&read.csv());
-                }
-                _ => say(&movement.to_string()),
-            }
-        }
-    }
-    Ok(())
 }
 
 async fn quota(place: &Place<'_>, request: QuotaRequest) -> Result<(), Failure> {

@@ -214,6 +214,28 @@ fn why(
     })
 }
 
+/// How it stands, in lines.
+fn tell_head(id: OrchestrationId, (state, head): (&Orchestration, &Head), attended: bool) {
+    say(&format!(
+        "{}  {}",
+        plain(&head.name),
+        status_word(head, attended)
+    ));
+    say(&format!(
+        "orchestration {id}, created {}, artifact version {}, {} credits",
+        head.created_at, head.version, head.cost
+    ));
+    if let Some(reason) = &head.reason {
+        say(&format!("because {}", plain(reason)));
+    }
+    for version in state.graph.price_tables() {
+        say(&format!(
+            "tokens are billed by the price table {}",
+            plain(version)
+        ));
+    }
+}
+
 /// Shows an orchestration with its steps; `waits` says what each waits for beyond its own orchestration.
 pub fn show_state(
     id: OrchestrationId,
@@ -227,23 +249,13 @@ pub fn show_state(
         let steps = (0..state.steps.len()).map(|index| step_json(state, index, why(index)));
         let shown = json!({
             "orchestration": head_json(id, head, attended),
+            "priceTables": state.graph.price_tables(),
             "steps": steps.collect::<Vec<_>>(),
             "excluded": head.excluded,
         });
         return say(&format!("{shown:#}"));
     }
-    say(&format!(
-        "{}  {}",
-        plain(&head.name),
-        status_word(head, attended)
-    ));
-    say(&format!(
-        "orchestration {id}, created {}, artifact version {}, {} credits",
-        head.created_at, head.version, head.cost
-    ));
-    if let Some(reason) = &head.reason {
-        say(&format!("because {}", plain(reason)));
-    }
+    tell_head(id, (state, head), attended);
     let mut rows = vec![
         ["STEP", "STATE", "ATTEMPTS", "TIME", "WHY"]
             .map(str::to_owned)

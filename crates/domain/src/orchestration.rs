@@ -14,6 +14,7 @@ pub mod graph;
 pub mod needs;
 pub mod prior;
 mod report;
+pub mod request;
 pub mod select;
 pub mod spawnable;
 mod spending;

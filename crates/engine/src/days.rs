@@ -1,5 +1,7 @@
 //! The calendar: days counted from 1970-01-01 in UTC, as years, months and dates.
 
+use domain::values::time::Timestamp;
+
 /// Year and month of a day, counted from 1970-01-01, in UTC. The years of these sums begin in March: so the leap day ends one.
 pub(crate) fn month_of(day: i64) -> (i64, i64) {
     let shifted = day + 719_468;
@@ -36,6 +38,15 @@ pub(crate) fn date(day: i64) -> String {
     )
 }
 
+/// When a day in UTC begins that is written like `2026-11-23`; nothing for what is no day of the calendar.
+pub fn beginning(text: &str) -> Option<Timestamp> {
+    let mut parts = text.splitn(3, '-').map(|part| part.parse::<i64>().ok());
+    let [year, month, of_month] = [parts.next()??, parts.next()??, parts.next()??];
+    let known = (1970..=9_999).contains(&year) && (1..=12).contains(&month);
+    let day = first_day(year, month).checked_add(of_month - 1)?;
+    (known && date(day) == text).then(|| Timestamp(day * 86_400_000_000))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +61,23 @@ mod tests {
             (20_780, "2026-11-23"),
         ] {
             assert_eq!(date(day), said);
+        }
+        let at = |text| beginning(text).map(|at| at.0 / 86_400_000_000);
+        assert_eq!(
+            (at("2024-02-29"), at("1970-01-01")),
+            (Some(19_782), Some(0))
+        );
+        for no_day in [
+            "2023-02-29",
+            "2024-2-9",
+            "2024-13-01",
+            "2024-01-00",
+            "1969-12-31",
+            "2024",
+            "-1-1-1",
+            "",
+        ] {
+            assert_eq!(at(no_day), None, "{no_day}");
         }
         for day in -200_000..200_000 {
             let (year, month) = month_of(day);

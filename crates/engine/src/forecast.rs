@@ -6,6 +6,7 @@ use domain::money::declared::{Unbounded, declared, unbounded, with_children};
 use domain::money::forecast::{self, Ahead, Figures, Past, StepForecast};
 use domain::orchestration::event::Excluded;
 use domain::orchestration::graph::StepRules;
+use domain::orchestration::state::Step;
 use domain::values::credits::Credits;
 use domain::values::ids::{AccountId, AgentId};
 use store::error::StoreError;
@@ -133,11 +134,14 @@ pub(crate) async fn outlook(
     for rules in &to_do {
         let mut declared = declared(rules, fresh);
         let mut unbounded = unbounded(rules);
-        if spawns(rules) {
+        let spawns = spawns(rules);
+        if spawns {
             (declared, unbounded) = with_children(rules, declared);
         }
         open.push(unbounded);
-        let past = if declared.flat {
+        let past = if spawns {
+            past_with_children(engine, account, &rules.agent).await?
+        } else if declared.flat {
             Vec::new()
         } else {
             past(engine, account, &rules.agent).await?
@@ -194,4 +198,25 @@ async fn past(
         step.charged = step.charged.saturating_add(charged);
     }
     Ok(steps.into_values().collect())
+}
+
+/// What the account's latest steps of this agent were charged, and all that worked for them.
+async fn past_with_children(
+    engine: &Engine,
+    account: &AccountId,
+    agent: &AgentId,
+) -> Result<Vec<Past>, StoreError> {
+    let rows = engine
+        .store
+        .past_steps_of(account.as_str(), agent.as_str(), AMONG, LATEST)
+        .await?;
+    let past = rows.into_iter().filter_map(|row| {
+        let step: Step = serde_json::from_str(&row.detail).ok()?;
+        let performed = step.attempt > 0 && step.state.ended().is_some();
+        performed.then(|| Past {
+            bytes: u64::try_from(row.plan_bytes).unwrap_or(0),
+            charged: step.charged.saturating_add(step.below),
+        })
+    });
+    Ok(past.collect())
 }

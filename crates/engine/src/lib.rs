@@ -15,7 +15,7 @@ pub mod clock;
 pub mod context;
 pub mod converse;
 pub mod credits;
-mod days;
+pub mod days;
 pub mod discovery;
 mod draft;
 pub mod endpoint;

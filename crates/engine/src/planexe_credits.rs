@@ -20,8 +20,11 @@ const PAGE: i64 = 500;
 pub struct HistoryRow {
     /// The charge's identity: `<orchestration>:<step>:<attempt>:<ordinal>`.
     pub external_id: String,
-    /// PlanExe's user: on whose behalf the orchestration was submitted, else the account's own id. None where neither is a UUID.
+    /// PlanExe's user: the one whose id the account bears; else the one on whose behalf the orchestration was submitted, if its
+    /// sender might say so. None where neither is a UUID.
     pub user_id: Option<Uuid>,
+    /// Whether nobody knows on whose behalf it was any more: the orchestration was deleted before.
+    pub forgotten: bool,
     /// By how much the user's credits change: below zero.
     pub delta: Credits,
     /// What for.
@@ -45,6 +48,8 @@ pub struct Exported {
     pub known: u64,
     /// Charges without a user, or of one that PlanExe does not know: not written.
     pub without_user: u64,
+    /// Charges whose orchestration was deleted before they were exported, and with it whose they were: not written.
+    pub forgotten: u64,
 }
 
 /// Charges of `account` as rows of `credit_history`, the oldest first: those after the number `after` in its history.
@@ -67,19 +72,20 @@ pub async fn rows(
     let mut rows = Vec::new();
     let mut users = Users::default();
     for charge in charges.await? {
-        let user = users.of(engine, account, charge.orchestration).await?;
-        rows.extend(row(account, user, charge));
+        let payer = users.of(engine, account, charge.orchestration).await?;
+        rows.extend(row(account, payer, charge));
     }
     Ok(rows)
 }
 
-fn row(account: &AccountId, user_id: Option<Uuid>, charge: TransferRow) -> Option<HistoryRow> {
+fn row(account: &AccountId, payer: Payer, charge: TransferRow) -> Option<HistoryRow> {
     let orchestration = OrchestrationId(Uuid::from_bytes(charge.orchestration?));
     let (step, attempt, ordinal) = (charge.step?, charge.attempt?, charge.ordinal?);
     let agent = charge.agent.unwrap_or_default();
     Some(HistoryRow {
         external_id: format!("{orchestration}:{step}:{attempt}:{ordinal}"),
-        user_id,
+        user_id: payer.user,
+        forgotten: payer.forgotten,
         delta: Credits::from_nano(charge.amount),
         reason: format!("enrichment by {agent}"),
         at: Timestamp(charge.at),
@@ -89,10 +95,17 @@ fn row(account: &AccountId, user_id: Option<Uuid>, charge: TransferRow) -> Optio
     })
 }
 
-/// On whose behalf the last orchestration was submitted: its charges stand beside each other.
+/// Whose a charge is.
+#[derive(Clone, Copy, Default)]
+struct Payer {
+    user: Option<Uuid>,
+    forgotten: bool,
+}
+
+/// Whose the last orchestration's charges are: they stand beside each other.
 #[derive(Default)]
 struct Users {
-    last: Option<([u8; 16], Option<Uuid>)>,
+    last: Option<([u8; 16], Payer)>,
 }
 
 impl Users {
@@ -101,20 +114,26 @@ impl Users {
         engine: &Engine,
         account: &AccountId,
         orchestration: Option<[u8; 16]>,
-    ) -> Result<Option<Uuid>, StoreError> {
+    ) -> Result<Payer, StoreError> {
+        // An account that is a user's own is nobody else's, whoever is named in it.
         let own = Uuid::parse_str(account.as_str()).ok();
-        let Some(id) = orchestration else {
-            return Ok(own);
+        let Some(id) = orchestration.filter(|_| own.is_none()) else {
+            return Ok(Payer {
+                user: own,
+                forgotten: false,
+            });
         };
-        if let Some((_, user)) = self.last.filter(|(last, _)| *last == id) {
-            return Ok(user);
+        if let Some((_, payer)) = self.last.filter(|(last, _)| *last == id) {
+            return Ok(payer);
         }
         let stored = engine.store.orchestration(id).await?;
+        let forgotten = stored.is_none();
         let head: Option<Head> = stored.and_then(|row| serde_json::from_str(&row.detail).ok());
-        let user = head.and_then(|head| Uuid::parse_str(head.request.user.as_deref()?).ok());
-        let user = user.or(own);
-        self.last = Some((id, user));
-        Ok(user)
+        let named = head.filter(|head| !head.request.pays_not);
+        let user = named.and_then(|head| Uuid::parse_str(head.request.user.as_deref()?).ok());
+        let payer = Payer { user, forgotten };
+        self.last = Some((id, payer));
+        Ok(payer)
     }
 }
 
@@ -148,7 +167,9 @@ pub async fn export(
             let Some(last) = page.last() else { break };
             after = last.seq;
             let with_user: Vec<Row> = page.iter().filter_map(written).collect();
-            exported.without_user += (page.len() - with_user.len()) as u64;
+            let forgotten = page.iter().filter(|row| row.forgotten).count();
+            exported.forgotten += forgotten as u64;
+            exported.without_user += (page.len() - with_user.len() - forgotten) as u64;
             let Written {
                 new,
                 known,

@@ -24,6 +24,7 @@ pub mod object;
 pub mod orchestrate;
 pub mod orchestrations;
 pub mod page;
+pub mod prices;
 pub mod replicas;
 pub mod router;
 pub mod routes;

@@ -5,6 +5,7 @@
 //! `filter`. `sse`, `websocket` and `ndjson` are the ways on which they leave; `stall` ends what does not get out.
 
 pub mod asked;
+pub mod books;
 pub mod cursor;
 pub mod filter;
 pub mod hub;

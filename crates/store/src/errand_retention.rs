@@ -15,11 +15,19 @@ pub(crate) async fn delete_ended(
     time: i64,
     limit: i64,
 ) -> Result<Numbers, StoreError> {
+    // Whose its charges are stands with it: where they are told to a bookkeeping outside, what was not told yet is kept.
     let text = "
-        select id, account, pinned_hash
-        from orchestration
-        where ended_at < $1
-        order by ended_at, id
+        select o.id, o.account, o.pinned_hash
+        from orchestration o
+        where o.ended_at < $1
+          and not exists (
+            select 1
+            from (select distinct target from credit_export) x
+            join event e on e.orchestration = o.id and e.transfers > 0
+            join transfer t on t.account = o.account and t.seq > e.transfer - e.transfers and t.seq <= e.transfer
+            left join credit_export told on told.target = x.target and told.account = o.account
+            where t.kind = 'settle' and t.orchestration = o.id and t.seq > coalesce(told.seq, 0))
+        order by o.ended_at, o.id
         limit $2";
     let mut ended: Vec<(Id, String, Hash)> = Vec::new();
     for mut r in tx.query(text, &[time.into(), limit.into()]).await? {

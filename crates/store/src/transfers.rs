@@ -55,6 +55,15 @@ pub struct UsageRow {
     pub at: i64,
 }
 
+/// A step of an agent that ended, as its row has it: what a forecast learns from where others may work for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastStepRow {
+    /// Plain bytes of the plan.
+    pub plan_bytes: i64,
+    /// The step's detail, as its row has it.
+    pub detail: String,
+}
+
 macro_rules! columns {
     () => {
         "select t.account, t.seq, t.at, t.kind, t.amount, t.hold, t.balance, t.held, t.orchestration, t.step, t.agent, t.attempt,
@@ -243,6 +252,40 @@ impl Store {
                 plan_bytes: r.opt_int("plan.bytes")?,
                 charge: charge(&mut r)?.unwrap_or_default(),
                 at: r.int("transfer.at")?,
+            })
+        };
+        rows.into_iter().map(decode).collect()
+    }
+}
+
+impl Store {
+    /// Steps of an agent in the latest orchestrations of an account, looked for among those that its last `among` transfers were for.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn past_steps_of(
+        &self,
+        account: &str,
+        agent: &str,
+        among: i64,
+        limit: i64,
+    ) -> Result<Vec<PastStepRow>, StoreError> {
+        const TEXT: &str = "
+            select p.bytes, s.detail
+            from (select distinct r.orchestration
+                  from (select orchestration from transfer where account = $1 order by seq desc limit $3) r
+                  where r.orchestration is not null) t
+            join orchestration o on o.id = t.orchestration
+            join plan p on p.account = o.account and p.hash = o.plan_hash
+            join step s on s.orchestration = o.id and s.agent = $2
+            order by o.id desc
+            limit $4";
+        let parameters = vec![account.into(), agent.into(), among.into(), limit.into()];
+        let rows = self.query(TEXT, parameters).await?;
+        let decode = |mut r: Record| {
+            Ok(PastStepRow {
+                plan_bytes: r.int("plan.bytes")?,
+                detail: r.packed("step.detail")?,
             })
         };
         rows.into_iter().map(decode).collect()

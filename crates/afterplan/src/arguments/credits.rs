@@ -5,7 +5,9 @@ use domain::money::budget::AtLimit;
 use domain::money::ledger::Kind;
 use domain::values::credits::Credits;
 use domain::values::ids::{AccountId, AgentId, OrchestrationId, StepId};
+use domain::values::time::Timestamp;
 use engine::credits::Filter;
+use engine::days;
 use engine::quotas::Window;
 
 use crate::arguments::orchestration_id;
@@ -30,9 +32,9 @@ pub enum CreditsVerb {
         account: AccountId,
         /// How much, above 0.
         amount: Credits,
-        /// Given once, however often it is asked for under the same key. Default: a new one.
-        #[arg(long, value_name = "TEXT")]
-        key: Option<String>,
+        /// Given once, however often it is asked for under this key. Default: a new one.
+        #[arg(long, value_name = "KEY")]
+        once: Option<String>,
         /// Grants with lower numbers are used first. Default: 50.
         #[arg(long, value_name = "N")]
         priority: Option<i32>,
@@ -53,9 +55,9 @@ pub enum CreditsVerb {
         /// Why.
         #[arg(long, value_name = "TEXT")]
         note: String,
-        /// Made once, however often it is asked for under the same key. Default: a new one.
-        #[arg(long, value_name = "TEXT")]
-        key: Option<String>,
+        /// Made once, however often it is asked for under this key. Default: a new one.
+        #[arg(long, value_name = "KEY")]
+        once: Option<String>,
     },
     /// Say what happens to steps that do not fit what the account has.
     Limit {
@@ -96,10 +98,16 @@ pub struct HistoryRequest {
     /// Only those of this step.
     #[arg(long)]
     pub step: Option<StepId>,
-    /// Sums of charges by day and agent.
-    #[arg(long)]
+    /// Only those of this day (UTC, such as 2026-11-23) or later.
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub from: Option<Timestamp>,
+    /// Only those before this day.
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub to: Option<Timestamp>,
+    /// Sums of charges by day and agent. Goes with all that says which, but not with --kind: charges are of one kind.
+    #[arg(long, conflicts_with_all = ["kind", "limit"])]
     pub days: bool,
-    /// How many, the newest first. Default: 20 in a table, else all.
+    /// How many, the newest ones. Default: 20 in a table, else all.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
     pub limit: Option<u32>,
     /// How they are shown.
@@ -112,9 +120,9 @@ pub struct HistoryRequest {
 pub enum HistoryForm {
     /// For people.
     Table,
-    /// Comma-separated values under a line of names.
+    /// Comma-separated values under a line of names, the oldest first.
     Csv,
-    /// A JSON object a line.
+    /// A JSON object a line, the oldest first.
     Ndjson,
 }
 
@@ -126,7 +134,8 @@ impl HistoryRequest {
             orchestration: self.orchestration,
             agent: self.agent.as_ref().map(ToString::to_string),
             step: self.step.as_ref().map(ToString::to_string),
-            ..Filter::default()
+            from: self.from,
+            to: self.to,
         }
     }
 
@@ -141,7 +150,13 @@ impl HistoryRequest {
             .as_ref()
             .map(|agent| ("agent", agent.to_string()));
         let step = self.step.as_ref().map(|step| ("step", step.to_string()));
-        [kind, id, agent, step].into_iter().flatten().collect()
+        let millis = |at: Timestamp| (at.0 / 1_000).to_string();
+        let from = self.from.map(|at| ("from", millis(at)));
+        let to = self.to.map(|at| ("to", millis(at)));
+        [kind, id, agent, step, from, to]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 
@@ -166,6 +181,10 @@ pub struct QuotaRequest {
 
 fn at_limit(text: &str) -> Result<AtLimit, String> {
     AtLimit::named(text).ok_or_else(|| "one of stop, pause, warn".to_owned())
+}
+
+fn day(text: &str) -> Result<Timestamp, String> {
+    days::beginning(text).ok_or_else(|| "a day in UTC such as 2026-11-23".to_owned())
 }
 
 fn kind(text: &str) -> Result<Kind, String> {

@@ -1,5 +1,7 @@
 //! `afterplan credits` and `afterplan prices`: on a database, and the same at a server.
 
+use serde_json::json;
+
 use crate::network::Stub;
 use crate::serve::served;
 use crate::shell::Shell;
@@ -8,21 +10,21 @@ use crate::shell::Shell;
 fn credits_are_granted_once_a_key_and_shown() {
     let shell = Shell::new();
     for _ in 0..2 {
-        let answer = shell.call(&["credits", "grant", "acme", "500", "--key", "invoice-17"]);
+        let answer = shell.call(&["credits", "grant", "acme", "500", "--once", "invoice-17"]);
         assert_eq!(answer.exit, 0, "{answer}");
         assert!(
             answer.out.contains("acme") && answer.out.contains("500"),
             "{answer}"
         );
     }
-    let other = shell.call(&["credits", "grant", "acme", "5", "--key", "invoice-17"]);
+    let other = shell.call(&["credits", "grant", "acme", "5", "--once", "invoice-17"]);
     assert_eq!(other.exit, 2, "{other}");
     assert!(other.err.contains("invoice-17"), "{other}");
     shell.call(&["credits", "adjust", "acme", "-0.5", "--note", "too much"]);
     let csv = shell.call(&["credits", "history", "acme", "--form", "csv"]);
     let lines: Vec<&str> = csv.out.lines().collect();
     assert_eq!(lines.len(), 3, "{csv}");
-    assert!(lines[1].contains(",adjust,-0.5,0,499.5,0,"), "{csv}");
+    assert!(lines[2].contains(",adjust,-0.5,0,499.5,0,"), "{csv}");
     let checked = shell.call(&["check"]);
     assert_eq!(checked.exit, 0, "{checked}");
 }
@@ -58,6 +60,65 @@ fn a_server_is_asked_the_same() {
     );
     let history = shell.call(&["--server", &url, "credits", "history", "--form", "ndjson"]);
     assert!(history.out.contains("\"grant\""), "{history}");
+}
+
+const OWN: &str = "version = \"VERSION\"\ndate = \"2026-01-01\"\nsource = \"ours\"\n[models]\n\"gpt-4o\" = { input = PRICE, output = 9 }\n";
+
+/// An orchestration is billed at the prices that it began with, though the server comes back with others; the next one at those.
+#[test]
+fn prices_stay_as_they_were_when_an_orchestration_began() {
+    let shell = Shell::new();
+    let table = |version: &str, price: &str| {
+        let text = OWN.replace("VERSION", version).replace("PRICE", price);
+        std::fs::write(shell.at("own.toml"), text).unwrap();
+    };
+    table("own-1", "7");
+    std::fs::write(
+        shell.at("afterplan.toml"),
+        "[credits]\nprices = \"own.toml\"\n",
+    )
+    .unwrap();
+    // Who is asked first never answers.
+    let stub = Stub::answering(|n| {
+        if n == 0 {
+            loop {
+                std::thread::park();
+            }
+        }
+        r#"{"found":"it","tokensUsed":1000000}"#.to_owned()
+    });
+    let server = served(&shell, &stub, &[]);
+    let agent = json!({"agent": {
+        "id": "metered", "displayName": "Metered", "costMode": "token-based", "model": "gpt-4o", "ceiling": 20,
+    }});
+    server.ask(201, "POST", "/api/agents", Some(&agent));
+    let wanted = |n: u32| {
+        let plan = json!({"id": format!("plan-{n}"), "plan": {"title": format!("Plan {n}")}});
+        json!({"planArtifact": plan, "enrichmentRequest": {"agents": ["metered"]}})
+    };
+    let begun = server.ask(202, "POST", "/api/orchestrate?wait=0", Some(&wanted(1)));
+    let first = begun["orchestrationId"].as_str().unwrap().to_owned();
+    stub.wait_until_asked(1);
+    drop(server);
+    table("own-2", "9");
+    let server = served(&shell, &stub, &[]);
+    assert_eq!(
+        server.ask(200, "GET", "/api/prices", None)["version"],
+        "own-2"
+    );
+    let path = format!("/api/orchestrations/{first}");
+    let ended = server.wait_for(&path, |shown| shown["status"] == "complete");
+    assert_eq!(
+        (&ended["creditsUsedExact"], &ended["priceTables"]),
+        (&json!("7"), &json!(["own-1"]))
+    );
+    let second = server.ask(200, "POST", "/api/orchestrate", Some(&wanted(2)));
+    assert_eq!(second["creditsUsed"], json!(9), "{second}");
+    let shown = shell.call(&["orchestrations", "show", &first]);
+    assert!(
+        shown.out.contains("own-1") && !shown.out.contains("own-2"),
+        "{shown}"
+    );
 }
 
 #[test]

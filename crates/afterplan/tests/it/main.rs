@@ -14,6 +14,7 @@ mod bomb;
 mod codebuff;
 mod conversing;
 mod credits;
+mod credits_asked;
 mod enrich;
 mod exports;
 mod forecast;

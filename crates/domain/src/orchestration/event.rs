@@ -8,11 +8,12 @@ use crate::agent::gate::Verdict;
 use crate::agent::model::ModelUse;
 use crate::agent::retry::ErrorClass;
 use crate::artifact::{Enrichment, EnrichmentStatus};
-use crate::money::budget::{AtLimit, Budget, Scope, Shortage};
+use crate::money::budget::{Budget, Scope, Shortage};
 use crate::money::charge::{Charge, is_zero};
 use crate::money::usage::Usage;
 use crate::orchestration::children::{Child, Spawning};
 use crate::orchestration::graph::StepRules;
+pub use crate::orchestration::request::Request;
 use crate::orchestration::turns::{Asked, Called};
 use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
@@ -38,31 +39,6 @@ pub struct Excluded {
     pub agent: AgentId,
     /// Why, for people.
     pub reason: String,
-}
-
-/// What came with a submission beside plan and agents: for outside agents and for people, no matter of scheduling.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Request {
-    /// The plan's id in its sender's words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub plan_id: Option<String>,
-    /// On whose behalf, in the sender's words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// The most that the orchestration may cost.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub budget: Option<Credits>,
-    /// What happens at that limit, where it was said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at_limit: Option<AtLimit>,
-}
-
-impl Request {
-    /// Whether nothing came.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// The plan artifact's version while nothing is added to the plan.

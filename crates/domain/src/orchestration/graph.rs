@@ -1,7 +1,7 @@
 //! The graph of steps: who needs whom, and by which rules each step lives. What was submitted never changes; children come
 //! behind it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -330,6 +330,12 @@ impl Graph {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// The versions of the price tables that its steps are billed by; none where all prices are flat.
+    pub fn price_tables(&self) -> BTreeSet<&str> {
+        let priced = self.all().iter().filter_map(|rules| rules.price.as_ref());
+        priced.filter_map(|price| price.prices.as_deref()).collect()
     }
 
     /// The rules of a step.

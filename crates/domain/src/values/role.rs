@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// May do everything, to every account.
     Admin,
-    /// May do everything to its own account but hand out keys and credits. Agents belong to no account: only one of account
-    /// `system` registers them.
+    /// May do everything to its own account but hand out keys and credits, and says who of PlanExe's users pays. Agents belong to no
+    /// account: only one of account `system` registers them.
     Operator,
     /// May submit plans and steer what came of them.
     Submitter,
@@ -37,6 +37,8 @@ pub enum Deed {
     ReadPaths,
     /// Create, list and revoke keys.
     Keys,
+    /// Say which of PlanExe's users an orchestration is charged to.
+    OnBehalf,
     /// Grant credits, correct balances, set quotas and what happens at a limit.
     Money,
     /// Look at, and act for, accounts other than one's own.
@@ -71,7 +73,9 @@ impl Role {
             Deed::Submit | Deed::Steer => {
                 matches!(self, Self::Admin | Self::Operator | Self::Submitter)
             }
-            Deed::Register | Deed::ReadPaths => matches!(self, Self::Admin | Self::Operator),
+            Deed::Register | Deed::ReadPaths | Deed::OnBehalf => {
+                matches!(self, Self::Admin | Self::Operator)
+            }
             Deed::Keys | Deed::Money | Deed::AllAccounts => matches!(self, Self::Admin),
         }
     }
@@ -109,16 +113,17 @@ mod tests {
             Deed::Steer,
             Deed::Register,
             Deed::ReadPaths,
+            Deed::OnBehalf,
             Deed::Keys,
             Deed::Money,
             Deed::AllAccounts,
         ];
         let may = |role: Role| all.map(|deed| u8::from(role.may(deed)));
-        assert_eq!(may(Role::Admin), [1, 1, 1, 1, 1, 1, 1, 1]);
-        assert_eq!(may(Role::Operator), [1, 1, 1, 1, 1, 0, 0, 0]);
-        assert_eq!(may(Role::Submitter), [1, 1, 1, 0, 0, 0, 0, 0]);
-        assert_eq!(may(Role::Worker), [1, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(may(Role::Viewer), [1, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(may(Role::Admin), [1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(may(Role::Operator), [1, 1, 1, 1, 1, 1, 0, 0, 0]);
+        assert_eq!(may(Role::Submitter), [1, 1, 1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(may(Role::Worker), [1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(may(Role::Viewer), [1, 0, 0, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -102,6 +102,7 @@ fn created() -> Event {
             reason: "risks.json: the plan has no such file".to_owned(),
         }],
         request: Request {
+            pays_not: false,
             plan_id: Some("plan-123".to_owned()),
             user: Some("ann".to_owned()),
             budget: Some(Credits::from_nano(2_500_000_000)),

@@ -21,8 +21,9 @@ use crate::api::number::{Amount, Whole};
 use crate::api::orchestrate::account_of;
 use crate::api::page::limit;
 use crate::api::routes::{Routes, routes};
-use crate::api::views::money::{Balance, CreditTransaction, DaySum, Movement};
+use crate::api::views::money::{Balance, CreditTransaction, DaySum, HistoryLine, Movement};
 use crate::app::App;
+use crate::stream::books::{self, LineForm};
 use crate::stream::movements::{self, Form};
 
 /// Its routes.
@@ -32,6 +33,7 @@ pub fn routes() -> Routes {
         .routes(routes!(balance))
         .routes(routes!(history))
         .routes(routes!(days))
+        .routes(routes!(exported))
 }
 
 /// What an orchestration was charged.
@@ -84,10 +86,10 @@ pub struct Wanted {
     step: Option<StepId>,
     /// Only those then or later, in milliseconds since 1970.
     #[param(value_type = Option<u64>, maximum = 9_000_000_000_000_u64, nullable = false)]
-    from: Option<Whole>,
+    from: Option<u64>,
     /// Only those before, in milliseconds since 1970.
     #[param(value_type = Option<u64>, maximum = 9_000_000_000_000_u64, nullable = false)]
-    to: Option<Whole>,
+    to: Option<u64>,
     /// The `nextCursor` of the page before.
     #[param(max_length = 18, pattern = "^[0-9]{1,18}$", nullable = false)]
     cursor: Option<String>,
@@ -151,8 +153,8 @@ impl Wanted {
             orchestration: self.orchestration.map(OrchestrationId),
             agent: self.agent.as_ref().map(ToString::to_string),
             step: self.step.as_ref().map(ToString::to_string),
-            from: self.from.map(|at| time("from", at)).transpose()?,
-            to: self.to.map(|at| time("to", at)).transpose()?,
+            from: self.from.map(|at| time("from", Whole(at))).transpose()?,
+            to: self.to.map(|at| time("to", Whole(at))).transpose()?,
         })
     }
 
@@ -288,7 +290,7 @@ async fn history(
 
 /// What an account was charged, day by day
 ///
-/// Days in UTC, by agent. `from` and `to` bound the time.
+/// Days in UTC, by agent. `from` and `to` bound the time, the others say what was charged.
 #[utoipa::path(
     get, path = "/accounts/{id}/credits/days", tag = "credits",
     params(("id" = String, Path, description = "The account; `me` for one's own"), Bounds),
@@ -302,10 +304,12 @@ async fn days(
 ) -> Result<Json<Days>, Problem> {
     let account = seen(&app, &caller, &id).await?;
     let filter = Filter {
+        kind: None,
+        orchestration: bounds.orchestration.map(OrchestrationId),
         agent: bounds.agent.as_ref().map(ToString::to_string),
-        from: bounds.from.map(|at| time("from", at)).transpose()?,
-        to: bounds.to.map(|at| time("to", at)).transpose()?,
-        ..Filter::default()
+        step: bounds.step.as_ref().map(ToString::to_string),
+        from: bounds.from.map(|at| time("from", Whole(at))).transpose()?,
+        to: bounds.to.map(|at| time("to", Whole(at))).transpose()?,
     };
     let sums = credits::by_day(&app.engine, &account, &filter).await?;
     Ok(Json(Days {
@@ -313,18 +317,71 @@ async fn days(
     }))
 }
 
+/// List charges as PlanExe's books have them
+///
+/// For operators: every charge of every account, or of one, as a row of PlanExe's `credit_history`, an account after the other
+/// and the oldest first; lines of JSON, or CSV. Nothing is written or noted by it: `afterplan credits export --to` beside the database
+/// writes the rows, once each.
+#[utoipa::path(
+    get, path = "/credits/export", tag = "credits", params(Exported),
+    responses(
+        (status = 200, description = "The rows", content(
+            (HistoryLine = "application/x-ndjson"), (String = "text/csv"))),
+        Refusals,
+    )
+)]
+async fn exported(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(wanted): Asked<Exported>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.may(Deed::Money)?;
+    let accounts = match wanted.account {
+        Some(account) => vec![account],
+        None => {
+            let all = credits::balances(&app.engine).await?;
+            all.into_iter().map(|balance| balance.account).collect()
+        }
+    };
+    let form = wanted.format.unwrap_or_else(|| match Form::of(&headers) {
+        Form::Csv => LineForm::Csv,
+        Form::Json | Form::Ndjson => LineForm::Ndjson,
+    });
+    Ok(books::respond(app.engine.clone(), accounts, form))
+}
+
+/// Whose charges, and how they are told.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Exported {
+    /// Only those of this account.
+    #[param(value_type = Option<String>, nullable = false)]
+    account: Option<AccountId>,
+    /// `ndjson` (by default) or `csv`. `Accept` says the same.
+    #[param(inline, nullable = false)]
+    format: Option<LineForm>,
+}
+
 /// Which days, and whose.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Bounds {
+    /// Only those of this orchestration.
+    #[param(nullable = false)]
+    orchestration: Option<Uuid>,
     /// Only those of this agent.
     #[param(value_type = Option<String>, nullable = false)]
     agent: Option<AgentId>,
+    /// Only those of this step.
+    #[param(value_type = Option<String>, nullable = false)]
+    step: Option<StepId>,
     /// Only what was charged then or later, in milliseconds since 1970.
     #[param(value_type = Option<u64>, maximum = 9_000_000_000_000_u64, nullable = false)]
-    from: Option<Whole>,
+    from: Option<u64>,
     /// Only what was charged before, in milliseconds since 1970.
     #[param(value_type = Option<u64>, maximum = 9_000_000_000_000_u64, nullable = false)]
-    to: Option<Whole>,
+    to: Option<u64>,
 }

@@ -23,7 +23,7 @@ pub fn routes() -> Routes {
 /// Takes what `POST /api/orchestrations` takes, and begins nothing: it costs nothing, asks no agent and stores nothing. Each agent's
 /// figures come from its own latest steps in the account, by the plan's size; where they are few, from what it declares.
 #[utoipa::path(
-    post, path = "/forecast", tag = "credits", params(ZipQuery),
+    post, path = "/forecast", operation_id = "forecast", tag = "credits", params(ZipQuery),
     request_body(content((Submit = "application/json"), (Vec<u8> = "application/zip"), (UploadForm = "multipart/form-data"))),
     responses((status = 200, description = "What it may cost", body = Forecast), Refusals)
 )]

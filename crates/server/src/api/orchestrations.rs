@@ -1,5 +1,7 @@
 //! Orchestrations: submit, list, show.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -284,6 +286,8 @@ struct Shown<'a> {
     ended: Agents<'a>,
     /// Agents left out of the default set.
     excluded_agents: Vec<ExcludedAgent<'a>>,
+    /// The versions of the price tables that its steps' tokens are billed by, pinned when it began; none where all prices are flat.
+    price_tables: BTreeSet<&'a str>,
     /// In the order of submission; children behind them.
     steps: Vec<StepLine<'a>>,
 }
@@ -309,6 +313,7 @@ async fn show(
         current_agents: Agents::current(&orchestration),
         ended: Agents::of(&orchestration),
         excluded_agents: head.excluded.iter().map(ExcludedAgent::from).collect(),
+        price_tables: orchestration.graph.price_tables(),
         steps: steps(&app, &orchestration).await?,
     };
     Ok(Json(shown).into_response())

@@ -17,7 +17,7 @@ use crate::api::guard::guard;
 use crate::api::routes::Routes;
 use crate::api::{
     accounts, agents, artifacts, credits, docs, enrichments, events, feed, forecast, grants,
-    health, keys, log, orchestrate, orchestrations, replicas, steer,
+    health, keys, log, orchestrate, orchestrations, prices, replicas, steer,
 };
 use crate::app::App;
 
@@ -37,6 +37,7 @@ fn api() -> Routes {
         .merge(accounts::routes())
         .merge(credits::routes())
         .merge(grants::routes())
+        .merge(prices::routes())
         .merge(keys::routes())
         .merge(replicas::routes())
 }

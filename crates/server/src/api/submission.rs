@@ -8,6 +8,7 @@ use domain::orchestration::event::Request;
 use domain::orchestration::select::Wanted;
 use domain::values::credits::Credits;
 use domain::values::ids::{AgentId, OrchestrationId};
+use domain::values::role::Deed;
 use domain::values::time::Timestamp;
 use engine::error::{SubmitError, TransitionError};
 use engine::plans::LoadedPlan;
@@ -140,7 +141,7 @@ struct GivenMetadata {
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnrichmentRequest {
-    /// On whose behalf, in your words.
+    /// On whose behalf, in your words. Of operators and admins it also says which of PlanExe's users pays, where the account is none's.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 256)]
     pub user_id: Option<String>,
@@ -276,6 +277,7 @@ pub fn of_plan(
     submission.strict = request.strict;
     submission.request = Request {
         plan_id: None,
+        pays_not: request.user_id.is_some() && !caller.role.may(Deed::OnBehalf),
         user: request.user_id,
         budget: request.budget,
         at_limit: request.at_limit.map(Into::into),

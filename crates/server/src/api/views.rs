@@ -5,6 +5,7 @@ pub mod artifact;
 pub mod event;
 pub mod forecast;
 pub mod money;
+pub mod prices;
 pub mod state;
 pub mod status;
 pub mod stored;

@@ -16,7 +16,7 @@ use crate::api::views::money::Movement;
 use crate::stream::ndjson::NDJSON;
 
 /// The media type of CSV.
-const CSV: &str = "text/csv; charset=utf-8; header=present";
+pub const CSV: &str = "text/csv; charset=utf-8; header=present";
 
 /// Movements of a stride.
 const STRIDE: i64 = 1_000;

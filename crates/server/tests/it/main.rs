@@ -9,6 +9,7 @@
 
 mod access;
 mod bad_input;
+mod books;
 mod config;
 mod credits;
 mod docs;

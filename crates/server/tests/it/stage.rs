@@ -47,7 +47,11 @@ async fn invoke(
     Path(id): Path<String>,
     Json(context): Json<Value>,
 ) -> Response {
-    stub.asked.fetch_add(1, Ordering::SeqCst);
+    let asked = stub.asked.fetch_add(1, Ordering::SeqCst);
+    if id == "metered-twice" && asked == 0 {
+        let told = json!({"error": "out of order", "tokensUsed": 12_000});
+        return (http::StatusCode::INTERNAL_SERVER_ERROR, Json(told)).into_response();
+    }
     if id.starts_with("slow") {
         stub.released.notified().await;
     }
@@ -65,6 +69,10 @@ async fn invoke(
         "performance-analysis" => {
             json!({"bottlenecks": [], "recommendations": ["cache"], "tokensUsed": 1500})
         }
+        "metered-twice" => json!({"found": id, "usage": {
+            "inputTokens": 12_000, "cachedInputTokens": 4_000, "outputTokens": 900, "tools": {"search": 3},
+        }}),
+        "metered" => json!({"found": id, "tokensUsed": 1_000}),
         _ => json!({"found": id}),
     };
     Json(findings).into_response()

@@ -185,6 +185,51 @@ async fn what_a_bookkeeping_was_told_never_goes_back() {
     .await;
 }
 
+/// Whose a charge is stands with its orchestration: once somebody's books are told of charges, retention waits until they were told.
+#[tokio::test]
+async fn what_a_bookkeeping_was_not_told_yet_is_kept() {
+    on_both(async |store| {
+        store.grant(grant("initial", 1_000)).await.unwrap();
+        for n in 1..=3 {
+            let first = new(n);
+            let done = store.commit(first.clone()).await.unwrap();
+            let mut end = next(&first, &done);
+            // What moves behind the charge is told to nobody.
+            end.money = vec![hold("a", 30), settle("a", 30, 10), hold("b", 30)];
+            if n == 3 {
+                end.money = vec![hold("b", 30)];
+            }
+            end.orchestration.ended_at = Some(5_000);
+            store.commit(end).await.unwrap();
+        }
+        let deleted = async || store.delete_ended_before(6_000, 1).await.unwrap();
+        // The charges are the third transfer and the sixth.
+        store.mark_exported("planexe a", "ann", 3).await.unwrap();
+        store.mark_exported("planexe b", "ben", 9).await.unwrap();
+        assert_eq!(
+            deleted().await.orchestrations,
+            1,
+            "the one without a charge"
+        );
+        assert_eq!(
+            deleted().await.orchestrations,
+            0,
+            "the other books know nothing"
+        );
+        store.mark_exported("planexe b", "ann", 6).await.unwrap();
+        assert_eq!(
+            deleted().await.orchestrations,
+            1,
+            "one of them was told of the first alone"
+        );
+        assert_eq!(deleted().await.orchestrations, 0);
+        assert!(store.orchestration(id(2)).await.unwrap().is_some());
+        store.mark_exported("planexe a", "ann", 6).await.unwrap();
+        assert_eq!(deleted().await.orchestrations, 1);
+    })
+    .await;
+}
+
 /// What is changed, what the check then says, and how it is undone.
 const MEDDLING: [(&str, &str, &str); 11] = [
     (

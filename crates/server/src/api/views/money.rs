@@ -1,7 +1,7 @@
 //! Money on the wire: the seed's transactions, an account's balance, its movements.
 
 use domain::values::time::Timestamp;
-use engine::credits;
+use engine::{credits, planexe_credits};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -251,7 +251,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// What an agent was charged on one day.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DaySum {
     /// The day in UTC: `2026-11-23`.
@@ -266,6 +266,24 @@ pub struct DaySum {
     pub tokens_used: i64,
 }
 
+impl DaySum {
+    /// The first line of a CSV.
+    pub const COLUMNS: &str = "day,agent,charged,charges,tokens";
+
+    /// A line of CSV, without its end.
+    pub fn csv(&self) -> String {
+        let Self {
+            day,
+            agent_id,
+            charged,
+            charges,
+            tokens_used,
+        } = self;
+        let agent = quoted(agent_id);
+        format!("{day},{agent},{charged},{charges},{tokens_used}")
+    }
+}
+
 impl From<credits::DaySum> for DaySum {
     fn from(sum: credits::DaySum) -> Self {
         Self {
@@ -275,6 +293,59 @@ impl From<credits::DaySum> for DaySum {
             charges: sum.charges,
             tokens_used: sum.tokens_used,
         }
+    }
+}
+
+/// A charge as a row of PlanExe's `credit_history`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryLine {
+    /// Whose credits change; null where nobody's do.
+    pub user_id: Option<Uuid>,
+    /// By how much, as text: below zero.
+    pub delta: String,
+    /// What for.
+    pub reason: String,
+    /// `enrichment`.
+    pub source: String,
+    /// The charge's identity: orchestration, step, attempt and ordinal, with colons.
+    pub external_id: String,
+    /// When, in milliseconds.
+    pub created_at: i64,
+    /// The account that was charged.
+    pub account: String,
+}
+
+impl From<planexe_credits::HistoryRow> for HistoryLine {
+    fn from(row: planexe_credits::HistoryRow) -> Self {
+        Self {
+            user_id: row.user_id,
+            delta: row.delta.to_string(),
+            reason: row.reason,
+            source: store::planexe_history::SOURCE.to_owned(),
+            external_id: row.external_id,
+            created_at: millis(row.at),
+            account: row.account.to_string(),
+        }
+    }
+}
+
+impl HistoryLine {
+    /// The first line of a CSV: columns of the table, and the account.
+    pub const COLUMNS: &str = "user_id,delta,reason,source,external_id,created_at,account";
+
+    /// A line of CSV, without its end.
+    pub fn csv(&self) -> String {
+        let fields = [
+            self.user_id.map(|id| id.to_string()).unwrap_or_default(),
+            self.delta.clone(),
+            quoted(&self.reason),
+            self.source.clone(),
+            quoted(&self.external_id),
+            Timestamp(self.created_at.saturating_mul(1_000)).to_string(),
+            self.account.clone(),
+        ];
+        fields.join(",")
     }
 }
 
