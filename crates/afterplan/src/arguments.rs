@@ -48,7 +48,7 @@ A signal lets requests under way end, a second one ends at once.";
 const CREDITS_EXAMPLES: &str = "\
 Examples:
   afterplan credits balance                             what the account `system` has
-  afterplan credits grant acme 500 --once invoice-17    once, however often it is asked for
+  afterplan credits grant acme 500 --key invoice-17     once, however often it is asked for
   afterplan credits history acme --form csv             every movement with the balance after it
   afterplan credits quota acme --per day --credits 20   at most 20 credits a day
   afterplan credits export --to postgres://me@db/planexe";

@@ -68,7 +68,7 @@ async fn answer(place: &Place<'_>, verb: CreditsVerb) -> Result<(), Failure> {
         CreditsVerb::Grant {
             account,
             amount,
-            once: key,
+            key,
             priority,
             expires,
             note,
@@ -85,7 +85,7 @@ async fn answer(place: &Place<'_>, verb: CreditsVerb) -> Result<(), Failure> {
         CreditsVerb::Adjust {
             account,
             amount,
-            once: key,
+            key,
             note,
         } => {
             let correction = json!({

@@ -33,8 +33,8 @@ pub enum CreditsVerb {
         /// How much, above 0.
         amount: Credits,
         /// Given once, however often it is asked for under this key. Default: a new one.
-        #[arg(long, value_name = "KEY")]
-        once: Option<String>,
+        #[arg(long, value_name = "TEXT")]
+        key: Option<String>,
         /// Grants with lower numbers are used first. Default: 50.
         #[arg(long, value_name = "N")]
         priority: Option<i32>,
@@ -56,8 +56,8 @@ pub enum CreditsVerb {
         #[arg(long, value_name = "TEXT")]
         note: String,
         /// Made once, however often it is asked for under this key. Default: a new one.
-        #[arg(long, value_name = "KEY")]
-        once: Option<String>,
+        #[arg(long, value_name = "TEXT")]
+        key: Option<String>,
     },
     /// Say what happens to steps that do not fit what the account has.
     Limit {

@@ -10,14 +10,14 @@ use crate::shell::Shell;
 fn credits_are_granted_once_a_key_and_shown() {
     let shell = Shell::new();
     for _ in 0..2 {
-        let answer = shell.call(&["credits", "grant", "acme", "500", "--once", "invoice-17"]);
+        let answer = shell.call(&["credits", "grant", "acme", "500", "--key", "invoice-17"]);
         assert_eq!(answer.exit, 0, "{answer}");
         assert!(
             answer.out.contains("acme") && answer.out.contains("500"),
             "{answer}"
         );
     }
-    let other = shell.call(&["credits", "grant", "acme", "5", "--once", "invoice-17"]);
+    let other = shell.call(&["credits", "grant", "acme", "5", "--key", "invoice-17"]);
     assert_eq!(other.exit, 2, "{other}");
     assert!(other.err.contains("invoice-17"), "{other}");
     shell.call(&["credits", "adjust", "acme", "-0.5", "--note", "too much"]);

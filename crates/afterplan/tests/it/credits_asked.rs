@@ -44,7 +44,7 @@ fn an_operator_does_the_same_at_a_server() {
         "grant",
         "acme",
         "12.5",
-        "--once",
+        "--key",
         "invoice-17",
         "--expires",
         "30",
@@ -62,7 +62,7 @@ fn an_operator_does_the_same_at_a_server() {
         "{again}"
     );
     let adjusted = there(&[
-        "adjust", "acme", "-2.25", "--note", "too much", "--once", "fix-1",
+        "adjust", "acme", "-2.25", "--note", "too much", "--key", "fix-1",
     ]);
     assert!(adjusted.out.contains("10.25"), "{adjusted}");
     let limited = there(&["limit", "acme", "pause"]);
@@ -91,7 +91,7 @@ fn an_operator_does_the_same_at_a_server() {
         "grant",
         "acme",
         "5",
-        "--once",
+        "--key",
         "invoice-17",
     ];
     shell.fails(2, &refused, &["invoice-17"]);
