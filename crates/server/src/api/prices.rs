@@ -3,17 +3,16 @@
 use axum::Json;
 use axum::extract::State;
 use domain::values::role::Deed;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
+use crate::api::routes::{Routes, routes};
 use crate::api::views::prices::PriceTable;
 use crate::app::App;
 
 /// Its route.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(price_table))
+pub fn routes() -> Routes {
+    Routes::new().routes(routes!(price_table))
 }
 
 /// Show the price table
