@@ -150,7 +150,8 @@ pub fn spawn(engine: &Engine, lane: &Arc<Lane>, started: Started) {
     if let Some(replaced) = replaced {
         replaced.forced.cancel();
     }
-    let (engine, lane, expected) = (engine.clone(), lane.clone(), engine.store.expect());
+    let expected = lane.expected(|| engine.store.expect());
+    let (engine, lane) = (engine.clone(), lane.clone());
     engine.clone().spawned.spawn(async move {
         attempt(&engine, &lane, started).await;
         drop(expected);

@@ -1,12 +1,13 @@
 //! A lane: one orchestration in this replica. Its commands wait in one queue and are decided one after another.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use domain::orchestration::command::Command;
 use domain::orchestration::state::{Orchestration, Status};
 use domain::orchestration::submission::Pinned;
 use domain::values::ids::{OrchestrationId, StepId};
+use store::queue::Expected;
 use store::write::{NewBlob, NewPlan};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +68,7 @@ pub struct Lane {
     pub hot: tokio::sync::Mutex<Option<Hot>>,
     queue: Mutex<Queue>,
     in_flight: Mutex<BTreeMap<StepId, InFlight>>,
+    expected: Mutex<Weak<Expected>>,
 }
 
 #[derive(Default)]
@@ -99,7 +101,18 @@ impl Lane {
             hot: tokio::sync::Mutex::default(),
             queue: Mutex::default(),
             in_flight: Mutex::default(),
+            expected: Mutex::default(),
         }
+    }
+
+    /// Held by each attempt in flight: that a row set of this orchestration will come, which `expect` says when the first starts.
+    pub fn expected(&self, expect: impl FnOnce() -> Expected) -> Arc<Expected> {
+        let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        expected.upgrade().unwrap_or_else(|| {
+            let first = Arc::new(expect());
+            *expected = Arc::downgrade(&first);
+            first
+        })
     }
 
     fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {

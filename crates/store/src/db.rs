@@ -67,8 +67,8 @@ impl Store {
         })
     }
 
-    /// Says that an attempt is under way, until what is answered is dropped: under load the writer waits some milliseconds for the
-    /// row sets that are about to come.
+    /// Says that an orchestration has attempts under way, until what is answered is dropped: under load the writer waits some
+    /// milliseconds for the row sets that are about to come.
     pub fn expect(&self) -> Expected {
         self.under_way.expect()
     }

@@ -10,7 +10,9 @@ use crate::error::StoreError;
 use crate::ledger::{Ledger, Moved};
 use crate::ledgers::balance;
 use crate::money::{Given, NewAdjustment, NewGrant, QuotaRow, Recount};
-use crate::money_statements::{ADD_GRANT, ADD_TRANSFER, PUT_LEDGER, READ_LEDGER, USE_GRANT};
+use crate::money_statements::{
+    ADD_GRANT, ADD_TRANSFER, PUT_LEDGER, READ_LEDGER, SPEND_GRANT, USE_GRANT,
+};
 use crate::record::Value;
 
 /// An errand of money.
@@ -197,9 +199,13 @@ async fn write(
     ];
     tx.execute(PUT_LEDGER, &parameters).await?;
     for (key, left) in ledger.used() {
-        let spent = i64::from(left == 0);
-        let parameters = [left.into(), spent.into(), account(), key.into()];
-        tx.execute(USE_GRANT, &parameters).await?;
+        match left {
+            0 => tx.execute(SPEND_GRANT, &[account(), key.into()]).await?,
+            left => {
+                let parameters = [left.into(), account(), key.into()];
+                tx.execute(USE_GRANT, &parameters).await?
+            }
+        };
     }
     for m in moved {
         let mut parameters = vec![

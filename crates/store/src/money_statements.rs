@@ -41,9 +41,13 @@ pub(crate) const PUT_LEDGER: &str = "
     set seq = excluded.seq, balance = excluded.balance, held = excluded.held, granted = excluded.granted, charged = excluded.charged,
         expired = excluded.expired, adjusted = excluded.adjusted, at_limit = excluded.at_limit";
 
-/// What is left of a grant.
+/// What is left of a grant of which something is. Alone: a column that is set is written anew into every index that it stands in.
 pub(crate) const USE_GRANT: &str =
-    "update credit_grant set remaining = $1, spent = $2 where account = $3 and key = $4";
+    "update credit_grant set remaining = $1 where account = $2 and key = $3";
+
+/// Nothing is left of a grant.
+pub(crate) const SPEND_GRANT: &str =
+    "update credit_grant set remaining = 0, spent = 1 where account = $1 and key = $2";
 
 /// A new grant.
 pub(crate) const ADD_GRANT: &str = "

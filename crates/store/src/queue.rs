@@ -57,19 +57,19 @@ pub(crate) enum Next<O> {
 
 /// From one batch's beginning to the next one's while there is much to do: what a transaction costs by itself, the pages that
 /// neighbours share above all, is then paid by more of them.
-const PACE: Duration = Duration::from_millis(4);
+const PACE: Duration = Duration::from_millis(8);
 
 /// Row sets in a batch from which on there is much to do.
 const MANY: usize = 8;
 
 /// How often to look, while waiting, whether most of those who are under way wait as well.
-const LOOK: Duration = Duration::from_millis(1);
+const LOOK: Duration = Duration::from_micros(500);
 
-/// How many attempts are under way, each of which will bring a row set.
+/// How many orchestrations have attempts under way, each of which will bring a row set.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct UnderWay(Arc<AtomicUsize>);
 
-/// An attempt under way, until it is dropped.
+/// An orchestration with attempts under way, until it is dropped.
 #[derive(Debug)]
 pub struct Expected(UnderWay);
 
@@ -78,6 +78,11 @@ impl UnderWay {
     pub(crate) fn expect(&self) -> Expected {
         self.0.fetch_add(1, Ordering::Relaxed);
         Expected(self.clone())
+    }
+
+    /// Whether more than a quarter of them are still missing where so many wait.
+    fn are_missing(&self, waiting: usize) -> bool {
+        4 * waiting < 3 * self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -130,14 +135,12 @@ impl<O> Queue<O> {
         self.draw()
     }
 
-    /// How long to wait for others: not where little is to do, nor where most of those under way were in the last batch or wait
-    /// for this one.
+    /// How long to wait for others: not where little is to do, nor where most of those under way wait.
     fn rest(&self) -> Option<Duration> {
-        let (began, many) = self.last.filter(|(_, sets)| *sets >= MANY)?;
-        let gathered = many.max(self.waiting.len() + self.inbox.len());
-        let others = self.under_way.0.load(Ordering::Relaxed) >= 2 * gathered;
+        let (began, _) = self.last.filter(|(_, sets)| *sets >= MANY)?;
         let rest = PACE.saturating_sub(began.elapsed());
-        (others && !rest.is_zero()).then_some(rest.min(LOOK))
+        let waiting = self.waiting.len() + self.inbox.len();
+        (!rest.is_zero() && self.under_way.are_missing(waiting)).then_some(rest.min(LOOK))
     }
 
     /// Takes in what has arrived, then makes a batch: at most one row set an orchestration, in the order of arrival.

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 
 use crate::ledger::{Ledger, Moved};
 use crate::money::{GrantRow, LedgerRow};
-use crate::money_statements::{ADD_TRANSFER, PUT_LEDGER, READ_LEDGER, USE_GRANT};
+use crate::money_statements::{ADD_TRANSFER, PUT_LEDGER, READ_LEDGER, SPEND_GRANT, USE_GRANT};
 use crate::prepare::Prepared;
 use crate::shared::Shared;
 use crate::sqlite_write::one;
@@ -123,8 +123,10 @@ pub(crate) fn end(connection: &Connection, shared: &Shared) -> rusqlite::Result<
             row.at_limit,
         ])?;
         for (key, left) in ledger.used() {
-            let spent = i64::from(left == 0);
-            one(connection, USE_GRANT)?.execute(params![left, spent, row.account, key])?;
+            match left {
+                0 => one(connection, SPEND_GRANT)?.execute(params![row.account, key])?,
+                left => one(connection, USE_GRANT)?.execute(params![left, row.account, key])?,
+            };
         }
     }
     Ok(())
