@@ -4,6 +4,7 @@
 //! database or chance: whatever an answer depends on is a parameter.
 
 mod asked;
+pub mod asking;
 pub mod children;
 pub mod command;
 pub mod decide;

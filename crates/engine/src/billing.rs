@@ -7,6 +7,8 @@ use domain::money::prices::Prices;
 use domain::orchestration::event::Request;
 use domain::values::credits::Credits;
 
+use crate::outside::Outside;
+
 /// What an orchestration may cost where its sender did not say: the seed's `costBudget`. The account `system` begins with
 /// a grant of the same.
 pub const DEFAULT_BUDGET: Credits = Credits::from_nano(1_000_000_000_000);
@@ -23,6 +25,17 @@ pub struct Billing {
 }
 
 impl Billing {
+    /// The same, for agents that are performed as `outside` says: those that name no model ask the configured one.
+    #[must_use]
+    pub(crate) fn at(mut self, outside: &Outside) -> Self {
+        if outside.models.is_some() {
+            let prices = Arc::make_mut(&mut self.prices);
+            prices.default_model.clone_from(&outside.default_model);
+            prices.bare_converse = outside.agents_base_url.is_none();
+        }
+        self
+    }
+
     /// The most that an orchestration of this request may be charged and hold.
     pub fn budget(&self, request: &Request) -> Budget {
         Budget {

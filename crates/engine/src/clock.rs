@@ -29,6 +29,11 @@ impl ManualClock {
     pub fn advance(&self, span: Millis) {
         self.0.send_modify(|now| *now = *now + span);
     }
+
+    /// Sets it, forward or back, as a clock is set right that was wrong.
+    pub fn set(&self, to: Timestamp) {
+        self.0.send_replace(to);
+    }
 }
 
 impl Clock {

@@ -1,6 +1,7 @@
 //! An attempt of an agent that converses: it does what its conversation asks for, one turn after another, each recorded before
 //! it is used. What an earlier attempt has recorded is taken up, not asked again.
 
+mod admission;
 mod asking;
 pub mod brief;
 mod driver;
@@ -9,6 +10,7 @@ mod hearing;
 mod offered;
 mod opening;
 mod plan_tools;
+mod purse;
 mod recording;
 mod spawning;
 mod toolbox;
@@ -20,9 +22,10 @@ use std::sync::Arc;
 use domain::agent::conversation::Conversation;
 use domain::agent::conversation::asks::{Ask, End, gives_nothing};
 use domain::agent::message::ToolResult;
+use domain::agent::model::ModelUse;
 use domain::agent::retry::ErrorClass;
-use domain::money::charge::{self, Outcome};
 use domain::money::usage::Usage;
+use domain::values::credits::Credits;
 use tokio::task::JoinSet;
 
 use crate::converse::brief::Brief;
@@ -67,6 +70,10 @@ struct Talk {
     early: JoinSet<(String, ToolResult)>,
     done: BTreeMap<String, ToolResult>,
     script: Driver,
+    /// What the question that comes next is counted as already.
+    drawn: Option<ModelUse>,
+    /// What the attempt holds.
+    held: Credits,
 }
 
 impl Talk {
@@ -112,27 +119,6 @@ impl Talk {
         if let Some(so_far) = self.conversation.so_far() {
             self.assignment.kept.leave(so_far);
         }
-    }
-
-    /// Whether the next question to a model may be asked within what the step's limits leave. `next` is what it may use at most,
-    /// as far as that is known.
-    fn within_budget(&self, next: &Usage) -> Result<(), Performed> {
-        let Some(allowance) = self.brief.allowance else {
-            return Ok(());
-        };
-        let mut usage = self.used.clone();
-        usage.add(next);
-        let cost = charge::charge(&self.brief.rules, Outcome::Parked, &usage).total();
-        if cost <= allowance {
-            return Ok(());
-        }
-        let reason = format!(
-            "budget: its next turn may cost {cost} credits in all, and {allowance} are left"
-        );
-        Err(match self.conversation.so_far() {
-            Some(data) => Performed::Partial { data, reason },
-            None => fatal(reason),
-        })
     }
 
     /// What was used in addition.

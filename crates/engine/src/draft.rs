@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::money::budget::AtLimit;
-use domain::money::charge::hold;
+use domain::orchestration::asking::{AskFacts, Asking};
 use domain::orchestration::command::{Command, Facts, Rejected, Short};
 use domain::orchestration::decide::decide;
 use domain::orchestration::event::{Event, Recorded};
@@ -12,6 +12,7 @@ use domain::orchestration::graph::StepIndex;
 use domain::orchestration::needs::{Needs, needs};
 use domain::orchestration::standing::{Standing, Wait};
 use domain::orchestration::state::{Head, Orchestration, Step, StepState};
+use domain::values::credits::Credits;
 use domain::values::ids::{AgentId, OrchestrationId, StepId};
 use domain::values::time::Timestamp;
 use store::error::StoreError;
@@ -20,10 +21,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::warn;
 
 use crate::error::TransitionError;
-use crate::funds::{Drafted, Funds, beyond};
+use crate::funds::{Drafted, Funds, account, beyond};
 use crate::gather::{Pending, gather};
 use crate::handle::Engine;
 use crate::lane::{Asked, Hot};
+use crate::throttle::first_open;
 
 /// What the store said when it did not take the commit.
 #[derive(Debug, Default)]
@@ -144,19 +146,25 @@ impl Draft {
         };
         let mut facts = Box::pin(gather(world.engine, hot, &needs, &pending)).await?;
         facts.blocked = blocked;
+        if let (Some(index), Command::Ask { asking, .. }) = (needs.ask, command) {
+            let known = self.ask_facts(world, hot, index, asking, &pending);
+            facts.ask = Some(Box::pin(known).await?);
+            let short = facts.ask.as_ref().and_then(|known| known.short.as_ref());
+            let goes_on = |short: &Short| {
+                short.at_limit == AtLimit::Warn || hot.state.steps[index].may_go_beyond(short)
+            };
+            if short.is_some_and(goes_on) {
+                self.lenient.insert(index);
+            }
+            return Ok(self.decide(hot, command, &facts));
+        }
         let Some((index, start)) = needs.start.zip(facts.start.as_mut()) else {
             return Ok(self.decide(hot, command, &facts));
         };
         let mut until = None;
         // What is taken over starts nothing.
         if start.reusable.is_none() {
-            let drafted = Drafted {
-                head: self.head_before.as_ref(),
-                before: &self.before,
-                events: &self.events,
-                learned: world.learned,
-                now: facts.now,
-            };
+            let drafted = self.drafted(world);
             let beyond = beyond(world.engine, &hot.state, index, &drafted).await?;
             until = beyond.as_ref().and_then(|beyond| beyond.until);
             start.short = beyond.map(|beyond| beyond.short);
@@ -171,6 +179,40 @@ impl Draft {
             note(world.engine, &hot.state, index, short, until);
         }
         Ok(decided)
+    }
+
+    /// What keeps the question of an attempt in flight waiting: its provider's limits, or the account's credits.
+    async fn ask_facts(
+        &self,
+        world: &World<'_>,
+        hot: &Hot,
+        index: StepIndex,
+        asking: &Asking,
+        pending: &Pending<'_>,
+    ) -> Result<AskFacts, StoreError> {
+        let (engine, state) = (world.engine, &hot.state);
+        let mut known = AskFacts::default();
+        let asks = asking.model.as_ref();
+        if let Some(asks) = asks.filter(|_| asking.model != state.steps[index].model) {
+            let chain = std::slice::from_ref(&**asks);
+            (_, known.throttled) = first_open(engine, state, chain, Some(pending)).await?;
+        }
+        let more = asking.hold.saturating_sub(state.steps[index].hold);
+        if let (true, Some(head)) = (more > Credits::ZERO, &state.head) {
+            let drafted = self.drafted(world);
+            known.short = account(engine, head, more, &drafted).await?;
+        }
+        Ok(known)
+    }
+
+    fn drafted<'a>(&'a self, world: &World<'a>) -> Drafted<'a> {
+        Drafted {
+            head: self.head_before.as_ref(),
+            before: &self.before,
+            events: &self.events,
+            learned: world.learned,
+            now: world.engine.clock.now(),
+        }
     }
 
     fn decide(&mut self, hot: &mut Hot, command: &Command, facts: &Facts) -> Result<(), Rejected> {
@@ -368,7 +410,7 @@ fn is_closed(engine: &Engine, state: &Orchestration, index: StepIndex, now: Time
     let account = state.head.as_ref().map(|head| &head.account);
     account.is_some_and(|account| {
         let closes = || {
-            let (whose, needed) = ((account, &rules.agent), hold(rules));
+            let (whose, needed) = ((account, &rules.agent), state.needed(index));
             let queued = state.steps[index].state == StepState::Ready;
             engine.shortages.closes(whose, needed, queued, now)
         };

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use domain::money::budget::{AtLimit, Scope, Shortage};
-use domain::money::charge::hold;
 use domain::orchestration::command::Short;
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::state::{Head, Orchestration};
@@ -93,7 +92,7 @@ pub(crate) async fn beyond(
     let Some(head) = &state.head else {
         return Ok(None);
     };
-    let needed = hold(state.graph.rules(index));
+    let needed = state.needed(index);
     let quotas = quota::of(engine, &head.account, drafted.now).await?;
     if !quotas.is_empty()
         && let Some(used_up) = used_up(engine, state, index, &quotas, drafted).await?
@@ -113,7 +112,11 @@ pub(crate) async fn beyond(
     Ok(short.map(|short| Beyond { short, until: None }))
 }
 
-async fn account(
+/// The shortage of the account that `needed` would meet, as far as known.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn account(
     engine: &Engine,
     head: &Head,
     needed: Credits,
@@ -168,7 +171,7 @@ async fn used_up(
     drafted: &Drafted<'_>,
 ) -> Result<Option<quota::UsedUp>, StoreError> {
     let rules = state.graph.rules(index);
-    let (now, needed) = (drafted.now, hold(rules));
+    let (now, needed) = (drafted.now, state.needed(index));
     let rows: Vec<_> = quota::for_agent(quotas, rules.agent.as_str()).collect();
     let keys: Vec<String> = rows.iter().map(|row| quota::key(row, now)).collect();
     let named: Vec<&str> = keys.iter().map(String::as_str).collect();

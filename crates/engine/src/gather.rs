@@ -6,6 +6,7 @@ use std::sync::Arc;
 use domain::agent::definition::{AgentDefinition, Executor};
 use domain::agent::gate::{Gate, GateFacts, Verdict};
 use domain::agent::input::InputRef;
+use domain::agent::model::Counts;
 use domain::canonical;
 use domain::orchestration::command::{Facts, StartFacts};
 use domain::orchestration::decide::counters;
@@ -24,7 +25,7 @@ use crate::inputs;
 use crate::lane::{Asked, Hot};
 use crate::plans::LoadedPlan;
 use crate::project::counter_changes;
-use crate::throttle::throttled;
+use crate::throttle::first_open;
 
 /// What the commit that is being prepared already changes, and what the last try learned.
 pub struct Pending<'a> {
@@ -209,14 +210,19 @@ async fn start_facts(
     } else {
         None
     };
-    let model = engine.sharing.asks(definition);
-    let throttled = match &model {
-        // What is taken over asks nobody.
-        Some(asks) if reusable.is_none() => {
-            Box::pin(throttled(engine, &hot.state, asks, Some(pending))).await?
-        }
-        _ => None,
-    };
+    let mut chain = engine.chain(definition, || told(definition, &plan));
+    let (mut model, mut throttled) = (None, None);
+    // What is taken over asks nobody.
+    if !chain.is_empty() && reusable.is_none() {
+        let open = Box::pin(first_open(engine, &hot.state, &chain, Some(pending)));
+        let (place, found) = open.await?;
+        let asks = chain.swap_remove(place);
+        throttled = found;
+        // A script may ask others first, and a question that counts for nothing needs no note.
+        let drawn = definition.handle_steps.is_none() || asks.counts == Counts::Attempt;
+        let noted = asks.is_counted() || !engine.performer.converses(engine, definition);
+        model = (drawn && noted).then(|| Box::new(asks));
+    }
     Ok(StartFacts {
         input,
         reusable,
@@ -225,6 +231,18 @@ async fn start_facts(
         model,
         throttled,
     })
+}
+
+/// Bytes that an agent is told at first: its prompts and the parts of the plan that it declares.
+fn told(definition: &AgentDefinition, plan: &LoadedPlan) -> u64 {
+    let prompts = [&definition.system_prompt, &definition.instructions_prompt];
+    let prompts = prompts.into_iter().flatten().map(|text| text.len() as u64);
+    let inputs = definition.inputs().unwrap_or_default();
+    let parts = inputs.iter().map(|input| {
+        let named = plan.manifest.named(&input.artifact).into_iter();
+        named.map(|(_, part)| part.bytes).sum::<u64>()
+    });
+    prompts.chain(parts).sum()
 }
 
 /// The pinned definitions, kept in the lane once loaded.

@@ -150,6 +150,20 @@ pub(crate) fn report(
             retry_after,
             kept: kept.take().and_then(|data| output(&data).ok()),
         },
+        Performed::Returned {
+            message,
+            until,
+            needs,
+        } => Report::Returned {
+            message,
+            until,
+            needs,
+            kept: kept.take().and_then(|data| output(&data).ok()),
+        },
+        Performed::Short(shortage) => Report::Short {
+            shortage,
+            kept: kept.take().and_then(|data| output(&data).ok()),
+        },
         Performed::MissingInput { names } => Report::MissingInput { names },
         Performed::Cancelled | Performed::Parked => Report::Cancelled {
             kept: kept.take().and_then(|data| output(&data).ok()),

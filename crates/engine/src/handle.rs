@@ -29,7 +29,7 @@ use crate::registry::Registry;
 use crate::selected::Selections;
 use crate::sharing::Sharing;
 use crate::shortages::Shortages;
-use crate::throttle::Throttles;
+use crate::throttles::Throttles;
 use crate::work::Work;
 
 /// How long the word of a holder that has nothing under way stands: it beats seldom.
@@ -185,8 +185,8 @@ impl Engine {
             clock,
             registry,
             performer,
+            billing: billing.at(&outside),
             outside,
-            billing,
             breakers: Breakers::default(),
             quotas: Quotas::default(),
             short_accounts: ShortAccounts::default(),

@@ -20,6 +20,14 @@ pub(crate) enum Movement<'a> {
         hold: Credits,
         at: Timestamp,
     },
+    /// An attempt in flight holds more.
+    Raises {
+        step: StepIndex,
+        attempt: u32,
+        more: Credits,
+        started_at: Timestamp,
+        at: Timestamp,
+    },
     /// An attempt, or a result without one, is over: what it held is free, what it is charged is taken.
     Ends {
         step: StepIndex,
@@ -51,6 +59,29 @@ pub(crate) fn ends_attempt(event: &Event) -> bool {
             | Event::StepCancelled { .. }
             | Event::StepSkipped { .. }
     )
+}
+
+impl Flight {
+    /// It holds so much from now on; nothing moves where that is no more than before.
+    fn raise(
+        &mut self,
+        step: StepIndex,
+        hold: Credits,
+        at: Timestamp,
+    ) -> Option<Movement<'static>> {
+        let more = hold.saturating_sub(self.hold);
+        if more <= Credits::ZERO {
+            return None;
+        }
+        self.hold = hold;
+        Some(Movement::Raises {
+            step,
+            attempt: self.attempt,
+            more,
+            started_at: self.started_at,
+            at,
+        })
+    }
 }
 
 /// All that `events` move, in their order. `before` are the touched steps as they stood before them.
@@ -90,6 +121,10 @@ pub(crate) fn movements<'a>(
                     at: *at,
                 });
             }
+            Event::Asking(asking) => {
+                let flight = flights.get_mut(&step);
+                moved.extend(flight.and_then(|flight| flight.raise(step, asking.hold, *at)));
+            }
             event if ends_attempt(event) => {
                 let (flight, charge) = (flights.remove(&step), event.charge());
                 if flight.is_some() || charge.is_some() {
@@ -127,6 +162,13 @@ pub(crate) fn money_changes(
             attempt,
             hold,
             at,
+        }
+        | Movement::Raises {
+            step: index,
+            attempt,
+            more: hold,
+            at,
+            ..
         } => {
             let (step, agent) = names(index);
             (hold > Credits::ZERO).then(|| MoneyChange::Hold {

@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use analyses::catalog::{self, AnalysisError};
 use domain::agent::definition::{AgentDefinition, Executor};
 use domain::agent::retry::ErrorClass;
+use domain::money::budget::Shortage;
 use domain::money::usage::Usage;
+use domain::values::credits::Credits;
 use domain::values::ids::{OrchestrationId, StepId};
-use domain::values::time::Millis;
+use domain::values::time::{Millis, Timestamp};
 use planexe::plan::Plan;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
@@ -136,6 +138,17 @@ pub enum Performed {
         /// Asked to wait this long.
         retry_after: Option<Millis>,
     },
+    /// Back into the queue, for no fault of its own.
+    Returned {
+        /// Why, for people.
+        message: String,
+        /// Not before.
+        until: Timestamp,
+        /// What its next attempt is to hold at least.
+        needs: Credits,
+    },
+    /// It goes on when a person says yes to going beyond a limit.
+    Short(Shortage),
     /// Stopped because it was asked to.
     Cancelled,
     /// Not ended: its step waits for its children, as the door has said.

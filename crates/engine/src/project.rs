@@ -358,9 +358,9 @@ pub fn counter_changes(
         for (key, limit) in counters(state, index, input) {
             let change = changes.entry(key.clone()).or_insert(CounterChange {
                 key,
-                floor: None,
                 delta: 0,
                 limit: Some(limit),
+                ..CounterChange::default()
             });
             change.delta += delta;
         }

@@ -264,9 +264,9 @@ pub(crate) fn counter_changes(
         let key = key(row, at);
         let change = changes.entry(key.clone()).or_insert(CounterChange {
             key,
-            floor: None,
             delta: 0,
             limit: None,
+            ..CounterChange::default()
         });
         change.delta = change.delta.saturating_add(delta);
         if must_fit {
@@ -280,6 +280,18 @@ pub(crate) fn counter_changes(
                 for row in for_agent(rows, agent(step)) {
                     let counted = if counts_credits(row) { hold.nano() } else { 1 };
                     add(row, at, counted, counted > 0);
+                }
+            }
+            Movement::Raises {
+                step,
+                more,
+                started_at,
+                ..
+            } => {
+                for row in for_agent(rows, agent(step)) {
+                    if counts_credits(row) {
+                        add(row, started_at, more.nano(), false);
+                    }
                 }
             }
             Movement::Ends {

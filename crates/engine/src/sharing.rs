@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::agent::definition::AgentDefinition;
-use domain::agent::model::ModelUse;
+use domain::agent::model::{Counts, ModelUse};
 
 /// What is shared, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,27 +25,25 @@ pub struct ProviderLimits {
 /// How much may be asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Attempts that start in any minute.
+    /// Questions, and attempts of agents outside that start, in any minute.
     pub requests_per_minute: Option<u64>,
     /// Tokens that are used in a minute.
     pub tokens_per_minute: Option<u64>,
-    /// Attempts in flight at one time.
+    /// Questions, and attempts of agents outside, in flight at one time.
     pub concurrency: Option<u32>,
 }
 
 impl Sharing {
-    /// What an attempt of the agent asks of a provider that has limits; nothing where it asks none.
-    pub fn asks(&self, definition: &AgentDefinition) -> Option<Box<ModelUse>> {
-        if self.providers.is_empty() {
-            return None;
+    /// What asking the model of this name is for its provider's limits: one that has none can only say 429.
+    pub fn asks(&self, name: &str, tokens: u64, counts: Counts) -> ModelUse {
+        let mut asks = ModelUse::of(name, tokens, counts);
+        if !self.providers.contains_key(&asks.provider) {
+            asks.counts = Counts::Nothing;
         }
-        let asks = ModelUse::of(definition)?;
-        self.providers
-            .contains_key(&asks.provider)
-            .then(|| Box::new(asks))
+        asks
     }
 
-    /// The limits that an attempt counts for, by whose they are: its provider's, and its model's where that has some.
+    /// The limits that it counts for, by whose they are: its provider's, and its model's where that has some.
     pub(crate) fn limits(&self, asks: &ModelUse) -> Vec<(String, Limits)> {
         let Some(provider) = self.providers.get(&asks.provider) else {
             return Vec::new();

@@ -424,14 +424,19 @@ fn tell_who_claims(engine: &Engine, hot: &Hot, before: &BTreeMap<StepIndex, Step
         before.state == StepState::Running
             && (now.state != StepState::Running || now.attempt != before.attempt)
     };
+    // Its provider takes another one.
+    let asked = before.iter().any(|(&index, before)| {
+        let counted = before.model.as_ref().is_some_and(|asks| asks.is_counted());
+        counted && hot.state.steps[index].model.is_none()
+    });
+    if asked {
+        engine.throttles.ended();
+    }
     let mut over = before.iter().filter(|entry| is_over(*entry)).peekable();
-    if over.peek().is_none() {
+    if over.peek().is_none() && !asked {
         // Only room that a claim took and gave back.
         engine.work.room();
-    } else if over.any(|(index, before)| {
-        hot.state.graph.rules(*index).concurrency.is_some() || before.model.is_some()
-    }) {
-        engine.throttles.ended();
+    } else if asked || over.any(|(index, _)| hot.state.graph.rules(*index).concurrency.is_some()) {
         // Steps behind a full key are not even found: nobody can have noted that they were left lying.
         engine.work.look();
     } else {

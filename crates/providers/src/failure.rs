@@ -15,7 +15,7 @@ pub struct Failure {
     /// How long the peer asked to wait.
     pub retry_after: Option<Millis>,
     /// What the agent said that it used before it failed.
-    pub usage: Usage,
+    pub usage: Box<Usage>,
 }
 
 impl Failure {
@@ -24,7 +24,7 @@ impl Failure {
             class,
             message: message.into(),
             retry_after: None,
-            usage: Usage::default(),
+            usage: Box::default(),
         }
     }
 

@@ -210,7 +210,7 @@ async fn listen(
     let mut hearing = Hearing::default();
     let heard = listen_to_end(&mut reply, framing, max, &mut hearing, hear).await;
     hearing.tell(hear);
-    let usage = hearing.usage().clone();
+    let usage = Box::new(hearing.usage().clone());
     heard
         .and_then(|()| hearing.answer())
         .map_err(|failure| Failure { usage, ..failure })

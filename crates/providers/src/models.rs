@@ -31,14 +31,10 @@ use domain::values::time::Millis;
 use tokio::time::sleep;
 
 use crate::failure::Failure;
-use crate::models::asked::{AskLimits, Asked, Spoken};
+use crate::models::asked::{Admits, AskLimits, Asked, Spoken};
 use crate::models::route::{Route, Routes};
 use crate::models::settings::{ModelsError, ModelsSettings};
 use crate::outgoing::OutgoingSettings;
-
-/// A peer that asks to wait longer than this is not waited for within a turn: the next model is asked, or the step goes back
-/// to the queue.
-const PATIENCE_MAX: Millis = Millis(60_000);
 
 /// No pause between two tries that backoff itself gives is longer.
 const BACKOFF_MAX: Millis = Millis(30_000);
@@ -90,10 +86,12 @@ impl Models {
         &self,
         call: &ModelCall,
         limits: &AskLimits,
+        admits: &mut impl Admits,
         mut hear: impl FnMut(Spoken) + Send,
     ) -> Result<Asked, Failure> {
         let mut tries = Tries::default();
-        for name in &call.models {
+        for (place, name) in call.models.iter().enumerate() {
+            tries.fallback = (place > 0).then(|| name.clone());
             let routes = match self.routes.of(name) {
                 Ok(routes) => routes,
                 Err(failure) => {
@@ -102,12 +100,13 @@ impl Models {
                 }
             };
             for route in routes {
+                let question = (name.as_str(), call, limits);
                 let asked = self
-                    .ask_one(&route, call, limits, &mut tries, &mut hear)
+                    .ask_one(&route, question, admits, &mut tries, &mut hear)
                     .await;
                 match asked {
                     Ok(mut asked) => {
-                        tries.usage.add(&asked.usage);
+                        tries.use_more(&asked.usage);
                         asked.usage = tries.usage;
                         name.clone_into(&mut asked.asked);
                         return Ok(asked);
@@ -123,14 +122,15 @@ impl Models {
     async fn ask_one(
         &self,
         route: &Route<'_>,
-        call: &ModelCall,
-        limits: &AskLimits,
+        (name, call, limits): (&str, &ModelCall, &AskLimits),
+        admits: &mut impl Admits,
         tries: &mut Tries,
         hear: &mut (impl FnMut(Spoken) + Send),
     ) -> Result<Asked, Failure> {
         let mut retries = 0;
         let mut route = Cow::Borrowed(route);
         loop {
+            admits.admit(name).await?;
             if let Some(why) = tries.stale.take() {
                 hear(Spoken::Anew { why });
             }
@@ -143,7 +143,8 @@ impl Models {
                 Ok(asked) => return Ok(asked),
                 Err(failure) => failure,
             };
-            tries.usage.add(&failure.usage);
+            admits.failed(name, &failure).await;
+            tries.use_more(&failure.usage);
             tries.stale = told.then(|| failure.message.clone());
             if !route.unheld && !told && route.holds(call) && is_of_schemas(&failure) {
                 route.to_mut().unheld = true;
@@ -183,8 +184,9 @@ fn is_of_tools(failure: &Failure) -> bool {
     failure.class == ErrorClass::Fatal && of_these.iter().any(|words| said.contains(words))
 }
 
-/// How long to wait before the same model is asked again; nothing where that cannot help, or would take too long. Full jitter
-/// under a doubling ceiling, the chance being a hash of the question: equal questions wait alike, different ones apart.
+/// How long to wait before the same model is asked again; nothing where that cannot help, or where its provider asks to be left
+/// alone: then nobody asks it, and the step need not wait here. Full jitter under a doubling ceiling, the chance being a hash of the
+/// question: equal questions wait alike, different ones apart.
 fn pause(
     model: &str,
     call: &ModelCall,
@@ -192,11 +194,7 @@ fn pause(
     retries: u32,
     failure: &Failure,
 ) -> Option<Millis> {
-    if !failure.class.retryable() {
-        return None;
-    }
-    let asked = failure.retry_after.unwrap_or(Millis(0));
-    if asked > PATIENCE_MAX {
+    if !failure.class.retryable() || failure.class == ErrorClass::RateLimited {
         return None;
     }
     let ceiling = limits.backoff.0.saturating_mul(1 << retries.min(20));
@@ -204,14 +202,16 @@ fn pause(
     let said = call.messages.last().map(|message| message.plain());
     let name = format!("{model}/{retries}/{}", said.unwrap_or_default());
     let jittered = ContentHash::of(name.as_bytes()).seed() % (ceiling + 1);
-    Some(Millis(jittered.max(asked.0)))
+    Some(Millis(jittered))
 }
 
 /// What became of a question so far.
 #[derive(Default)]
 struct Tries {
-    /// Of tries that failed.
+    /// Of all tries so far.
     usage: Usage,
+    /// The model that is asked now, where it is not the first.
+    fallback: Option<String>,
     /// Why what was said so far counts for nothing, until that is told.
     stale: Option<String>,
     /// One failure a model.
@@ -219,6 +219,13 @@ struct Tries {
 }
 
 impl Tries {
+    fn use_more(&mut self, usage: &Usage) {
+        match &self.fallback {
+            Some(model) => self.usage.add(&usage.clone().by(model)),
+            None => self.usage.add(usage),
+        }
+    }
+
     fn failed(&mut self, model: &str, failure: Failure) {
         self.failures.push((model.to_owned(), failure));
     }
@@ -244,7 +251,7 @@ impl Tries {
             class,
             message,
             retry_after,
-            usage: self.usage,
+            usage: Box::new(self.usage),
         }
     }
 }
@@ -259,24 +266,20 @@ mod tests {
         serde_json::from_value(serde_json::json!({"models": ["m"], "messages": []})).unwrap()
     }
 
-    fn wait(retries: u32, class: ErrorClass, retry_after: Option<u64>) -> Option<u64> {
-        let failure = Failure {
-            retry_after: retry_after.map(Millis),
-            ..Failure::new(class, "x")
-        };
+    fn wait(retries: u32, class: ErrorClass) -> Option<u64> {
+        let failure = Failure::new(class, "x");
         let waited = pause("m", &call(), &AskLimits::default(), retries, &failure);
         waited.map(|wait| wait.0)
     }
 
     #[test]
-    fn pauses_stay_under_their_ceiling_and_heed_the_peer() {
+    fn pauses_stay_under_their_ceiling_and_who_says_429_is_left_alone() {
         for retries in 0..40 {
-            let waited = wait(retries, ErrorClass::Transient, None).unwrap();
+            let waited = wait(retries, ErrorClass::Transient).unwrap();
             assert!(waited <= (1_000_u64 << retries.min(10)).min(30_000));
         }
-        assert!(wait(0, ErrorClass::RateLimited, Some(20_000)).unwrap() >= 20_000);
-        assert_eq!(wait(0, ErrorClass::RateLimited, Some(60_001)), None);
-        assert_eq!(wait(0, ErrorClass::Fatal, None), None);
+        assert_eq!(wait(0, ErrorClass::RateLimited), None);
+        assert_eq!(wait(0, ErrorClass::Fatal), None);
     }
 
     #[test]

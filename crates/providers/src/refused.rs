@@ -41,7 +41,7 @@ pub(crate) fn failure(
         class,
         message,
         retry_after,
-        usage: usage::of_error(said),
+        usage: Box::new(usage::of_error(said)),
     }
 }
 

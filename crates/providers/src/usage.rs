@@ -35,6 +35,7 @@ pub(crate) fn of(members: &Map<String, Value>) -> Usage {
         output: of_kind("outputTokens").saturating_sub(reasoning),
         reasoning,
         tools: calls.take(TOOLS_MAX).collect(),
+        ..Usage::default()
     }
 }
 

@@ -4,10 +4,12 @@ use domain::agent::gate::Verdict;
 use domain::artifact::Enrichment;
 use domain::money::budget::{Scope, Shortage};
 use domain::money::usage::Usage;
+use domain::orchestration::asking::Asking;
 use domain::orchestration::event::{Completion, Event, FailCause, ParkedFor, SkipCause};
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::standing::Standing;
 use domain::orchestration::state::{Cause, Orchestration, StepState};
+use domain::values::credits::Credits;
 use domain::values::ids::StepId;
 use domain::values::time::Timestamp;
 
@@ -42,7 +44,7 @@ pub fn event(event: &Event) -> String {
         Event::StepParked { step, short, .. } => format!("{step}: {}", parked(short.as_deref())),
         Event::AttemptStarted { step, attempt, .. } => format!("{step}: attempt {attempt} started"),
         Event::PartialKept { step, .. } => format!("{step}: what it has so far is kept"),
-        Event::UsageTold { step, usage, .. } => format!("{step}: {}", used(usage)),
+        Event::UsageTold { .. } | Event::Asking(_) => on_the_way(event),
         Event::AttemptFailed {
             step,
             attempt,
@@ -129,6 +131,30 @@ fn conversing(event: &Event) -> String {
             step, turn, asked, ..
         } => format!("{step}: turn {turn} ({})", asked.name()),
         other => other.kind().to_owned(),
+    }
+}
+
+/// What an attempt tells of what it uses and asks, as a line.
+fn on_the_way(event: &Event) -> String {
+    match event {
+        Event::UsageTold { step, usage, .. } => format!("{step}: {}", used(usage)),
+        Event::Asking(asking) => format!("{}: {}", asking.step, asks(asking)),
+        other => other.kind().to_owned(),
+    }
+}
+
+/// What an attempt asks from now on.
+fn asks(asking: &Asking) -> String {
+    match (&asking.model, asking.closed_until, &asking.unanswered) {
+        (Some(asks), ..) => format!("asks {}/{}", asks.provider, asks.model),
+        (None, Some(until), Some(of)) => {
+            format!(
+                "{}/{} asks to be left alone until {until}",
+                of.provider, of.model
+            )
+        }
+        _ if asking.hold > Credits::ZERO => format!("holds {} credits", asking.hold),
+        _ => "its question was not answered".to_owned(),
     }
 }
 

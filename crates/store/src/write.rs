@@ -64,7 +64,7 @@ pub struct NewBlob {
 }
 
 /// A change of a shared counter, such as a concurrency key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CounterChange {
     /// The counter's key.
     pub key: String,
@@ -72,6 +72,11 @@ pub struct CounterChange {
     pub floor: Option<i64>,
     /// By how much. A counter never goes below zero: a release of what is not held leaves 0.
     pub delta: i64,
+    /// What the counter is believed to hold at most: more was written by mistake, such as by a clock that was wrong, and counts
+    /// as nothing.
+    pub believed: Option<i64>,
+    /// What the counter holds at most afterwards.
+    pub ceiling: Option<i64>,
     /// With a positive `delta`: the most that the counter may hold afterwards; else the row set is not admitted.
     pub limit: Option<i64>,
 }
@@ -79,8 +84,13 @@ pub struct CounterChange {
 impl CounterChange {
     /// What the counter holds after the change where it `held` so much before.
     pub fn after(&self, held: i64) -> i64 {
+        let held = match self.believed {
+            Some(most) if held > most => 0,
+            _ => held,
+        };
         let from = self.floor.map_or(held, |floor| floor.max(held));
-        from.saturating_add(self.delta)
+        let after = from.saturating_add(self.delta);
+        self.ceiling.map_or(after, |ceiling| after.min(ceiling))
     }
 }
 

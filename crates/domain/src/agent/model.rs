@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::definition::AgentDefinition;
-
 /// Whose a model is that is named without its provider, by how its name begins.
 const PROVIDERS: [(&str, &str); 14] = [
     ("gpt-", "openai"),
@@ -22,7 +20,7 @@ const PROVIDERS: [(&str, &str); 14] = [
     ("qwen", "alibaba"),
 ];
 
-/// What an attempt asks of a provider whose limits are shared by all.
+/// What an attempt, or one of its questions, asks of a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelUse {
@@ -30,9 +28,31 @@ pub struct ModelUse {
     pub provider: String,
     /// Which, by its name at the provider.
     pub model: String,
-    /// Tokens that the attempt is expected to use.
+    /// Tokens that are expected to be used; of a question that was not answered, those that it used.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub tokens: u64,
+    /// What of it counts for the provider's limits.
+    #[serde(default, skip_serializing_if = "Counts::is_attempt")]
+    pub counts: Counts,
+}
+
+/// What counts for the limits of a provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counts {
+    /// The attempt, until it ends.
+    #[default]
+    Attempt,
+    /// One question, until it is answered.
+    Question,
+    /// Nothing: the provider has no limits, and can only say 429.
+    Nothing,
+}
+
+impl Counts {
+    const fn is_attempt(&self) -> bool {
+        matches!(self, Self::Attempt)
+    }
 }
 
 fn is_nothing(tokens: &u64) -> bool {
@@ -40,15 +60,26 @@ fn is_nothing(tokens: &u64) -> bool {
 }
 
 impl ModelUse {
-    /// What an attempt of the agent asks; nothing where its definition names no model, or one that is nobody's.
-    pub fn of(definition: &AgentDefinition) -> Option<Self> {
-        let (provider, model) = provider_of(definition.model.as_deref()?)?;
-        Some(Self {
+    /// The model of this name. One that is nobody's, such as an entry of PlanExe's configuration, is a provider of its own.
+    pub fn of(name: &str, tokens: u64, counts: Counts) -> Self {
+        let (provider, model) = provider_of(name).unwrap_or((name, name));
+        Self {
             provider: provider.to_owned(),
             model: model.to_owned(),
             // One at least: who is not told how many waits while the bucket is empty, as all do.
-            tokens: definition.estimated_tokens.unwrap_or(0).max(1),
-        })
+            tokens: tokens.max(1),
+            counts,
+        }
+    }
+
+    /// Whether it counts for limits of its provider.
+    pub fn is_counted(&self) -> bool {
+        self.counts != Counts::Nothing
+    }
+
+    /// Whether both ask the same model.
+    pub fn asks_as(&self, other: &Self) -> bool {
+        (&self.provider, &self.model) == (&other.provider, &other.model)
     }
 }
 

@@ -82,6 +82,16 @@ impl Scope {
     }
 }
 
+/// A budget that an approval has raised; of an account, that the step's next attempt may go beyond what it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Raised {
+    /// The step's, the orchestration's or the account's.
+    pub scope: Scope,
+    /// The most from now on; of an account, what that one attempt holds.
+    pub max: Credits,
+}
+
 /// A limit that a step did not fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

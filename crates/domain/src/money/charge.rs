@@ -106,12 +106,18 @@ pub fn charge(rules: &StepRules, outcome: Outcome, usage: &Usage) -> Charge {
     if price.mode != CostMode::Fixed {
         let told = rates(rules, price)
             .zip(believed.tokens())
-            .map(|(rates, _)| for_tokens(&rates, &believed));
-        let known = told.is_some() && price.known();
+            .map(|(rates, _)| for_models(price, &rates, &believed));
+        let mut others = believed.models.keys();
+        let known = told.is_some()
+            && price.rates.is_some()
+            && others.all(|model| price.rates_of(model).is_some());
         charge.estimated = !all || (!known && (full || believed.tokens().is_some()));
         match told {
             Some(credits) => charge.llm_tokens = credits,
             None if full => charge.llm_tokens = instead(rules, price),
+            None if believed.tokens().is_some() => {
+                charge.llm_tokens = in_part(rules, price, &believed);
+            }
             None => {}
         }
     }
@@ -146,7 +152,10 @@ pub fn ceiling(rules: &StepRules) -> Credits {
     let tokens = || {
         let estimate = rates(rules, price).zip(price.estimated_tokens);
         let dearest = estimate.map_or(Credits::ZERO, |(rates, tokens)| {
-            rounded(i128::from(rates.dearest()) * i128::from(tokens))
+            let others = price.fallbacks.values().copied();
+            let others = others.filter_map(|rates| rates.or(price.stand_in));
+            let rate = others.fold(rates.dearest(), |rate, other| rate.max(other.dearest()));
+            rounded(i128::from(rate) * i128::from(tokens))
         });
         dearest.max(instead(rules, price))
     };
@@ -176,6 +185,24 @@ pub fn billable(rules: &StepRules) -> bool {
 fn rates(rules: &StepRules, price: &Price) -> Option<Rates> {
     let fallback = price.mode == CostMode::TokenBased && rules.cost > Credits::ZERO;
     price.rates.or(price.stand_in.filter(|_| !fallback))
+}
+
+/// What all its models' tokens cost, each at its own rates: one that nobody knows at what stands in, else at the `first`'s.
+fn for_models(price: &Price, first: &Rates, usage: &Usage) -> Credits {
+    let others = usage.models.iter().map(|(model, used)| {
+        let rates = price.rates_of(model).or(price.stand_in);
+        for_tokens(rates.as_ref().unwrap_or(first), used)
+    });
+    let own = for_tokens(first, &usage.by_first());
+    others.fold(own, Credits::saturating_add).min(CHARGE_MAX)
+}
+
+/// The tokens' part of what gave no whole result, where `costPerRun` stands in for their price: they cost what stands in for
+/// it, and no more than the whole result would.
+fn in_part(rules: &StepRules, price: &Price, usage: &Usage) -> Credits {
+    let whole = instead(rules, price);
+    let tokens = price.stand_in.map(|rates| for_tokens(&rates, usage));
+    tokens.map_or(whole, |tokens| tokens.min(whole))
 }
 
 /// The tokens' part where their number or price is not known: `costPerRun`, unless that is charged anyway; else what the

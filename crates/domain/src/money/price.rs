@@ -97,6 +97,9 @@ pub struct Price {
     /// What a token is taken to cost where the model's price is unknown: of each kind the dearest of the price table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stand_in: Option<Rates>,
+    /// What a token of the models costs that are asked where the first fails, by their names; absent where that is unknown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fallbacks: BTreeMap<String, Option<Rates>>,
     /// The price table that the rates come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<String>,
@@ -129,13 +132,24 @@ impl Price {
         if plain {
             return None;
         }
-        let model = definition.model.as_deref().filter(|_| by_token);
-        let rates = model.and_then(|model| prices.of_model(model)).copied();
-        let stand_in = prices.dearest().filter(|_| by_token && rates.is_none());
+        let models = if by_token {
+            prices.models_of(definition)
+        } else {
+            Vec::new()
+        };
+        let mut models = models.into_iter().map(|model| {
+            let rates = prices.of_model(&model).copied();
+            (model, rates)
+        });
+        let rates = models.next().and_then(|(_, rates)| rates);
+        let fallbacks: BTreeMap<_, _> = models.collect();
+        let unknown = rates.is_none() || fallbacks.values().any(Option::is_none);
+        let stand_in = prices.dearest().filter(|_| by_token && unknown);
         Some(Box::new(Self {
             mode: definition.cost_mode,
             rates,
             stand_in,
+            fallbacks,
             prices: rates.or(stand_in).map(|_| prices.version.clone()),
             tool_rates: definition.tool_rates.clone(),
             estimated_tokens: definition.estimated_tokens,
@@ -145,8 +159,14 @@ impl Price {
         }))
     }
 
-    /// Whether what it charges by is known: tokens are not charged, or the model's rates are there.
+    /// Whether what it charges by is known: tokens are not charged, or the rates of all its models are there.
     pub fn known(&self) -> bool {
-        self.mode == CostMode::Fixed || self.rates.is_some()
+        let fallbacks = || self.fallbacks.values().all(Option::is_some);
+        self.mode == CostMode::Fixed || (self.rates.is_some() && fallbacks())
+    }
+
+    /// What tokens of a model are charged at that is not the first; nothing where that is not known.
+    pub fn rates_of(&self, model: &str) -> Option<Rates> {
+        self.fallbacks.get(model).copied().flatten()
     }
 }

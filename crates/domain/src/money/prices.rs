@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::definition::{AgentDefinition, Executor};
 use crate::values::credits::Credits;
 
 /// The table that comes with the program.
@@ -75,6 +76,10 @@ pub struct Prices {
     pub credit_usd: Credits,
     /// Rates by model.
     pub models: BTreeMap<String, Rates>,
+    /// The model of agents that converse and name none.
+    pub default_model: Option<String>,
+    /// Whether agents converse that do not say how they are performed.
+    pub bare_converse: bool,
 }
 
 /// A price table that cannot be used.
@@ -176,6 +181,7 @@ impl Prices {
             source: table.source,
             credit_usd,
             models,
+            ..Self::default()
         })
     }
 
@@ -190,6 +196,23 @@ impl Prices {
             models: self.models,
             ..over
         }
+    }
+
+    /// The models that `definition` is billed by: that it names first, then those that are asked where it fails.
+    pub fn models_of(&self, definition: &AgentDefinition) -> Vec<String> {
+        let converses = match &definition.executor {
+            Some(Executor::Model {} | Executor::Script {}) => true,
+            None => self.bare_converse,
+            Some(_) => false,
+        };
+        if !converses {
+            return definition.model.iter().cloned().collect();
+        }
+        let mut models = definition.models();
+        if models.is_empty() {
+            models.extend(self.default_model.clone());
+        }
+        models
     }
 
     /// Of each kind the dearest that any model has; nothing where no model is known.

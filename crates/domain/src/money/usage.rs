@@ -29,6 +29,9 @@ pub struct Usage {
     /// Calls by tool.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tools: BTreeMap<String, u64>,
+    /// What of the tokens other models than the agent's first used, by the names that they were asked by.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, Usage>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -43,6 +46,36 @@ impl Usage {
             total: Some(total),
             ..Self::default()
         }
+    }
+
+    /// This, used by a model that is not the agent's first.
+    #[must_use]
+    pub fn by(self, model: &str) -> Self {
+        if self.tokens().is_none() {
+            return self;
+        }
+        let whole = self.clone();
+        Self {
+            models: BTreeMap::from([(model.to_owned(), whole)]),
+            ..self
+        }
+    }
+
+    /// What of the tokens the agent's first model used.
+    pub fn by_first(&self) -> Self {
+        let mut own = Self {
+            models: BTreeMap::new(),
+            ..self.clone()
+        };
+        for used in self.models.values() {
+            let tokens = used.tokens().unwrap_or(0);
+            own.total = own.total.map(|total| total.saturating_sub(tokens));
+            own.input = own.input.saturating_sub(used.charged_input());
+            own.cached_input = own.cached_input.saturating_sub(used.cached_input);
+            own.output = own.output.saturating_sub(used.output);
+            own.reasoning = own.reasoning.saturating_sub(used.reasoning);
+        }
+        own
     }
 
     /// Whether nothing was told.
@@ -85,6 +118,9 @@ impl Usage {
                 None => drop(self.tools.insert(tool.clone(), calls)),
             }
         }
+        for (model, used) in &later.models {
+            self.models.entry(model.clone()).or_default().merge(used);
+        }
     }
 
     /// Takes in what something else used beside it: the numbers add up.
@@ -106,6 +142,9 @@ impl Usage {
             let known = self.tools.entry(tool.clone()).or_default();
             *known = known.saturating_add(calls);
         }
+        for (model, used) in &other.models {
+            self.models.entry(model.clone()).or_default().add(used);
+        }
     }
 
     /// What can be believed of it: a number of tokens or calls beyond [`COUNT_MAX`] counts as not told.
@@ -117,7 +156,9 @@ impl Usage {
             self.output,
             self.reasoning,
         ];
-        let tokens = kinds.into_iter().all(|count| count <= COUNT_MAX);
+        let mut models = self.models.values();
+        let tokens = kinds.into_iter().all(|count| count <= COUNT_MAX)
+            && models.all(|used| used.believed().1);
         let calls = self.tools.values().all(|&calls| calls <= COUNT_MAX);
         let mut believed = if tokens {
             self.clone()

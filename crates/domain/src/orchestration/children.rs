@@ -124,13 +124,14 @@ impl Orchestration {
 
     /// What the step's attempt holds, and with it the steps above it and the whole.
     pub(super) fn hold(&mut self, index: StepIndex, hold: Credits) {
-        self.steps[index].hold = hold;
+        let before = std::mem::replace(&mut self.steps[index].hold, hold);
+        let more = hold.saturating_sub(before);
         if let Some(head) = &mut self.head {
-            head.held = head.held.saturating_add(hold);
+            head.held = head.held.saturating_add(more);
         }
         for above in self.graph.ancestors(index) {
             let step = &mut self.steps[above];
-            step.held_below = step.held_below.saturating_add(hold);
+            step.held_below = step.held_below.saturating_add(more);
         }
     }
 

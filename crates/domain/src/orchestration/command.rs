@@ -7,6 +7,7 @@ use crate::agent::model::ModelUse;
 use crate::agent::retry::ErrorClass;
 use crate::money::budget::{AtLimit, Shortage};
 use crate::money::usage::Usage;
+use crate::orchestration::asking::{AskFacts, Asking, NoRoom};
 use crate::orchestration::children::Spawn;
 use crate::orchestration::event::Created;
 use crate::orchestration::graph::GraphError;
@@ -61,6 +62,24 @@ pub enum Report {
         /// What there is so far.
         kept: Option<Output>,
     },
+    /// Back into the queue: its provider lets none in now, or what others hold is in the way. That is no failure.
+    Returned {
+        /// Why, for people.
+        message: String,
+        /// Not before.
+        until: Timestamp,
+        /// What its next attempt holds at least.
+        needs: Credits,
+        /// What there is so far.
+        kept: Option<Output>,
+    },
+    /// It goes on when a person says yes to going beyond a limit.
+    Short {
+        /// Which.
+        shortage: Shortage,
+        /// What there is so far.
+        kept: Option<Output>,
+    },
     /// With nothing to work on: what the plan has of the inputs is not enough to say anything.
     MissingInput {
         /// What is missing, each with its reason.
@@ -105,6 +124,13 @@ pub enum Command {
         holder: Holder,
         /// What was asked and answered.
         turn: Box<NewTurn>,
+    },
+    /// The attempt in flight is about to ask a model, or asks none any longer.
+    Ask {
+        /// Who asks.
+        holder: Holder,
+        /// What.
+        asking: Box<Asking>,
     },
     /// The attempt in flight wants children: it ends, and the step waits for them.
     Spawn {
@@ -204,6 +230,8 @@ pub struct Facts {
     pub verdicts: BTreeMap<StepId, Verdict>,
     /// For [`Command::Start`].
     pub start: Option<StartFacts>,
+    /// For [`Command::Ask`].
+    pub ask: Option<AskFacts>,
     /// For [`Command::Tick`] and [`Command::Start`]: agents that nobody may claim steps of at present, each with the reason.
     pub blocked: BTreeMap<AgentId, String>,
 }
@@ -268,6 +296,9 @@ pub enum Rejected {
         /// The one that would follow.
         next: u32,
     },
+    /// A question does not fit a limit.
+    #[error("{}", .0.shortage)]
+    NoRoom(Box<NoRoom>),
     /// No child of those that it wants fits.
     #[error("none of the children that `{0}` wants fits")]
     NoChild(StepId),

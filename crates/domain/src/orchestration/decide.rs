@@ -8,7 +8,7 @@ use crate::orchestration::graph::{Edge, Graph, StepIndex};
 use crate::orchestration::report::{Told, expire, finish, keep};
 use crate::orchestration::start::start;
 use crate::orchestration::state::{Orchestration, Status};
-use crate::orchestration::{children, tick, turns};
+use crate::orchestration::{asking, children, tick, turns};
 use crate::values::hash::ContentHash;
 use crate::values::time::Timestamp;
 
@@ -62,6 +62,7 @@ pub fn decide(
             let told = Told { report, usage };
             finish(state, step, *attempt, *holder, told, facts.now)
         }
+        Command::Ask { holder, asking } => asking::ask(state, head, *holder, asking, facts),
         _ if head.status.ended() => Err(Rejected::Ended(head.status.name())),
         Command::OpenGates => open_gates(state, facts),
         Command::Start { step, holder } => start(state, head, step, *holder, facts),

@@ -8,9 +8,10 @@ use crate::agent::gate::Verdict;
 use crate::agent::model::ModelUse;
 use crate::agent::retry::ErrorClass;
 use crate::artifact::{Enrichment, EnrichmentStatus};
-use crate::money::budget::{Budget, Scope, Shortage};
+use crate::money::budget::{Budget, Raised, Shortage};
 use crate::money::charge::{Charge, is_zero};
 use crate::money::usage::Usage;
+use crate::orchestration::asking::Asking;
 use crate::orchestration::children::{Child, Spawning};
 use crate::orchestration::graph::StepRules;
 pub use crate::orchestration::request::Request;
@@ -194,16 +195,6 @@ pub enum ParkedFor {
     Children,
 }
 
-/// A budget that an approval has raised; of an account, that the step's next attempt may go beyond what it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Raised {
-    /// The step's, the orchestration's or the account's.
-    pub scope: Scope,
-    /// The most from now on; of an account, what that one attempt holds.
-    pub max: Credits,
-}
-
 /// How a finished orchestration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -313,7 +304,12 @@ pub enum Event {
         data: ContentHash,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Box<Usage>>,
+        /// What its question used, where a provider's limits count it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokens: Option<u64>,
     },
+    /// What the attempt in flight asks of models from now on, and holds for it.
+    Asking(Box<Asking>),
     /// The attempt reported a failure.
     AttemptFailed {
         step: StepId,
@@ -336,6 +332,8 @@ pub enum Event {
         step: StepId,
         retries: u32,
         due_at: Timestamp,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        needs: Credits,
     },
     /// An enrichment was applied: the plan artifact is at `version` now.
     StepCompleted {
@@ -412,6 +410,7 @@ impl Event {
             Self::PartialKept { .. } => "partial_kept",
             Self::UsageTold { .. } => "usage_told",
             Self::TurnRecorded { .. } => "turn_recorded",
+            Self::Asking(_) => "asking",
             Self::AttemptFailed { .. } => "attempt_failed",
             Self::AttemptExpired { .. } => "attempt_expired",
             Self::RetryScheduled { .. } => "retry_scheduled",
@@ -466,6 +465,7 @@ impl Event {
             Self::Paused { step } | Self::Resumed { step } | Self::CancelRequested { step, .. } => {
                 step.as_ref()
             }
+            Self::Asking(asking) => Some(&asking.step),
             Self::OrchestrationCreated(_)
             | Self::OrchestrationCompleted { .. }
             | Self::OrchestrationFailed { .. }

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::money::budget::{Scope, Shortage};
+use crate::money::budget::{Raised, Scope, Shortage};
 use crate::orchestration::command::Holder;
-use crate::orchestration::event::{
-    Completion, Created, EndedAs, Event, ParkedFor, Raised, Recorded,
-};
+use crate::orchestration::event::{Completion, Created, EndedAs, Event, ParkedFor, Recorded};
 use crate::orchestration::graph::{Edge, Graph, StepIndex, StepRules};
 use crate::orchestration::state::{
     Cancelling, Cause, Head, KeptPartial, Orchestration, Status, Step, StepState, Tally,
@@ -145,6 +143,7 @@ fn evolve_step(state: &mut Orchestration, index: StepIndex, at: Timestamp, event
         }
         Event::UsageTold { usage, .. } => state.steps[index].used = Some(usage.clone()),
         Event::TurnRecorded { .. } => state.steps[index].turned(event),
+        Event::Asking(asking) => state.asks(index, asking),
         Event::AttemptFailed { class, message, .. } => {
             state.leave_flight(index);
             let step = &mut state.steps[index];
@@ -158,10 +157,8 @@ fn evolve_step(state: &mut Orchestration, index: StepIndex, at: Timestamp, event
             state.steps[index].lapses = *lapses;
             state.steps[index].last_error = Some("its holder lapsed".to_owned());
         }
-        Event::RetryScheduled {
-            retries, due_at, ..
-        } => {
-            state.steps[index].retries = *retries;
+        Event::RetryScheduled { due_at, .. } => {
+            state.steps[index].comes_again(event);
             state.enqueue(index, at, *due_at);
         }
         Event::Paused { .. } => state.steps[index].paused_at = Some(at),
@@ -200,7 +197,6 @@ fn evolve_start(state: &mut Orchestration, index: StepIndex, at: Timestamp, even
     state.tally.exclusive_running |= state.graph.rules(index).exclusive;
     let step = &mut state.steps[index];
     unpark(step, at);
-    step.beyond_account = false;
     step.state = StepState::Running;
     step.attempt = *attempt;
     step.number = Some(*number);
@@ -265,6 +261,7 @@ fn evolve_end(state: &mut Orchestration, index: StepIndex, at: Timestamp, event:
         | Event::PartialKept { .. }
         | Event::UsageTold { .. }
         | Event::TurnRecorded { .. }
+        | Event::Asking(_)
         | Event::AttemptFailed { .. }
         | Event::AttemptExpired { .. }
         | Event::RetryScheduled { .. }
@@ -370,8 +367,10 @@ impl Orchestration {
     /// Waits for a person; for one that was in the queue its clocks stand still meanwhile.
     fn park(&mut self, index: StepIndex, at: Timestamp, short: Option<Box<Shortage>>) {
         self.tally.gates_due.remove(&index);
-        if short.is_some() {
+        self.leave_flight(index);
+        if let Some(short) = &short {
             self.leave_queue(index);
+            self.steps[index].needs = short.needed;
             self.steps[index].short_since.get_or_insert(at);
         }
         self.steps[index].short = short;
@@ -426,6 +425,7 @@ impl Orchestration {
             step.state = StepState::Waiting;
             step.used = None;
             step.model = None;
+            step.beyond_account = false;
             let hold = std::mem::take(&mut step.hold);
             if let Some(head) = &mut self.head {
                 head.held = head.held.saturating_sub(hold);

@@ -11,6 +11,8 @@ pub struct Needs {
     pub gates: Vec<StepIndex>,
     /// A step whose input hash, equal enrichment and counters must be looked up.
     pub start: Option<StepIndex>,
+    /// A step whose question the limits of its provider, or of its account, may keep waiting.
+    pub ask: Option<StepIndex>,
 }
 
 /// What deciding `command` on `state` takes.
@@ -18,11 +20,15 @@ pub fn needs(state: &Orchestration, command: &Command) -> Needs {
     match command {
         Command::OpenGates => Needs {
             gates: state.tally.gates_due.iter().copied().collect(),
-            start: None,
+            ..Needs::default()
         },
         Command::Start { step, .. } => Needs {
-            gates: Vec::new(),
             start: state.graph.index(step),
+            ..Needs::default()
+        },
+        Command::Ask { asking, .. } => Needs {
+            ask: state.graph.index(&asking.step),
+            ..Needs::default()
         },
         _ => Needs::default(),
     }

@@ -3,14 +3,17 @@
 use crate::agent::conversation::asks::gives_nothing;
 use crate::agent::retry::{self, ErrorClass};
 use crate::artifact::EnrichmentStatus;
+use crate::money::budget::Shortage;
 use crate::money::charge::Outcome;
 use crate::money::usage::Usage;
 use crate::orchestration::command::{Holder, Output, Rejected, Report};
 use crate::orchestration::decide::{LAPSES_MAX, cancelled, fail};
 use crate::orchestration::ending::Ending;
-use crate::orchestration::event::{EndedAs, Event, FailCause, SkipCause};
+use crate::orchestration::event::{EndedAs, Event, FailCause, ParkedFor, SkipCause};
 use crate::orchestration::graph::StepIndex;
+use crate::orchestration::spending;
 use crate::orchestration::state::{KeptPartial, Orchestration, StepState};
+use crate::values::credits::Credits;
 use crate::values::ids::StepId;
 use crate::values::time::{Millis, Timestamp};
 
@@ -146,11 +149,44 @@ pub(super) fn finish(
                 ending.keep(kept_by(state, index, kept.as_ref(), told.usage));
                 let said = (ErrorClass::Transient, "its holder stopped");
                 ending.attempt_failed(index, said, Outcome::Cancelled);
-                ending.note(again_at(state, index, now));
+                ending.note(again_at(state, index, now, Credits::ZERO));
                 ending.settle()
             }
         },
-        Report::Failed { .. } => failed(state, index, told, now),
+        Report::Failed {
+            class,
+            message,
+            retry_after,
+            kept,
+        } => {
+            let attempt = state.steps[index].attempt;
+            let failing = Failing {
+                class: *class,
+                message,
+                kept: kept.as_ref(),
+                retry: retry_event(state, index, attempt, *class, *retry_after, now),
+                outcome: Outcome::Failed,
+            };
+            failed(state, index, told.usage, failing)
+        }
+        Report::Returned {
+            message,
+            until,
+            needs,
+            kept,
+        } => {
+            let failing = Failing {
+                class: ErrorClass::RateLimited,
+                message,
+                kept: kept.as_ref(),
+                retry: Some(again_at(state, index, (*until).max(now), *needs)),
+                outcome: Outcome::Parked,
+            };
+            failed(state, index, told.usage, failing)
+        }
+        Report::Short { shortage, kept } => {
+            short(state, index, told.usage, shortage, kept.as_ref())
+        }
     })
 }
 
@@ -163,33 +199,45 @@ fn kept_by(
     kept.and_then(|output| kept_event(state, index, output, usage))
 }
 
-/// A failed attempt: another one follows, or the step ends.
-fn failed(state: &Orchestration, index: StepIndex, told: Told<'_>, now: Timestamp) -> Vec<Event> {
-    let Report::Failed {
+/// An attempt that ended without a whole output.
+struct Failing<'a> {
+    class: ErrorClass,
+    message: &'a str,
+    kept: Option<&'a Output>,
+    /// The next attempt, where there may be one.
+    retry: Option<Event>,
+    /// What it is charged as, where that follows.
+    outcome: Outcome,
+}
+
+/// Another attempt follows in time, or the step ends.
+fn failed(
+    state: &Orchestration,
+    index: StepIndex,
+    usage: &Usage,
+    failing: Failing<'_>,
+) -> Vec<Event> {
+    let Failing {
         class,
         message,
-        retry_after,
         kept,
-    } = told.report
-    else {
-        return Vec::new();
-    };
-    let step = &state.steps[index];
-    let retry = retry_event(state, index, step.attempt, *class, *retry_after, now);
+        retry,
+        outcome,
+    } = failing;
     let in_time = retry
         .as_ref()
         .is_some_and(|retry| is_in_time(state, index, retry));
     let reason = cancel_reason(state, index);
-    let mut ending = Ending::of(state).told(index, told.usage);
-    let said = (*class, message.as_str());
+    let mut ending = Ending::of(state).told(index, usage);
+    let said = (class, message);
     if let (None, Some(retry), true) = (&reason, &retry, in_time) {
         // What this attempt has outlives it: the next one may leave nothing.
-        ending.keep(kept_by(state, index, kept.as_ref(), told.usage));
-        ending.attempt_failed(index, said, Outcome::Failed);
+        ending.keep(kept_by(state, index, kept, usage));
+        ending.attempt_failed(index, said, outcome);
         ending.note(retry.clone());
         return ending.settle();
     }
-    let stands = step.kept.is_some() && !gives_nothing(message);
+    let stands = state.steps[index].kept.is_some() && !gives_nothing(message);
     let outcome = match (&reason, kept.is_some() || stands) {
         (_, true) => Outcome::Partial,
         (Some(_), false) => Outcome::Cancelled,
@@ -200,11 +248,34 @@ fn failed(state: &Orchestration, index: StepIndex, told: Told<'_>, now: Timestam
         (Some(reason), _, None) => cancelled(ending, index, &reason),
         (_, _, Some(output)) => {
             let status = EnrichmentStatus::Partial;
-            enriched(ending, index, output, status, Some(message.clone()))
+            enriched(ending, index, output, status, Some(message.to_owned()))
         }
         (None, Some(_), None) => fail(ending, index, EndedAs::Timeout, FailCause::TotalTimeout),
-        (None, None, None) => failed_for_good(ending, index, *class, message),
+        (None, None, None) => failed_for_good(ending, index, class, message),
     }
+}
+
+/// The attempt goes on when a person says yes to more than a limit allows.
+fn short(
+    state: &Orchestration,
+    index: StepIndex,
+    usage: &Usage,
+    shortage: &Shortage,
+    kept: Option<&Output>,
+) -> Vec<Event> {
+    let mut ending = Ending::of(state).told(index, usage);
+    if let Some(reason) = cancel_reason(state, index) {
+        return cancelled(ending, index, &reason);
+    }
+    ending.keep(kept_by(state, index, kept, usage));
+    ending.note(Event::StepParked {
+        step: state.graph.rules(index).id.clone(),
+        parked_for: ParkedFor::Budget,
+        gate: None,
+        short: Some(Box::new(shortage.clone())),
+        charge: spending::at_end(state, index, Outcome::Parked, usage).map(Box::new),
+    });
+    ending.settle()
 }
 
 /// The step ends with what the attempt gave.
@@ -244,11 +315,12 @@ fn failed_for_good(
 }
 
 /// Back into the queue, with no retry used.
-fn again_at(state: &Orchestration, index: StepIndex, due_at: Timestamp) -> Event {
+fn again_at(state: &Orchestration, index: StepIndex, due_at: Timestamp, needs: Credits) -> Event {
     Event::RetryScheduled {
         step: state.graph.rules(index).id.clone(),
         retries: state.steps[index].retries,
         due_at,
+        needs,
     }
 }
 
@@ -279,7 +351,7 @@ pub(super) fn expire(
     } else if ends {
         fail(ending, index, EndedAs::Failed, FailCause::Lapsed)
     } else {
-        ending.note(again_at(state, index, now));
+        ending.note(again_at(state, index, now, Credits::ZERO));
         ending.settle()
     })
 }
@@ -323,6 +395,7 @@ fn retry_event(
         step: rules.id.clone(),
         retries: step.retries + u32::from(counts),
         due_at: now + wait,
+        needs: Credits::ZERO,
     })
 }
 

@@ -1,11 +1,10 @@
 //! What a step may still spend, what its attempt holds, and what its end is charged.
 
-use crate::money::budget::{AtLimit, Budget, Scope, Shortage};
+use crate::money::budget::{AtLimit, Budget, Raised, Scope, Shortage};
 use crate::money::charge::{self, Charge, Outcome};
 use crate::money::price::{CostMode, Share};
 use crate::money::usage::Usage;
 use crate::orchestration::command::Short;
-use crate::orchestration::event::Raised;
 use crate::orchestration::graph::{StepIndex, StepRules};
 use crate::orchestration::state::{Head, Orchestration, Step, StepState};
 use crate::values::credits::Credits;
@@ -57,9 +56,11 @@ impl Limit {
         self.holds(self.shortage.left)
     }
 
-    /// Whether it may fit once the attempts in flight have given back what they hold: a ceiling is more than most use.
-    fn may_fit(&self) -> bool {
-        self.holds(self.shortage.left.saturating_add(self.held))
+    /// Whether it may fit once the attempts in flight but its `own` have given back what they hold: a ceiling is more than most
+    /// use.
+    fn may_fit(&self, own: Credits) -> bool {
+        let others = self.held.saturating_sub(own);
+        self.holds(self.shortage.left.saturating_add(others))
     }
 }
 
@@ -82,25 +83,7 @@ fn of_whole(head: &Head, needed: Credits) -> Option<Limit> {
     Some(Limit::of(scope, head.budget?, needed, head.cost, head.held))
 }
 
-impl Orchestration {
-    /// What the attempt in flight at `index` may cost in all: the least that its own limit, those of the steps above and the
-    /// orchestration's leave beside what others hold. Nothing where no limit stops it.
-    pub fn allowance(&self, index: StepIndex) -> Option<Credits> {
-        let step = &self.steps[index];
-        let own = step.hold;
-        let of = |at: StepIndex| of_step(self.graph.rules(at), &self.steps[at], Credits::ZERO);
-        let head = self.head.as_ref()?;
-        let limits = [of(index), of_whole(head, Credits::ZERO)];
-        let above = self.graph.ancestors(index).map(of);
-        let stopping = limits.into_iter().chain(above).flatten();
-        stopping
-            .filter(|limit| limit.at_limit == AtLimit::Stop)
-            .map(|limit| limit.shortage.left.saturating_add(own))
-            .min()
-    }
-}
-
-/// Whether the next attempt at a step may hold `needed`.
+/// Whether the next attempt at a step may hold `needed`, or the one in flight so much more.
 pub(super) fn room(
     state: &Orchestration,
     head: &Head,
@@ -135,8 +118,8 @@ pub(super) fn room(
     }));
     let exceeded = || limits.iter().flatten().filter(|limit| !limit.fits());
     let first = |at_limit, may_fit| {
-        let mut found =
-            exceeded().filter(|limit| limit.at_limit == at_limit && limit.may_fit() == may_fit);
+        let mut found = exceeded()
+            .filter(|limit| limit.at_limit == at_limit && limit.may_fit(step.hold) == may_fit);
         found.next().map(|limit| limit.shortage.clone())
     };
     let waits = || first(AtLimit::Stop, true).or_else(|| first(AtLimit::Pause, true));
@@ -165,7 +148,7 @@ pub(super) fn raised(state: &Orchestration, index: StepIndex) -> Option<Raised> 
     let (rules, step) = (state.graph.rules(index), &state.steps[index]);
     let head = state.head.as_ref()?;
     // A limit that is used up lets nothing start, not even what needs nothing.
-    let needed = charge::hold(rules).max(Credits::from_nano(1));
+    let needed = state.needed(index).max(Credits::from_nano(1));
     let scope = step.short.as_ref()?.scope;
     let (spent, now) = match scope {
         Scope::Step => {

@@ -2,7 +2,7 @@
 
 use crate::artifact::{Enrichment, EnrichmentStatus};
 use crate::money::budget::Scope;
-use crate::money::charge::{self, Charge};
+use crate::money::charge::Charge;
 use crate::orchestration::command::{Facts, Holder, Rejected, StartFacts};
 use crate::orchestration::decide::{counters, fail};
 use crate::orchestration::ending::Ending;
@@ -52,7 +52,7 @@ pub(super) fn start(
         let wait = Wait::Provider(throttled.clone());
         return Err(not_startable(state, index, wait));
     }
-    let needed = charge::hold(rules);
+    let needed = state.needed(index);
     let room = spending::room(state, head, index, needed, known.short.as_ref());
     within(state, index, room, |hold, over_budget| {
         vec![Event::AttemptStarted {

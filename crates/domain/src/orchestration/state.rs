@@ -229,6 +229,9 @@ pub struct Step {
     /// What the attempt in flight holds.
     #[serde(skip_serializing_if = "is_zero")]
     pub hold: Credits,
+    /// What its next attempt holds at least, where the last one could not go on with less.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub needs: Credits,
     /// What it was charged so far, all attempts together.
     #[serde(skip_serializing_if = "is_zero")]
     pub charged: Credits,

@@ -74,6 +74,8 @@ pub struct NewTurn {
     pub data: ContentHash,
     /// What the attempt used so far, with this turn.
     pub usage: Usage,
+    /// Tokens that its question used, where a provider's limits count it.
+    pub tokens: Option<u64>,
 }
 
 /// How far a step's conversation has come.
@@ -122,6 +124,9 @@ impl Step {
         } = event
         {
             self.used.clone_from(usage);
+            if *asked == Asked::Model {
+                self.model = None;
+            }
             self.turns = Some(SoFar {
                 conversation: *conversation,
                 turns: *turn,
@@ -175,5 +180,6 @@ pub(super) fn record(
         calls: turn.calls.clone(),
         data: turn.data,
         usage: (!used.is_empty()).then(|| Box::new(used)),
+        tokens: turn.tokens.filter(|_| step.model.is_some()),
     }])
 }

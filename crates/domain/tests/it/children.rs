@@ -95,6 +95,7 @@ fn record(world: &mut World, id: &str, turn: u32) -> Result<Vec<Event>, Rejected
             calls: Vec::new(),
             data: ContentHash::of(b"answer"),
             usage: Usage::of_tokens(u64::from(turn) * 10),
+            tokens: None,
         }),
     })
 }

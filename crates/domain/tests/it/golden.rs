@@ -9,8 +9,10 @@ use std::path::PathBuf;
 
 use domain::agent::definition::Concurrency;
 use domain::agent::gate::Verdict;
+use domain::agent::model::{Counts, ModelUse};
 use domain::agent::retry::ErrorClass;
 use domain::artifact::{Enrichment, EnrichmentStatus};
+use domain::orchestration::asking::Asking;
 use domain::orchestration::children::Child;
 use domain::orchestration::event::{
     Completion, Created, EndedAs, Event, Excluded, FailCause, ParkedFor, Request, SkipCause,
@@ -226,6 +228,7 @@ fn of_attempts() -> Vec<Event> {
             step: step(),
             retries: 1,
             due_at: Timestamp(1_790_000_000_000_001),
+            needs: Credits::ZERO,
         },
         Event::StepCompleted {
             step: step(),
@@ -257,7 +260,21 @@ fn of_conversations() -> Vec<Event> {
             }],
             data: hash("answer"),
             usage: None,
+            tokens: None,
         },
+        Event::Asking(Box::new(Asking {
+            step: step(),
+            attempt: 2,
+            model: Some(Box::new(ModelUse::of(
+                "anthropic/claude-sonnet-4.5",
+                4_200,
+                Counts::Question,
+            ))),
+            unanswered: Some(Box::new(ModelUse::of("gpt-4o", 12, Counts::Question))),
+            closed_until: Some(Timestamp(1_790_000_000_000_001)),
+            hold: Credits::from_nano(250_000_000),
+            over_budget: true,
+        })),
         Event::ChildCompleted {
             step: crate::world::step("plan-lint.1"),
             attempt: Some(1),

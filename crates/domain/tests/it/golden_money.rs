@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use domain::agent::retry::ErrorClass;
-use domain::money::budget::{AtLimit, Budget, Scope, Shortage};
+use domain::money::budget::{AtLimit, Budget, Raised, Scope, Shortage};
 use domain::money::charge::Charge;
 use domain::money::price::{Again, Billing, CostMode, Price, Share};
 use domain::money::prices::Rates;
 use domain::money::usage::Usage;
-use domain::orchestration::event::{
-    EndedAs, Event, FailCause, ParkedFor, Raised, Request, SkipCause,
-};
+use domain::orchestration::event::{EndedAs, Event, FailCause, ParkedFor, Request, SkipCause};
 use domain::values::hash::ContentHash;
 
 use crate::costs::credits;
@@ -25,6 +23,7 @@ fn usage() -> Usage {
         output: 500,
         reasoning: 200,
         tools: BTreeMap::from([("search".to_owned(), 3)]),
+        models: BTreeMap::new(),
     }
 }
 
@@ -59,6 +58,7 @@ fn price() -> Price {
             reasoning: 20_000_000,
         }),
         stand_in: None,
+        fallbacks: BTreeMap::new(),
         prices: Some("2026-01".to_owned()),
         tool_rates: BTreeMap::from([("search".to_owned(), credits("0.01"))]),
         estimated_tokens: Some(2_000),

@@ -19,6 +19,7 @@ mod conformance;
 mod conversing;
 mod cost;
 mod costs;
+mod fallbacks;
 mod forecast;
 mod golden;
 mod golden_money;

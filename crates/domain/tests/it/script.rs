@@ -339,6 +339,7 @@ fn tell(event: &Event) -> Option<String> {
         } => write!(text, "started {step} attempt {attempt} number {number}"),
         Event::PartialKept { step, attempt, .. } => write!(text, "kept {step} of {attempt}"),
         Event::UsageTold { step, attempt, .. } => write!(text, "used {step} of {attempt}"),
+        Event::Asking(asking) => write!(text, "asking {}", asking.step),
         Event::AttemptFailed {
             step, attempt: n, ..
         } => write!(text, "attempt {n} of {step} failed"),

@@ -76,7 +76,7 @@ impl World {
             blocked: self.blocked.clone(),
             ..Facts::default()
         };
-        let Needs { gates, start } = needs(&self.state, command);
+        let Needs { gates, start, .. } = needs(&self.state, command);
         for index in gates {
             let id = self.id(index);
             let verdict = self.verdicts.get(&id).cloned().unwrap_or(Verdict::Open);

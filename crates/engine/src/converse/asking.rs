@@ -3,12 +3,15 @@
 use domain::agent::asking::{ModelAnswer, ModelCall};
 use domain::agent::conversation::asks::Answer;
 use domain::agent::message::{ToolCall, ToolResult};
+use domain::agent::retry::ErrorClass;
 use domain::money::usage::Usage;
 use domain::orchestration::turns::{Asked, Called};
+use domain::values::credits::Credits;
 use providers::models::asked::AskLimits;
 use serde_json::{Value, json};
 
 use super::Talk;
+use super::admission::Admission;
 use super::hearing::Hearing;
 use super::recording::About;
 use crate::perform::{Performed, fatal};
@@ -16,11 +19,7 @@ use crate::perform::{Performed, fatal};
 impl Talk {
     /// Asks the models of `call`; calls that change nothing begin while the answer is on its way.
     pub(super) async fn ask_model(&mut self, call: &ModelCall) -> Result<(), Performed> {
-        let next = Usage {
-            output: call.max_tokens.map_or(0, u64::from),
-            ..Usage::default()
-        };
-        self.within_budget(&next)?;
+        self.hold_enough(call.max_tokens).await?;
         let outside = &self.engine.outside;
         let Some(models) = outside.models.clone() else {
             return Err(fatal(crate::converse::opening::unconfigured(
@@ -32,6 +31,8 @@ impl Talk {
             retries: retries.unwrap_or(outside.ask_limits.retries),
             ..outside.ask_limits.clone()
         };
+        let tokens = self.expected(call.max_tokens);
+        let mut admission = Admission::of(self, tokens);
         self.early = Default::default();
         self.done.clear();
         let mut hearing = Hearing::new(
@@ -41,13 +42,20 @@ impl Talk {
             &mut self.early,
         );
         let asked = models
-            .ask(call, &limits, |spoken| hearing.hear(spoken))
+            .ask(call, &limits, &mut admission, |spoken| hearing.hear(spoken))
             .await;
         let pieces = hearing.finish();
         let asked = match asked {
             Ok(asked) => asked,
             Err(failure) => {
                 self.use_more(&failure.usage);
+                if let (ErrorClass::RateLimited, Some(until)) = (failure.class, admission.until) {
+                    return Err(Performed::Returned {
+                        message: failure.message,
+                        until,
+                        needs: Credits::ZERO,
+                    });
+                }
                 return Err(Performed::Failed {
                     class: failure.class,
                     message: failure.message,
@@ -58,6 +66,7 @@ impl Talk {
         self.use_more(&asked.usage);
         let about = About {
             model: Some(asked.model.clone()),
+            tokens: admission.counted(&asked.usage),
             ..About::just(Asked::Model)
         };
         let answer = ModelAnswer {

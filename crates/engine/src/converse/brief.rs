@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::agent::definition::AgentDefinition;
 use domain::agent::input::InputRef;
+use domain::agent::model::ModelUse;
 use domain::orchestration::children::{CHILDREN_MAX, Child, DEPTH_MAX};
 use domain::orchestration::command::Holder;
 use domain::orchestration::graph::{StepIndex, StepRules};
@@ -45,8 +46,10 @@ pub struct Brief {
     pub children_before: u32,
     /// The children that the next turn has waited for, by their places.
     pub ended: Vec<(u32, Ended)>,
-    /// What the attempt may cost, where a limit stops it.
-    pub allowance: Option<Credits>,
+    /// What its first question is counted as already.
+    pub drawn: Option<ModelUse>,
+    /// What the attempt holds.
+    pub held: Credits,
     /// The rules that the step lives by.
     pub rules: StepRules,
     /// What may be spawned, with its bounds, for who is refused a child.
@@ -109,7 +112,8 @@ impl Brief {
             depth_left: DEPTH_MAX.saturating_sub(state.depth(index)),
             children_before: u32::try_from(of_others.count()).unwrap_or(CHILDREN_MAX),
             ended: ended.collect(),
-            allowance: state.allowance(index),
+            drawn: step.model.as_deref().cloned(),
+            held: step.hold,
             rules: state.graph.rules(index).clone(),
             bounds: format!(
                 "a step has at most {} children, they lie at most {DEPTH_MAX} levels deep, the orchestration has at most {max_steps} steps, and the plan must have what an agent requires",

@@ -48,6 +48,7 @@ impl Talk {
         }
         let bytes = serde_json::to_vec(&self.conversation.messages())
             .map_err(|error| fatal(format!("what was said cannot be stored: {error}")))?;
-        self.store_turn(About::just(Asked::Transcript), bytes).await
+        self.store_turn(About::just(Asked::Transcript), bytes, None)
+            .await
     }
 }

@@ -96,7 +96,8 @@ impl Talk {
         }
         let bytes = serde_json::to_vec(offered)
             .map_err(|error| fatal(format!("the tools cannot be stored: {error}")))?;
-        self.store_turn(About::just(Asked::Setup), bytes).await
+        self.store_turn(About::just(Asked::Setup), bytes, None)
+            .await
     }
 }
 

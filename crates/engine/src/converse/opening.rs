@@ -98,6 +98,8 @@ impl Talk {
             toolbox,
             early: JoinSet::new(),
             done: BTreeMap::new(),
+            drawn: brief.drawn.clone(),
+            held: brief.held,
             assignment,
             brief,
         };

@@ -4,6 +4,7 @@ use domain::agent::conversation::Conversation;
 use domain::agent::conversation::asks::{Answer, Ask};
 use domain::money::price::Again;
 use domain::money::usage::Usage;
+use domain::orchestration::asking::Asking;
 use domain::orchestration::command::Command;
 use domain::orchestration::turns::{Asked, Called, NewTurn};
 use domain::values::time::Millis;
@@ -27,6 +28,8 @@ pub(super) struct About {
     pub(super) asked: Asked,
     pub(super) model: Option<String>,
     pub(super) calls: Vec<Called>,
+    /// Tokens that its question used, where limits count it.
+    pub(super) tokens: Option<u64>,
 }
 
 impl About {
@@ -35,26 +38,30 @@ impl About {
             asked,
             model: None,
             calls: Vec::new(),
+            tokens: None,
         }
     }
 }
 
 impl Talk {
-    /// Stores the answer as the next turn, then gives it to the conversation.
+    /// Stores the answer as the next turn. Nothing is done of what it leads to before it is stored; only what a question that comes
+    /// next counts as, and holds, is part of the same commit.
     pub(super) async fn record(&mut self, about: About, answer: Answer) -> Result<(), Performed> {
         let bytes = serde_json::to_vec(&answer)
             .map_err(|error| fatal(format!("an answer cannot be stored: {error}")))?;
-        self.store_turn(about, bytes).await?;
         self.conversation
             .answer(answer)
-            .map_err(|unasked| fatal(unasked.to_string()))
+            .map_err(|unasked| fatal(unasked.to_string()))?;
+        let ahead = self.ahead();
+        self.store_turn(about, bytes, ahead).await
     }
 
-    /// Stores the next turn.
+    /// Stores the next turn, and counts the question `ahead` of it.
     pub(super) async fn store_turn(
         &mut self,
         about: About,
         bytes: Vec<u8>,
+        ahead: Option<Asking>,
     ) -> Result<(), Performed> {
         let (data, blob) = project::blob(bytes);
         self.assignment.kept.note(&self.used);
@@ -69,9 +76,23 @@ impl Talk {
                 calls: about.calls,
                 data,
                 usage: self.used.clone(),
+                tokens: about.tokens,
             }),
         };
-        pass(&self.engine, &self.assignment, command, vec![blob]).await?;
+        let stored = pass(&self.engine, &self.assignment, command, vec![blob]);
+        match ahead {
+            None => stored.await?,
+            Some(asking) => {
+                let asker = self.asker();
+                let (stored, asked) = tokio::join!(stored, asker.pass(&self.engine, &asking));
+                stored?;
+                // Where it is refused, the question finds out for itself.
+                if asked.is_ok() {
+                    self.held = self.held.max(asking.hold);
+                    self.drawn = asking.model.map(|asks| *asks);
+                }
+            }
+        }
         self.turn += 1;
         Ok(())
     }

@@ -169,6 +169,7 @@ async fn an_attempt_that_only_takes_up_what_was_paid_for_is_charged_nothing() {
             calls: Vec::new(),
             data,
             usage,
+            tokens: None,
         };
         let record = Command::RecordTurn {
             step,

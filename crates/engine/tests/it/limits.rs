@@ -238,6 +238,59 @@ async fn no_more_attempts_are_in_flight_than_the_provider_takes_at_one_time() {
     .await;
 }
 
+/// A model's own limit holds beside its provider's, and for no other model.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_models_own_limit_keeps_none_of_its_providers_other_models_waiting() {
+    on_both(async |place| {
+        let clock = clock();
+        let served: Arc<Mutex<BTreeMap<String, (usize, usize)>>> = Arc::default();
+        let performing = {
+            let served = served.clone();
+            performer(move |assignment| {
+                let (served, model) = (served.clone(), assignment.agent.model.clone().unwrap());
+                async move {
+                    {
+                        let mut served = served.lock().unwrap();
+                        let (now, most) = served.entry(model.clone()).or_default();
+                        *now += 1;
+                        *most = (*now).max(*most);
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    served.lock().unwrap().get_mut(&model).unwrap().0 -= 1;
+                    done()
+                }
+            })
+        };
+        let mut sharing = limited(Limits {
+            concurrency: Some(5),
+            ..Limits::default()
+        });
+        let own = Limits {
+            concurrency: Some(1),
+            ..Limits::default()
+        };
+        let openai = sharing.providers.get_mut("openai").unwrap();
+        openai.models = BTreeMap::from([("gpt-4o".to_owned(), own)]);
+        let agents = [
+            agent("a", "model = \"gpt-4o\""),
+            agent("b", "model = \"openai/o3\""),
+        ];
+        let houses = two(&place, &clock, &agents, &sharing, &performing).await;
+        let mut ids = Vec::new();
+        for n in 0..12 {
+            ids.push(begin(&houses[n as usize % 2].engine, n).await);
+        }
+        all_end(&houses[0].engine, &clock, &ids, Millis(100)).await;
+        let most = served.lock().unwrap().clone();
+        assert_eq!(most["gpt-4o"].1, 1);
+        assert!((2..=5).contains(&most["openai/o3"].1), "{most:?}");
+        for house in houses {
+            house.close().await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_429_closes_the_provider_for_all_replicas_and_uses_no_retry() {
     on_both(async |place| {

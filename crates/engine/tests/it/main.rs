@@ -27,6 +27,7 @@ mod outlook;
 mod outside;
 mod paid_once;
 mod place;
+mod questions;
 mod random;
 mod recovery;
 mod registered;

@@ -1,9 +1,13 @@
 //! What a question to models may take, what is heard on the way, and what comes of it.
 
+use std::future::Future;
+
 use domain::agent::asking::{Delta, Finish};
 use domain::agent::conversing::LLM_RETRIES_DEFAULT;
 use domain::money::usage::Usage;
 use domain::values::time::Millis;
+
+use crate::failure::Failure;
 
 /// What one question may take. Times are of one try.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,18 @@ impl Default for AskLimits {
             backoff: Millis(1_000),
         }
     }
+}
+
+/// Who lets each try of a question through, and hears of each that failed.
+pub trait Admits: Send {
+    /// Whether `model`, as the question names it, may be asked now. May wait a little.
+    ///
+    /// # Errors
+    /// Why it may not be asked: then the next model of the chain is.
+    fn admit(&mut self, model: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// A try that was let through has failed.
+    fn failed(&mut self, model: &str, failure: &Failure) -> impl Future<Output = ()> + Send;
 }
 
 /// What is heard while a question is open.

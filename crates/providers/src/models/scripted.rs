@@ -175,7 +175,7 @@ impl Scripted {
                 class: error.class,
                 message: error.message.clone(),
                 retry_after: error.retry_after,
-                usage: cue.usage.clone(),
+                usage: Box::new(cue.usage.clone()),
             });
         }
         let usual = if calls { Finish::Calls } else { Finish::Stop };

@@ -130,7 +130,7 @@ impl Posting<'_> {
         match heard {
             Ok(()) => Ok(told),
             Err(failure) => Err(Failure {
-                usage: told.usage.believed().0,
+                usage: Box::new(told.usage.believed().0),
                 ..failure
             }),
         }
@@ -247,7 +247,7 @@ impl<'a> Times<'a> {
 async fn refusal(reply: &mut Reply) -> Failure {
     let said = reply.beginning().await;
     let mut failure = refused::failure(&reply.target, reply.status, &reply.headers, &said, None);
-    failure.usage = Usage::default();
+    failure.usage = Box::default();
     // Waiting brings no money.
     let error = serde_json::from_slice::<Value>(&said).ok();
     let spent = error.as_ref().is_some_and(said_error::is_spent);

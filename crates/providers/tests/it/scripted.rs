@@ -13,6 +13,8 @@ use providers::models::settings::ModelsSettings;
 use providers::outgoing::OutgoingSettings;
 use serde_json::{Value, json};
 
+use crate::model_peer::Anyone;
+
 const SHEET: &str = r#"
 [[answers]]
 turn = 1
@@ -74,7 +76,7 @@ async fn ask(call: &ModelCall) -> (Result<Asked, Failure>, Vec<Spoken>) {
     };
     let mut heard = Vec::new();
     let asked = models()
-        .ask(call, &limits, |spoken| heard.push(spoken))
+        .ask(call, &limits, &mut Anyone, |spoken| heard.push(spoken))
         .await;
     (asked, heard)
 }

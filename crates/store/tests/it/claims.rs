@@ -89,9 +89,9 @@ async fn due_steps_honour_pauses_exclusive_steps_and_full_counters() {
             s.steps = vec![gpu(held(0, 50, 1)), gpu(due(1, 1_000))];
             s.counters = vec![CounterChange {
                 key: "gpu".to_owned(),
-                floor: None,
                 delta: 1,
                 limit: Some(1),
+                ..CounterChange::default()
             }];
         })
         .await;

@@ -89,9 +89,9 @@ async fn a_full_counter_admits_nobody_and_says_what_it_holds() {
     on_both(async |store| {
         let change = |delta| CounterChange {
             key: "gpu".to_owned(),
-            floor: None,
             delta,
             limit: Some(2),
+            ..CounterChange::default()
         };
         let mut all = Vec::new();
         for n in 1..=3 {

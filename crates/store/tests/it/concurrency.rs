@@ -68,9 +68,9 @@ async fn a_shared_counter_never_passes_its_limit() {
         let change = |delta| {
             vec![CounterChange {
                 key: "gpu".to_owned(),
-                floor: None,
                 delta,
                 limit: Some(3),
+                ..CounterChange::default()
             }]
         };
         let holding = Arc::new(AtomicI64::new(0));

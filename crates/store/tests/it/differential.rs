@@ -136,9 +136,9 @@ async fn change(store: &Store, now: i64, of: &Move) -> Option<RowSet> {
         let key = format!("flight-{place}");
         set.counters = vec![CounterChange {
             key,
-            floor: None,
             delta: *counter,
             limit: Some(3),
+            ..CounterChange::default()
         }];
     }
     if let Some(data) = data {

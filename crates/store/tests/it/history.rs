@@ -146,9 +146,9 @@ async fn bounds_are_set_and_their_old_counters_dropped() {
 
         let counter = |start: i64, per: &str| CounterChange {
             key: format!("quota/a/b/*/{per}/{start}/count"),
-            floor: None,
             delta: 1,
             limit: Some(5),
+            ..CounterChange::default()
         };
         let mut set = new(1);
         set.counters = vec![

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Conversation;
 use super::public;
 use super::trim::BYTES_PER_TOKEN;
+use super::{Conversation, Stage};
 
 impl Conversation {
     /// What a script sees each time it is resumed.
@@ -48,8 +48,18 @@ impl Conversation {
         state
     }
 
+    /// Whether a question to a model is wanted next.
+    pub fn asks_model(&self) -> bool {
+        matches!(self.stage, Stage::Model | Stage::Alternatives(_))
+    }
+
+    /// The model that is asked first.
+    pub fn first_model(&self) -> Option<&str> {
+        self.setup.models.first().map(String::as_str)
+    }
+
     /// About how many tokens the next question has.
-    fn tokens(&self) -> u64 {
+    pub fn tokens(&self) -> u64 {
         self.history.shown_size().saturating_add(self.beside) / BYTES_PER_TOKEN
     }
 }

@@ -160,6 +160,8 @@ fn of_attempt(event: Event) -> Vec<Said> {
     let one = |status, payload| vec![(Some(status), payload)];
     match event {
         event @ Event::TurnRecorded { .. } => of_turn(event),
+        // How questions count for limits is told by what waits for them.
+        Event::Asking(_) => Vec::new(),
         event @ (Event::ChildSpawned { .. } | Event::ChildCompleted { .. }) => of_child(event),
         Event::PartialKept {
             data, tokens_used, ..
