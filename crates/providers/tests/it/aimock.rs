@@ -1,6 +1,7 @@
 //! Asking a mock of providers that others wrote: the shapes of OpenAI, OpenRouter and Anthropic.
 
 use domain::agent::asking::Finish;
+use domain::agent::retry::ErrorClass;
 use domain::values::time::Millis;
 use providers::models::Models;
 use providers::models::asked::AskLimits;
@@ -163,13 +164,21 @@ async fn limits_cuts_and_slowness_are_got_over_or_told() {
         return;
     };
     let models = models(&mock);
-    // Side by side: each is asked to wait for a second.
     let [openai, openrouter, anthropic] = MODELS.map(|model| got_over_or_told(&models, model));
     tokio::join!(openai, openrouter, anthropic);
 }
 
 async fn got_over_or_told(models: &Models, model: &str) {
     let question = |what: &str| question(model, &format!("{what} {model}"));
+    // Who asks to be left alone is: whoever asked it waits elsewhere.
+    let refused = ask(models, &question("limited"), &limits()).await;
+    let refused = refused.0.unwrap_err();
+    let told = (refused.class, refused.retry_after);
+    assert_eq!(
+        told,
+        (ErrorClass::RateLimited, Some(Millis(1_000))),
+        "{refused}"
+    );
     for (what, said) in [("limited", "after the pause"), ("cut", "whole")] {
         let (asked, heard) = ask(models, &question(what), &limits()).await;
         asked.unwrap();
