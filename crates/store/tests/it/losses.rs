@@ -1,7 +1,7 @@
 //! Connections that are cut while commits are under way: what was acknowledged stands, what is unknown can be found out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use store::db::Store;
@@ -170,28 +170,34 @@ async fn commits_and_reads_outlast_a_server_that_keeps_throwing_them_out() {
     let callers: Vec<_> = (1..=4_u64)
         .map(|n| tokio::spawn(commit_in_order(store.clone(), n, outlasting.clone())))
         .collect();
-    let reader = tokio::spawn(read_in_order(store.clone(), outlasting.clone()));
-    let mut before = 0;
-    while !reader.is_finished() || callers.iter().any(|c| !c.is_finished()) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let through = outlasting.through.load(Ordering::Relaxed);
-        if through > before {
-            administer(server, &cut).await;
-            outlasting.cuts.fetch_add(1, Ordering::Relaxed);
-            before = through;
+    let read = AtomicBool::new(false);
+    let cutting = async {
+        let mut before = 0;
+        while !read.load(Ordering::Relaxed) || callers.iter().any(|c| !c.is_finished()) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let through = outlasting.through.load(Ordering::Relaxed);
+            if through > before {
+                administer(server, &cut).await;
+                outlasting.cuts.fetch_add(1, Ordering::Relaxed);
+                before = through;
+            }
         }
-    }
+    };
+    let reading = async {
+        read_in_order(&store, &outlasting).await;
+        read.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(cutting, reading);
     for caller in callers {
         caller.await.unwrap();
     }
-    reader.await.unwrap();
     assert_eq!(store.check().await.unwrap(), []);
     store.close().await;
     place.gone().await;
 }
 
 /// Reads that are several queries each; none may fail.
-async fn read_in_order(store: Store, outlasting: Arc<Outlasting>) {
+async fn read_in_order(store: &Store, outlasting: &Outlasting) {
     let mut reads = 0;
     while outlasting.goes_on(reads) {
         store.holders().await.unwrap();
