@@ -63,6 +63,8 @@ pub(crate) enum Errand {
         headers: String,
         body: Vec<u8>,
     },
+    /// Scope, key, since when it is under way, and what it led to: 1 when it still was.
+    WriteLedTo(String, String, i64, Id),
     /// Scope, key, and since when it is under way: 1 when it still was.
     ReleaseWrite(String, String, i64),
     /// How many there were.

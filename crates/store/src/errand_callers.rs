@@ -4,7 +4,7 @@ use crate::errand::{Errand, Tx};
 use crate::error::StoreError;
 use crate::idempotency::TAKEN_OVER_AFTER;
 use crate::record::Value;
-use crate::rows::{AgentRow, KeyRow};
+use crate::rows::{AgentRow, Id, KeyRow};
 
 /// Expired answers that one pass deletes at most.
 const EXPIRED_AT_ONCE: i64 = 1_000;
@@ -29,6 +29,7 @@ pub(crate) async fn perform(tx: &impl Tx, errand: &Errand) -> Result<u64, StoreE
         Errand::BeginWrite { .. }
         | Errand::TakeOverWrite(..)
         | Errand::EndWrite { .. }
+        | Errand::WriteLedTo(..)
         | Errand::ReleaseWrite(..) => repeated(tx, errand).await,
         Errand::DeleteExpiredWrites(now) => delete_expired_writes(tx, *now).await,
         _ => Ok(0),
@@ -133,9 +134,28 @@ async fn repeated(tx: &impl Tx, errand: &Errand) -> Result<u64, StoreError> {
             ];
             tx.execute(text, &parameters).await
         }
+        Errand::WriteLedTo(scope, key, since, subject) => {
+            write_led_to(tx, scope, key, *since, subject).await
+        }
         Errand::ReleaseWrite(scope, key, since) => release_write(tx, scope, key, *since).await,
         _ => Ok(0),
     }
+}
+
+/// Whoever takes it over is led there too.
+async fn write_led_to(
+    tx: &impl Tx,
+    scope: &str,
+    key: &str,
+    since: i64,
+    subject: &Id,
+) -> Result<u64, StoreError> {
+    let text = "
+        update idempotency
+        set subject = $4
+        where scope = $1 and key = $2 and since = $3 and status is null";
+    let parameters = [scope.into(), key.into(), since.into(), Value::from(subject)];
+    tx.execute(text, &parameters).await
 }
 
 /// As if it had begun so long ago that the next caller takes it over, with what it was to make.

@@ -144,6 +144,22 @@ impl Store {
         Ok(self.errand(errand).await?[0] > 0)
     }
 
+    /// Notes that a write that was begun at `since` (microseconds) did not make what it was to make, but led to `subject`, which
+    /// others had made: whoever takes it over is led there too. `false` when it was not under way since then.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn write_led_to(
+        &self,
+        scope: &str,
+        key: &str,
+        since: i64,
+        subject: Id,
+    ) -> Result<bool, StoreError> {
+        let errand = Errand::WriteLedTo(scope.to_owned(), key.to_owned(), since, subject);
+        Ok(self.errand(errand).await?[0] > 0)
+    }
+
     /// Lets the next caller take over a write that was begun at `since` (microseconds) and has no answer to keep. What it was
     /// to make stays its own, since some of it may be made; `false` when it was not under way since then.
     ///

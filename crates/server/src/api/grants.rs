@@ -1,7 +1,7 @@
 //! What an admin does to an account's credits: grants, corrections, what happens at the limit, quotas.
 
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use domain::money::budget::AtLimit;
 use domain::values::credits::Credits;
 use domain::values::ids::{AccountId, AgentId};
@@ -11,13 +11,12 @@ use engine::quotas::{self, Quota, Window};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::api::auth::Caller;
 use crate::api::credits::{seen, time};
 use crate::api::error::{Code, Problem, Refusals};
 use crate::api::extract::{At, JsonText};
-use crate::api::idempotency::Subject;
+use crate::api::idempotency::{Keyed, subject};
 use crate::api::number::{Amount, Whole};
 use crate::api::routes::{Routes, routes};
 use crate::api::submission::{BUDGET_MAX, NAME_MAX};
@@ -208,12 +207,9 @@ fn target(caller: &Caller, id: &str) -> Result<AccountId, Problem> {
 }
 
 /// The key of a movement: as given, else that of the repeated write, else a new one.
-fn named(key: Option<String>, subject: Option<Extension<Subject>>) -> Result<String, Problem> {
+fn named(key: Option<String>, write: &Keyed) -> Result<String, Problem> {
     match key {
-        None => {
-            let id = subject.map_or_else(Uuid::now_v7, |Extension(Subject(id))| id);
-            Ok(id.to_string())
-        }
+        None => Ok(subject(write).to_string()),
         Some(key) if key.is_empty() || key.chars().count() > NAME_MAX => Err(Problem::invalid(
             format!("`key` has 1 to {NAME_MAX} characters"),
         )),
@@ -271,13 +267,13 @@ async fn grant(
     State(app): State<App>,
     caller: Caller,
     At(id): At<String>,
-    subject: Option<Extension<Subject>>,
+    write: Keyed,
     body: JsonText,
 ) -> Result<(StatusCode, Json<Moved>), Problem> {
     let account = target(&caller, &id)?;
     let order: Order = body.read()?;
     said(&order.note)?;
-    let key = named(order.key, subject)?;
+    let key = named(order.key, &write)?;
     let order = GrantOrder {
         key: key.clone(),
         amount: bounded("amount", order.amount)?,
@@ -310,7 +306,7 @@ async fn adjust(
     State(app): State<App>,
     caller: Caller,
     At(id): At<String>,
-    subject: Option<Extension<Subject>>,
+    write: Keyed,
     body: JsonText,
 ) -> Result<(StatusCode, Json<Moved>), Problem> {
     let account = target(&caller, &id)?;
@@ -319,7 +315,7 @@ async fn adjust(
     if correction.note.trim().is_empty() {
         return Err(Problem::invalid("`note` says why: it must not be empty"));
     }
-    let key = named(correction.key, subject)?;
+    let key = named(correction.key, &write)?;
     let amount = bounded("amount", correction.amount)?;
     let note = correction.note;
     let granted = credits::adjust(&app.engine, &account, key.clone(), amount, note).await?;

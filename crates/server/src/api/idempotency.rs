@@ -1,7 +1,10 @@
 //! `Idempotency-Key`: the same write again gives the same answer, for a day.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use axum::body::{Body, to_bytes};
-use axum::extract::Request;
+use axum::extract::{Extension, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
@@ -38,9 +41,26 @@ const KEY_MAX: usize = 255;
 /// Largest answer that is kept; a larger one is made anew from what was written, by its id.
 const ANSWER_MAX: usize = 32 << 20;
 
-/// The id of what a write makes: the same when it is tried again after a crash.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject(pub Uuid);
+/// A write under its key. Until its answer is kept it may be taken over, also when its caller goes away in the middle: the next one
+/// with its key makes what it was to make, and finds what is made of it already.
+pub struct KeyedWrite {
+    /// The id of what it makes: the same when it is tried again.
+    pub subject: Uuid,
+    app: App,
+    scope: String,
+    key: String,
+    since: i64,
+    answered: AtomicBool,
+}
+
+/// How a route is given the write that it carries out, where that has a key.
+pub type Keyed = Option<Extension<Arc<KeyedWrite>>>;
+
+/// The id of what a write makes: its key's, else a new one.
+pub fn subject(write: &Keyed) -> Uuid {
+    let keyed = write.as_ref();
+    keyed.map_or_else(Uuid::now_v7, |Extension(write)| write.subject)
+}
 
 /// Goes with an answer that must not be stored as it is: this is stored in its place.
 #[derive(Clone, Debug)]
@@ -76,7 +96,7 @@ pub async fn answer(
         .begin_write(scope, &key, hash, *new.as_bytes(), now.0, (now + KEPT).0)
         .await?;
     let subject = match begun {
-        Begun::New { subject } => Subject(Uuid::from_bytes(subject)),
+        Begun::New { subject } => Uuid::from_bytes(subject),
         Begun::Done {
             status,
             headers,
@@ -96,9 +116,9 @@ pub async fn answer(
             ));
         }
     };
+    let write = Arc::new(KeyedWrite::new(app, scope, &key, (subject, now.0)));
     let mut request = Request::from_parts(parts, body);
-    request.extensions_mut().insert(subject);
-    let mut release = Release::new(app, scope, &key, now.0);
+    request.extensions_mut().insert(write.clone());
     let response = next.run(request).await;
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX)
@@ -119,46 +139,47 @@ pub async fn answer(
                 kept,
             )
             .await?;
-        release.disarm();
+        write.answered.store(true, Ordering::Relaxed);
     }
     Ok(Response::from_parts(parts, Body::from(bytes)))
 }
 
-/// A write without an answer to keep may be taken over, also when its caller goes away in the middle: the next one with its
-/// key makes what it was to make, and finds what is made of it already.
-struct Release {
-    app: Option<App>,
-    scope: String,
-    key: String,
-    since: i64,
-}
-
-impl Release {
-    fn new(app: &App, scope: &str, key: &str, since: i64) -> Self {
+impl KeyedWrite {
+    fn new(app: &App, scope: &str, key: &str, (subject, since): (Uuid, i64)) -> Self {
         Self {
-            app: Some(app.clone()),
+            subject,
+            app: app.clone(),
             scope: scope.to_owned(),
             key: key.to_owned(),
             since,
+            answered: AtomicBool::new(false),
         }
     }
 
-    fn disarm(&mut self) {
-        self.app = None;
+    /// Notes that it made nothing, but led to what others had made: so will its repetition, also when that has ended by then.
+    ///
+    /// # Errors
+    /// 503 while the database does not do its work.
+    pub async fn led_to(&self, subject: Uuid) -> Result<(), Problem> {
+        let (store, subject) = (&self.app.engine.store, *subject.as_bytes());
+        let noted = store.write_led_to(&self.scope, &self.key, self.since, subject);
+        // Where others have taken it over, they find the same.
+        noted.await.map(drop).map_err(Problem::from)
     }
 }
 
-impl Drop for Release {
+impl Drop for KeyedWrite {
     fn drop(&mut self) {
-        let Some(app) = self.app.take() else { return };
-        let (scope, key, since) = (
+        if self.answered.load(Ordering::Relaxed) {
+            return;
+        }
+        let (store, since) = (self.app.engine.store.clone(), self.since);
+        let (scope, key) = (
             std::mem::take(&mut self.scope),
             std::mem::take(&mut self.key),
-            self.since,
         );
-        app.engine.spawned.clone().spawn(async move {
-            let released = app.engine.store.release_write(&scope, &key, since).await;
-            if let Err(error) = released {
+        self.app.engine.spawned.spawn(async move {
+            if let Err(error) = store.release_write(&scope, &key, since).await {
                 tracing::warn!("A write that was broken off seems under way for a minute: {error}");
             }
         });

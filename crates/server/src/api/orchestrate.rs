@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::values::ids::{AccountId, OrchestrationId};
 use domain::values::role::Deed;
@@ -14,12 +14,11 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
 use crate::api::extract::{Asked, At, JsonText, orchestration_id};
-use crate::api::idempotency::Subject;
+use crate::api::idempotency::{Keyed, subject};
 use crate::api::number::Amount;
 use crate::api::routes::{Routes, routes};
 use crate::api::submission::{Orchestrate, begin, of_artifact};
@@ -135,7 +134,7 @@ async fn orchestrate(
     State(app): State<App>,
     caller: Caller,
     Asked(patience): Asked<Patience>,
-    subject: Option<Extension<Subject>>,
+    write: Keyed,
     headers: HeaderMap,
     body: JsonText,
 ) -> Result<Response, Problem> {
@@ -155,9 +154,9 @@ async fn orchestrate(
     };
     // Whoever waits keeps no copy of the body: there may be thousands.
     drop(body);
-    let id = OrchestrationId(subject.map_or_else(Uuid::now_v7, |Extension(Subject(id))| id));
+    let id = OrchestrationId(subject(&write));
     let waiting = Waiting::for_end(&app.engine, id);
-    let submitted = begin(&app, id, submission).await?;
+    let submitted = begin(&app, id, submission, write).await?;
     if patience == Some(Duration::ZERO) {
         return Ok(accepted(submitted.id, submitted.continued));
     }

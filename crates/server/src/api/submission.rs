@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::extract::Extension;
 use domain::orchestration::command::Rejected;
 use domain::orchestration::event::Request;
 use domain::orchestration::select::Wanted;
 use domain::values::credits::Credits;
 use domain::values::ids::{AgentId, OrchestrationId};
 use domain::values::role::Deed;
-use domain::values::time::Timestamp;
 use engine::error::{SubmitError, TransitionError};
 use engine::plans::LoadedPlan;
-use engine::submit::{GivenPrior, Submission, Submitted, submit};
+use engine::submit::{Submission, Submitted, submit};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -21,18 +21,18 @@ use utoipa::ToSchema;
 use crate::api::auth::Caller;
 use crate::api::error::Problem;
 use crate::api::grants::Policy;
-use crate::api::number::Whole;
+use crate::api::idempotency::Keyed;
+use crate::api::number::{Moment, Whole};
 use crate::api::object::{self, Object};
+use crate::api::priors::{GivenEnrichment, prior};
+use crate::api::views::artifact::ArtifactStatus;
 use crate::app::App;
 
 /// Longest text that names something: a plan, a user, a reason. In characters.
 pub const NAME_MAX: usize = 256;
 
-/// The highest version of a plan artifact that is taken: doubles hold every whole number up to here.
-const VERSION_MAX: u64 = 9_007_199_254_740_992;
-
-/// The latest time that is taken, in milliseconds.
-const TIME_MAX: u64 = 9_007_199_254_740;
+/// The highest version and count that is taken: doubles hold every whole number up to here.
+pub const VERSION_MAX: u64 = 9_007_199_254_740_992;
 
 /// The highest budget.
 pub const BUDGET_MAX: Credits = Credits::from_nano(9_000_000_000_000_000_000);
@@ -54,7 +54,7 @@ pub struct Orchestrate<'a> {
     pub enrichment_request: Option<EnrichmentRequest>,
 }
 
-/// A plan artifact as submitted. What the server decides (`status`, `createdAt`, …) is taken and overwritten.
+/// A plan artifact as submitted. What the server decides (`status`, `createdAt`, …) is held to its type, and overwritten.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GivenArtifact<'a> {
@@ -71,70 +71,29 @@ pub struct GivenArtifact<'a> {
     #[schema(value_type = Value, required = true)]
     pub plan: Option<&'a RawValue>,
     /// Enrichments that the plan has already: their agents count as done.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::members")]
     #[schema(required = false, value_type = Option<BTreeMap<String, GivenEnrichment>>)]
     pub enrichments: Option<BTreeMap<String, Object<GivenEnrichment>>>,
-    /// Taken and overwritten.
+    /// Milliseconds since 1970. Overwritten.
     #[serde(default, rename = "createdAt")]
-    #[schema(value_type = Value, required = false)]
-    _created_at: Option<serde::de::IgnoredAny>,
-    /// Taken and overwritten.
-    #[serde(default, rename = "lastUpdatedAt")]
-    #[schema(value_type = Value, required = false)]
-    _last_updated_at: Option<serde::de::IgnoredAny>,
-    /// Taken and overwritten.
-    #[serde(default, rename = "orchestrationId")]
-    #[schema(value_type = Value, required = false)]
-    _orchestration_id: Option<serde::de::IgnoredAny>,
-    /// Taken and overwritten.
-    #[serde(default, rename = "status")]
-    #[schema(value_type = Value, required = false)]
-    _status: Option<serde::de::IgnoredAny>,
-    /// Taken and overwritten.
-    #[serde(default, rename = "failureReason")]
-    #[schema(value_type = Value, required = false)]
-    _failure_reason: Option<serde::de::IgnoredAny>,
-    /// Taken and overwritten.
-    #[serde(default, rename = "planHash")]
-    #[schema(value_type = Value, required = false)]
-    _plan_hash: Option<serde::de::IgnoredAny>,
-}
-
-/// An enrichment that a plan has already.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct GivenEnrichment {
-    /// When it was made, in milliseconds.
-    #[serde(default)]
     #[schema(value_type = Option<u64>, maximum = 9_007_199_254_740_u64)]
-    timestamp: Option<Whole>,
-    /// `completed` (or `success`) and `partial` count; others are left out and their agents performed.
-    #[serde(default)]
-    status: Option<String>,
-    /// The agent's version; without one, the version that is registered.
-    #[serde(default)]
-    agent_version: Option<String>,
-    /// The agent's output.
-    #[serde(default)]
-    #[schema(value_type = Object, required = false)]
-    data: Value,
-    /// What it took.
-    #[serde(default, deserialize_with = "object::option")]
-    #[schema(required = false)]
-    metadata: Option<GivenMetadata>,
-}
-
-/// What an enrichment took that a plan has already. What it says of its input and its duration is left out: nobody here can tell
-/// whether it is so, and equal inputs are what results are reused by.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct GivenMetadata {
-    #[serde(default)]
-    #[schema(value_type = Option<u64>)]
-    tokens_used: Option<Whole>,
-    #[serde(default)]
-    #[schema(value_type = Option<f64>)]
-    credits_charged: Option<Credits>,
+    _created_at: Option<Moment>,
+    /// Milliseconds since 1970. Overwritten.
+    #[serde(default, rename = "lastUpdatedAt")]
+    #[schema(value_type = Option<u64>, maximum = 9_007_199_254_740_u64)]
+    _last_updated_at: Option<Moment>,
+    /// Overwritten.
+    #[serde(default, rename = "orchestrationId")]
+    _orchestration_id: Option<String>,
+    /// Overwritten.
+    #[serde(default, rename = "status")]
+    _status: Option<ArtifactStatus>,
+    /// Overwritten.
+    #[serde(default, rename = "failureReason")]
+    _failure_reason: Option<String>,
+    /// Overwritten.
+    #[serde(default, rename = "planHash")]
+    _plan_hash: Option<String>,
 }
 
 /// How a plan is to be enriched.
@@ -179,9 +138,9 @@ pub struct EnrichmentRequest {
 /// # Errors
 /// 400 with what is wrong.
 pub fn name(what: &str, text: &str) -> Result<(), Problem> {
-    if text.is_empty() || text.chars().count() > NAME_MAX {
+    if text.trim().is_empty() || text.chars().count() > NAME_MAX {
         return Err(Problem::invalid(format!(
-            "{what} has 1 to {NAME_MAX} characters"
+            "{what} has 1 to {NAME_MAX} characters, and not only blanks"
         )));
     }
     if text.contains('\0') {
@@ -196,7 +155,7 @@ pub fn name(what: &str, text: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// 400 where it does not.
-fn bounded(what: &str, Whole(number): Whole, least: u64, most: u64) -> Result<u64, Problem> {
+pub fn bounded(what: &str, Whole(number): Whole, least: u64, most: u64) -> Result<u64, Problem> {
     if (least..=most).contains(&number) {
         return Ok(number);
     }
@@ -221,7 +180,7 @@ pub fn of_artifact(
         .ok_or_else(|| Problem::invalid("Missing planArtifact.plan"))?;
     text_is_whole(plan.get())?;
     let plan = LoadedPlan::of_json(plan.get())
-        .map_err(|error| Problem::invalid(format!("the plan cannot be kept: {error}")))?;
+        .map_err(|error| Problem::invalid(format!("planArtifact.plan: {error}")))?;
     let mut submission = of_plan(app, caller, id.clone(), Arc::new(plan), request)?;
     submission.request.plan_id = Some(id);
     if let Some(version) = given.version {
@@ -264,7 +223,7 @@ pub fn of_plan(
         Some(agents) => Wanted::Named(
             agents
                 .iter()
-                .map(|id| agent(id))
+                .map(|id| agent("enrichmentRequest.agents", id))
                 .collect::<Result<_, _>>()?,
         ),
     };
@@ -299,42 +258,16 @@ fn text_is_whole(json: &str) -> Result<(), Problem> {
         .map_err(|error| Problem::invalid(format!("planArtifact.plan: {error}")))
 }
 
-fn agent(id: &str) -> Result<AgentId, Problem> {
-    AgentId::new(id).map_err(|error| Problem::invalid(error.to_string()))
+/// The id that was given as `what`.
+///
+/// # Errors
+/// 400 for one that is none.
+pub fn agent(what: &str, id: &str) -> Result<AgentId, Problem> {
+    AgentId::new(id).map_err(|error| Problem::invalid(format!("{what}: {error}")))
 }
 
-/// An enrichment that counts as done; none for one that failed.
-fn prior(id: &str, given: GivenEnrichment) -> Result<Option<GivenPrior>, Problem> {
-    let partial = match given.status.as_deref() {
-        None | Some("completed" | "success") => false,
-        Some("partial") => true,
-        Some("pending" | "running" | "failed" | "timeout") => return Ok(None),
-        Some(other) => {
-            return Err(Problem::invalid(format!(
-                "planArtifact.enrichments.{id}.status is none of completed, success, partial, pending, running, failed, timeout: {other:?}"
-            )));
-        }
-    };
-    if !given.data.is_object() {
-        return Err(Problem::invalid(format!(
-            "planArtifact.enrichments.{id}.data is no object"
-        )));
-    }
-    let metadata = given.metadata.unwrap_or_default();
-    let timestamp = given.timestamp.unwrap_or_default();
-    let at = bounded("an enrichment's timestamp", timestamp, 0, TIME_MAX)?;
-    Ok(Some(GivenPrior {
-        agent: agent(id)?,
-        agent_version: given.agent_version,
-        data: given.data,
-        at: Timestamp(i64::try_from(at.saturating_mul(1_000)).unwrap_or(i64::MAX)),
-        tokens_used: metadata.tokens_used.map(|Whole(tokens)| tokens),
-        credits: metadata.credits_charged.unwrap_or_default(),
-        status_partial: partial,
-    }))
-}
-
-/// Begins the orchestration `id`. One that a write broken off before has begun already goes on.
+/// Begins the orchestration `id`, or goes on with one that is there. Under a key that is done to its end also when its caller goes away,
+/// so that who repeats it is led to the same orchestration.
 ///
 /// # Errors
 /// 422 for what cannot be orchestrated, 503 while the database does not do its work.
@@ -342,15 +275,50 @@ pub async fn begin(
     app: &App,
     id: OrchestrationId,
     submission: Submission,
+    write: Keyed,
+) -> Result<Submitted, Problem> {
+    let Some(Extension(write)) = write else {
+        return begun(app, id, submission).await;
+    };
+    let app = app.clone();
+    let spawned = app.engine.spawned.clone();
+    let beginning = spawned.spawn(async move {
+        let submitted = match begun(&app, id, submission).await {
+            // What is there was begun when nothing stood against it.
+            Err(_) if is_there(&app, id).await? => continued(id),
+            submitted => submitted?,
+        };
+        if submitted.id != id {
+            write.led_to(submitted.id.0).await?;
+        }
+        Ok(submitted)
+    });
+    beginning.await.map_err(Problem::internal)?
+}
+
+/// One that a write broken off before has begun already, or was led to, goes on.
+async fn begun(
+    app: &App,
+    id: OrchestrationId,
+    submission: Submission,
 ) -> Result<Submitted, Problem> {
     match submit(&app.engine, id, submission).await {
         Err(SubmitError::Transition(TransitionError::Rejected(Rejected::Exists))) => {
-            Ok(Submitted {
-                id,
-                continued: true,
-                excluded: Vec::new(),
-            })
+            Ok(continued(id))
         }
         submitted => Ok(submitted?),
+    }
+}
+
+async fn is_there(app: &App, id: OrchestrationId) -> Result<bool, Problem> {
+    let row = app.engine.store.orchestration(*id.0.as_bytes()).await?;
+    Ok(row.is_some())
+}
+
+const fn continued(id: OrchestrationId) -> Submitted {
+    Submitted {
+        id,
+        continued: true,
+        excluded: Vec::new(),
     }
 }

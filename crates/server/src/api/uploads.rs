@@ -5,14 +5,13 @@ use std::fs::File;
 
 use axum::body::Body;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
-use axum::extract::{Extension, FromRequest, Request, State};
+use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
 use domain::values::ids::OrchestrationId;
 use domain::values::role::Deed;
 use engine::submit::Submission;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use crate::api::auth::Caller;
 use crate::api::error::{Code, Problem, Refusals};
@@ -20,7 +19,7 @@ use crate::api::extract::{
     Asked, JsonText, is_json, media_type, next_part, refuse_large, too_large, too_slow, unreadable,
     within,
 };
-use crate::api::idempotency::Subject;
+use crate::api::idempotency::{Keyed, subject};
 use crate::api::object::{self, Object};
 use crate::api::orchestrate::{Accepted, accepted};
 use crate::api::submission::{EnrichmentRequest, GivenArtifact, begin, name, of_artifact, of_plan};
@@ -111,12 +110,12 @@ pub async fn submit(
     State(app): State<App>,
     caller: Caller,
     Asked(query): Asked<ZipQuery>,
-    subject: Option<Extension<Subject>>,
+    write: Keyed,
     request: Request,
 ) -> Result<Response, Problem> {
     let submission = submission(&app, &caller, query, request).await?;
-    let id = OrchestrationId(subject.map_or_else(Uuid::now_v7, |Extension(Subject(id))| id));
-    let submitted = begin(&app, id, submission).await?;
+    let id = OrchestrationId(subject(&write));
+    let submitted = begin(&app, id, submission, write).await?;
     Ok(accepted(submitted.id, submitted.continued))
 }
 
@@ -169,7 +168,8 @@ async fn of_zip(
 ) -> Result<Submission, Problem> {
     let enrichment = match &query.enrichment_request {
         Some(text) => {
-            let Object(told) = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+            let Object(told) =
+                serde_json::from_str(text).map_err(|error| unreadable(&error, text.as_bytes()))?;
             told
         }
         None => EnrichmentRequest::default(),
@@ -286,7 +286,7 @@ async fn request_of(mut field: Field<'_>) -> Result<UploadRequest, Problem> {
             return Err(too_large(REQUEST_MAX as u64));
         }
     }
-    let Object(told) = serde_json::from_slice(&text).map_err(|error| unreadable(&error))?;
+    let Object(told) = serde_json::from_slice(&text).map_err(|error| unreadable(&error, &text))?;
     Ok(told)
 }
 

@@ -98,11 +98,16 @@ impl Stage {
 
     /// With settings of the test's own.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::at(Clock::System, change).await
+    }
+
+    /// With a clock, too.
+    pub async fn at(clock: Clock, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings();
         change(&mut settings);
         let folder = tempfile::tempdir().unwrap();
         let (stub, base) = stub().await;
-        let engine = engine(&folder, base).await;
+        let engine = engine(&folder, base, clock).await;
         let holder = HolderId(Uuid::now_v7());
         let replica = Replica::start(&engine, holder, "test").await.unwrap();
         let shutdown = CancellationToken::new();
@@ -188,7 +193,8 @@ pub fn settings() -> Settings {
 /// Begins a server that is expected to refuse.
 pub async fn refused(settings: Settings) -> ServeError {
     let folder = tempfile::tempdir().unwrap();
-    let engine = engine(&folder, "http://127.0.0.1:9".to_owned()).await;
+    let base = "http://127.0.0.1:9".to_owned();
+    let engine = engine(&folder, base, Clock::System).await;
     let (ready, _bound) = oneshot::channel();
     let served = serve(engine.clone(), settings, CancellationToken::new(), ready);
     let error = tokio::time::timeout(PATIENCE, served)
@@ -210,7 +216,7 @@ async fn stub() -> (Arc<Stub>, String) {
     (stub, base)
 }
 
-async fn engine(folder: &tempfile::TempDir, base: String) -> Engine {
+async fn engine(folder: &tempfile::TempDir, base: String, clock: Clock) -> Engine {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let path = folder.path().join("test.db");
     let store = Store::open(&DatabaseUrl::parse(path.to_str().unwrap()).unwrap())
@@ -235,7 +241,7 @@ async fn engine(folder: &tempfile::TempDir, base: String) -> Engine {
     };
     let engine = Engine::new(Parts {
         store,
-        clock: Clock::System,
+        clock,
         registry,
         performer: Performer::Executors,
         outside,

@@ -2,13 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
+use domain::values::time::{Millis, Timestamp};
+use engine::clock::{Clock, ManualClock};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use store::idempotency::{Begun, TAKEN_OVER_AFTER};
 use uuid::Uuid;
 
-use crate::stage::{Stage, answer, assert_problem, request_for};
+use crate::stage::{PATIENCE, Stage, answer, assert_problem, request_for};
 
 async fn write(stage: &Stage, key: &str, path: &str, body: &Value) -> (u16, Value) {
     answer(
@@ -143,13 +145,10 @@ async fn a_write_that_was_broken_off_is_not_done_again_by_its_repetition() {
             break begun["orchestrationId"].clone();
         }
     };
-    // The server hears of the broken connection in its own time.
-    let again = loop {
-        let again = write(&stage, "one", "/api/orchestrate", &request).await;
-        if again.0 != 409 {
-            break again;
-        }
-    };
+    // Nothing new begins with the agent, but what has begun is told.
+    let retired = stage.ask(Method::DELETE, "/api/agents/slow-one");
+    assert_eq!(answer(retired).await.0, 204);
+    let again = repeated(&stage, "one", &request).await;
     assert_eq!(
         (again.0, &again.1["orchestrationId"]),
         (200, &id),
@@ -171,6 +170,65 @@ async fn a_write_that_was_broken_off_is_not_done_again_by_its_repetition() {
     )
     .await;
     assert_problem(&other, 422, "idempotency-key-reused");
+    stage.close().await;
+}
+
+/// The answer to a write that was broken off: the server hears of the broken connection in its own time.
+async fn repeated(stage: &Stage, key: &str, request: &Value) -> (u16, Value) {
+    loop {
+        let again = write(stage, key, "/api/orchestrate", request).await;
+        if again.0 != 409 {
+            return again;
+        }
+    }
+}
+
+/// Waits until the write under the key `one` has led to `subject`.
+async fn until_led_to(stage: &Stage, hash: [u8; 32], subject: Uuid) {
+    loop {
+        // A write that expires as it begins: where there is none yet, it keeps nobody away.
+        let store = &stage.engine.store;
+        let begun = store
+            .begin_write("system", "one", hash, [0; 16], 0, 0)
+            .await;
+        match begun.unwrap() {
+            Begun::InProgress { subject: led, .. } if led == *subject.as_bytes() => return,
+            Begun::InProgress { .. } | Begun::New { .. } => tokio::task::yield_now().await,
+            begun => panic!("{begun:?}"),
+        }
+    }
+}
+
+/// Whose equal submission was under way began nothing of its own, and is told what it waited for.
+#[tokio::test]
+async fn a_write_that_joined_another_and_was_broken_off_is_told_of_that_one() {
+    let stage = Stage::open().await;
+    stage.register("slow-one", json!({})).await;
+    let request = request_for(&["slow-one"]);
+    let (status, others) = stage.post("/api/orchestrate?wait=0", request.clone()).await;
+    assert_eq!(status, 202, "{others}");
+    let others = others["orchestrationId"].as_str().unwrap().to_owned();
+    let ask = stage.ask(Method::POST, "/api/orchestrate");
+    let joined = ask.header("idempotency-key", "one").json(&request).send();
+    let joined = tokio::spawn(joined);
+    let hash = hashed("/api/orchestrate", &request);
+    let led = until_led_to(&stage, hash, others.parse().unwrap());
+    tokio::time::timeout(PATIENCE, led).await.expect("it joins");
+    joined.abort();
+    let id = loop {
+        stage.stub.released.notify_waiters();
+        let (_, list) = stage.get("/api/orchestrations").await;
+        let begun = list["orchestrations"][0].clone();
+        if begun["status"] == "complete" {
+            break begun["orchestrationId"].clone();
+        }
+    };
+    assert_eq!(id, others);
+    let again = repeated(&stage, "one", &request).await;
+    assert_eq!((again.0, &again.1["orchestrationId"]), (200, &id));
+    assert_eq!(stage.stub.asked.load(Ordering::SeqCst), 1);
+    let (_, list) = stage.get("/api/orchestrations").await;
+    assert_eq!(list["orchestrations"].as_array().unwrap().len(), 1);
     stage.close().await;
 }
 
@@ -214,4 +272,33 @@ async fn credits_that_were_given_before_the_answer_was_lost_are_not_given_again(
         assert_eq!(again["credits"], given["credits"]);
         stage.close().await;
     }
+}
+
+/// A day, by the server's clock.
+#[tokio::test]
+async fn an_answer_is_kept_for_a_day_and_then_its_key_is_free() {
+    let clock = ManualClock::at(Timestamp(1_800_000_000_000_000));
+    let stage = Stage::at(Clock::Manual(clock.clone()), |_| {}).await;
+    let request = request_for(&["security-review"]);
+    let other = request_for(&["security-review"]);
+    let first = write(&stage, "one", "/api/orchestrate", &request).await;
+    assert_eq!(first.0, 200, "{}", first.1);
+    let day = 24 * 3_600 * 1_000;
+    for passed in [0, day - 1] {
+        clock.advance(Millis(passed));
+        let again = stage.ask(Method::POST, "/api/orchestrate");
+        let again = again.header("idempotency-key", "one").json(&request);
+        let again = again.send().await.unwrap();
+        assert_eq!(again.headers()["idempotency-replayed"], "true");
+        assert_eq!(again.json::<Value>().await.unwrap(), first.1);
+        let refused = write(&stage, "one", "/api/orchestrate", &other).await;
+        assert_problem(&refused, 422, "idempotency-key-reused");
+    }
+    clock.advance(Millis(1));
+    let anew = write(&stage, "one", "/api/orchestrate", &other).await;
+    assert_eq!(anew.0, 200, "{}", anew.1);
+    assert_ne!(anew.1["orchestrationId"], first.1["orchestrationId"]);
+    let refused = write(&stage, "one", "/api/orchestrate", &request).await;
+    assert_problem(&refused, 422, "idempotency-key-reused");
+    stage.close().await;
 }

@@ -164,6 +164,37 @@ async fn a_write_that_failed_may_be_done_again_and_expired_ones_go() {
     .await;
 }
 
+/// What a write led to is what its repetition is about; and a write that has its answer leads nowhere else.
+#[tokio::test]
+async fn a_write_that_led_to_what_others_made_leads_its_repetition_there() {
+    on_both(async |store| {
+        let begin = async |n, now| {
+            let begun = store.begin_write("ann", "key", hash("r"), id(n), now, now + 100);
+            begun.await.unwrap()
+        };
+        assert_eq!(begin(1, 7).await, Begun::New { subject: id(1) });
+        let led = async |since, n| {
+            store
+                .write_led_to("ann", "key", since, id(n))
+                .await
+                .unwrap()
+        };
+        assert!(!led(8, 9).await, "another's write");
+        assert!(led(7, 9).await);
+        let under_way = Begun::InProgress {
+            subject: id(9),
+            since: 7,
+        };
+        assert_eq!(begin(2, 8).await, under_way);
+        assert!(store.release_write("ann", "key", 7).await.unwrap());
+        assert_eq!(begin(3, 9).await, Begun::New { subject: id(9) });
+        assert!(!led(7, 4).await, "it was taken over");
+        assert!(store.end_write("ann", "key", 200, "{}", b"").await.unwrap());
+        assert!(!led(9, 4).await, "it has its answer");
+    })
+    .await;
+}
+
 /// Two callers with one key: exactly one of them does it.
 #[tokio::test]
 async fn of_many_callers_with_one_key_one_does_the_write() {
