@@ -79,11 +79,6 @@ impl UnderWay {
         self.0.fetch_add(1, Ordering::Relaxed);
         Expected(self.clone())
     }
-
-    /// Whether more than a quarter of them are still missing where so many wait.
-    fn are_missing(&self, waiting: usize) -> bool {
-        4 * waiting < 3 * self.0.load(Ordering::Relaxed)
-    }
 }
 
 impl Drop for Expected {
@@ -135,12 +130,11 @@ impl<O> Queue<O> {
         self.draw()
     }
 
-    /// How long to wait for others: not where little is to do, nor where most of those under way wait.
+    /// How long to wait for others now.
     fn rest(&self) -> Option<Duration> {
-        let (began, _) = self.last.filter(|(_, sets)| *sets >= MANY)?;
-        let rest = PACE.saturating_sub(began.elapsed());
+        let last = self.last.map(|(began, sets)| (began.elapsed(), sets));
         let waiting = self.waiting.len() + self.inbox.len();
-        (!rest.is_zero() && self.under_way.are_missing(waiting)).then_some(rest.min(LOOK))
+        rest(last, waiting, self.under_way.0.load(Ordering::Relaxed))
     }
 
     /// Takes in what has arrived, then makes a batch: at most one row set an orchestration, in the order of arrival.
@@ -183,5 +177,49 @@ impl<O> Queue<O> {
         }
         self.last = Some((Instant::now(), batch.len()));
         (!batch.is_empty()).then_some(Next::Batch(batch))
+    }
+}
+
+/// How long the next batch waits for company before anybody looks again: no longer than the pace from the beginning of the `last` one
+/// (how long ago that was, and how many row sets it had), not where little is to do, and not where three quarters of the
+/// orchestrations under way wait already. Nothing where it is due.
+fn rest(last: Option<(Duration, usize)>, waiting: usize, under_way: usize) -> Option<Duration> {
+    let (ago, _) = last.filter(|(_, sets)| *sets >= MANY)?;
+    let rest = PACE.saturating_sub(ago);
+    let are_missing = 4 * waiting < 3 * under_way;
+    (are_missing && !rest.is_zero()).then_some(rest.min(LOOK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ago(micros: u64, sets: usize) -> Option<(Duration, usize)> {
+        Some((Duration::from_micros(micros), sets))
+    }
+
+    #[test]
+    fn a_batch_waits_for_most_of_those_under_way_where_much_is_to_do() {
+        assert_eq!(rest(ago(0, MANY), 47, 64), Some(LOOK));
+        assert_eq!(rest(ago(0, MANY), 48, 64), None, "three quarters wait");
+        assert_eq!(rest(ago(0, MANY), 0, 0), None, "nobody is under way");
+        assert_eq!(rest(ago(0, MANY - 1), 0, 64), None, "little was to do");
+        assert_eq!(rest(None, 0, 64), None, "nothing was done yet");
+    }
+
+    #[test]
+    fn a_batch_waits_no_longer_than_the_pace() {
+        assert_eq!(rest(ago(7_400, 99), 1, 64), Some(LOOK));
+        let left = Some(Duration::from_micros(300));
+        assert_eq!(rest(ago(7_700, 99), 1, 64), left, "what is left of it");
+        assert_eq!(rest(ago(8_000, 99), 1, 64), None);
+        assert_eq!(rest(ago(9_000_000, 99), 1, 64), None);
+        // Who looks again each time, and never sees enough of them, goes on when the pace is over.
+        let (mut waited, mut looks) = (Duration::ZERO, 0);
+        while let Some(more) = rest(Some((waited, MANY)), 1, 2) {
+            waited += more;
+            looks += 1;
+        }
+        assert_eq!((waited, looks), (PACE, 16));
     }
 }
