@@ -8,7 +8,8 @@ pub mod orchestrations;
 
 use std::path::Path;
 
-use providers::remote::{Remote, RemoteError};
+use providers::remote::Remote;
+use providers::remote::error::RemoteError;
 use uuid::Uuid;
 
 use crate::arguments::Verb;
@@ -78,6 +79,15 @@ impl From<RemoteError> for Failure {
             )),
             RemoteError::Authority { .. } => {
                 Self::refused(format!("{sentence}; --ca or AFTERPLAN_CA names it"))
+            }
+            RemoteError::Untrusted { .. } => Self::failed(format!(
+                "{sentence}; --ca FILE (AFTERPLAN_CA) names an authority of your own"
+            )),
+            RemoteError::Certificate { .. } => Self::failed(format!(
+                "{sentence}; see to the server's certificate, or give another --server"
+            )),
+            RemoteError::Spoken { .. } => {
+                Self::failed(format!("{sentence}; --server or AFTERPLAN_URL names it"))
             }
             RemoteError::Strange { .. } | RemoteError::File { .. } => Self::failed(sentence),
         }

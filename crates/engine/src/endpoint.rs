@@ -31,11 +31,24 @@ pub fn of(definition: &AgentDefinition, outside: &Outside) -> Result<String, Str
             .map(|base| below(base, definition.id.as_str()))
             .ok_or_else(|| {
                 format!(
-                    "the definition of `{}` has no executor, and neither agentsBaseUrl nor a model is configured",
-                    definition.id
+                    "the definition of `{}` has no executor, and neither agentsBaseUrl nor a model is configured; {}",
+                    definition.id,
+                    ways(definition)
                 )
             }),
         Some(_) => Err(format!("`{}` is not reached over HTTP", definition.id)),
+    }
+}
+
+/// Every way to have an agent performed for which there is no model, for people.
+pub fn ways(definition: &AgentDefinition) -> String {
+    let models = "models are there by a key (OPENAI_API_KEY, ANTHROPIC_API_KEY or OPENROUTER_API_KEY), by PlanExe's llm_config.json (`[models] llmConfig`) or from a file, without any key (`[models] scripted`); the definition's `model` names one of them or, where it names none, `[models] default`";
+    match definition.executor {
+        None => format!(
+            "{models}; or set agentsBaseUrl, and it is asked at {{agentsBaseUrl}}/api/agents/{}/invoke",
+            definition.id
+        ),
+        Some(_) => models.to_owned(),
     }
 }
 
@@ -55,7 +68,17 @@ mod tests {
         let bare = from_toml("id = 'a'\ndisplayName = 'A'").unwrap();
         assert!(is_outside(&bare));
         let nowhere = of(&bare, &Outside::default()).unwrap_err();
-        assert!(nowhere.contains("no executor") && nowhere.contains("agentsBaseUrl"));
+        assert!(nowhere.contains("no executor"), "{nowhere}");
+        for way in [
+            "set agentsBaseUrl",
+            "OPENAI_API_KEY",
+            "ANTHROPIC_API_KEY",
+            "OPENROUTER_API_KEY",
+            "llm_config.json",
+            "scripted",
+        ] {
+            assert!(nowhere.contains(way), "{way}: {nowhere}");
+        }
         for base in ["http://agents:9", "http://agents:9/"] {
             let outside = Outside {
                 agents_base_url: Some(base.to_owned()),

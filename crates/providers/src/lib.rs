@@ -18,4 +18,5 @@ pub mod remote;
 pub mod sign;
 mod target;
 pub mod tools;
+mod trust;
 mod usage;

@@ -1,5 +1,7 @@
 //! A client of another Afterplan server. Whoever names the server answers for where it is: no guard stands in the way.
 
+pub mod error;
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -13,6 +15,8 @@ use serde_json::Value;
 use url::Url;
 
 use crate::frames::{Frames, Framing};
+use crate::remote::error::RemoteError;
+use crate::trust::{Distrust, certificates, deepest, distrust};
 
 /// For a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -29,96 +33,13 @@ const EVENT_MAX: usize = 16 << 20;
 /// Bytes of a file sent at one time.
 const PIECE: usize = 64 * 1024;
 
-/// Why a server did not do what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RemoteError {
-    /// It is no address of a server.
-    #[error("`{url}` is no server's address: it should look like http://host:8080")]
-    Address {
-        /// What was given.
-        url: String,
-    },
-    /// It holds characters that no header may hold.
-    #[error("the key holds characters that no key has")]
-    Key,
-    /// It holds no certificates.
-    #[error("{path} holds no certificates to trust: {reason}")]
-    Authority {
-        /// Which file.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// It cannot be reached, or the connection was lost.
-    #[error("the server {url} cannot be reached: {reason}")]
-    Unreachable {
-        /// Where it should be.
-        url: String,
-        /// What the network says.
-        reason: String,
-    },
-    /// It refused or failed, and says why.
-    #[error("{detail} ({code}, HTTP {status})")]
-    Problem {
-        /// HTTP's number for it.
-        status: u16,
-        /// Its stable name.
-        code: String,
-        /// What it says.
-        detail: String,
-    },
-    /// It answers as no Afterplan server does.
-    #[error("the server {url} does not answer like an Afterplan server: {reason}")]
-    Strange {
-        /// Where it is.
-        url: String,
-        /// What is strange.
-        reason: String,
-    },
-    /// A file here could not be read or written.
-    #[error("{path}: {reason}")]
-    File {
-        /// Which.
-        path: String,
-        /// What the system says.
-        reason: String,
-    },
-}
-
-impl RemoteError {
-    /// Whether the same request may succeed a moment later.
-    pub fn may_pass(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } => true,
-            // Asked again after a lost connection, the first asking may still be under way there.
-            Self::Problem { status, code, .. } => {
-                matches!(status, 429 | 502 | 503 | 504) || code == "idempotency-key-in-use"
-            }
-            _ => false,
-        }
-    }
-}
-
 /// A server, and who asks it. Clones share the connections.
 #[derive(Clone)]
 pub struct Remote {
     client: reqwest::Client,
     base: Url,
     key: Option<String>,
-}
-
-/// The certificates in a PEM file.
-fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, RemoteError> {
-    let unusable = |reason: String| RemoteError::Authority {
-        path: path.display().to_string(),
-        reason,
-    };
-    let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-    let found = reqwest::Certificate::from_pem_bundle(&pem);
-    match found {
-        Ok(found) if found.is_empty() => Err(unusable("there is none in it".to_owned())),
-        found => found.map_err(|error| unusable(words(&error))),
-    }
+    authority: Option<String>,
 }
 
 impl Remote {
@@ -147,22 +68,34 @@ impl Remote {
         if key.is_some_and(|key| http::HeaderValue::from_str(key).is_err()) {
             return Err(RemoteError::Key);
         }
+        let unusable = |file: &Path| {
+            let path = file.display().to_string();
+            move |reason| RemoteError::Authority { path, reason }
+        };
+        let trusted = match authority {
+            Some(file) => certificates(file).map_err(unusable(file))?,
+            None => Vec::new(),
+        };
         let client = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .user_agent(concat!("afterplan/", env!("CARGO_PKG_VERSION")))
-            .tls_certs_merge(authority.map_or_else(|| Ok(Vec::new()), certificates)?)
+            .tls_certs_merge(trusted)
             .build();
-        let client = client.map_err(|error| RemoteError::Unreachable {
-            url: base.to_string(),
-            reason: words(&error),
+        let client = client.map_err(|error| match authority {
+            Some(file) => unusable(file)(words(&error)),
+            None => RemoteError::Unreachable {
+                url: without_secrets(url),
+                reason: words(&error),
+            },
         })?;
         Ok(Self {
             client,
             base,
             key: key.map(str::to_owned),
+            authority: authority.map(|file| file.display().to_string()),
         })
     }
 
@@ -379,9 +312,28 @@ impl Remote {
     }
 
     fn lost(&self, error: &reqwest::Error) -> RemoteError {
-        RemoteError::Unreachable {
-            url: self.url(),
-            reason: words(error),
+        let url = self.url();
+        let otherwise = |from: &str, to: &str| url.replacen(from, to, 1);
+        match distrust(error) {
+            Some(Distrust::Stranger) => RemoteError::Untrusted {
+                authority: self.authority.clone(),
+                url,
+            },
+            Some(Distrust::Certificate(reason)) => RemoteError::Certificate { url, reason },
+            Some(Distrust::NoTls) => RemoteError::Spoken {
+                what: "TLS",
+                instead: otherwise("https:", "http:"),
+                url,
+            },
+            Some(Distrust::NoHttp) => RemoteError::Spoken {
+                what: "plain HTTP",
+                instead: otherwise("http:", "https:"),
+                url,
+            },
+            None => RemoteError::Unreachable {
+                url,
+                reason: words(error),
+            },
         }
     }
 
@@ -461,14 +413,10 @@ fn unusable(path: &Path, error: &io::Error) -> RemoteError {
 
 /// What went wrong, down to its cause.
 fn words(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
     if error.is_timeout() {
         return "it did not answer in time".to_owned();
     }
-    cause.to_string()
+    deepest(error).to_string()
 }
 
 /// The address without user and password.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use domain::orchestration::event::Recorded;
 use domain::values::ids::OrchestrationId;
 use domain::values::time::Timestamp;
-use providers::remote::{Events, Heard, Remote, RemoteError};
+use providers::remote::error::RemoteError;
+use providers::remote::{Events, Heard, Remote};
 use serde_json::Value;
 
 /// The pause before coming back; each is twice the one before, up to the longest.

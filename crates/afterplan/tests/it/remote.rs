@@ -258,16 +258,18 @@ fn no_command_does_here_what_was_asked_of_a_server() {
     assert!(!alone.database().exists(), "nothing was made here");
 }
 
+/// A file for tests of TLS.
+fn certificate(name: &str) -> String {
+    let here = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../providers/tests/it/certificates"
+    );
+    format!("{here}/{name}")
+}
+
 /// A server with a certificate of an authority that only its owner knows.
 #[test]
 fn an_authority_of_ones_own_is_trusted_where_it_is_named() {
-    let certificate = |name: &str| {
-        let here = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../providers/tests/it/certificates"
-        );
-        format!("{here}/{name}")
-    };
     let shell = Shell::new();
     let (cert, key, ca) = (
         certificate("agent.pem"),
@@ -283,9 +285,67 @@ fn an_authority_of_ones_own_is_trusted_where_it_is_named() {
     let answer = Answer::of(by_environment.env("AFTERPLAN_CA", &ca).output().unwrap());
     assert_eq!(answer.exit, 0, "{answer}");
     let none = [&list[..], &["--ca", &key]].concat();
-    shell.fails(2, &none, &["agent.key", "--ca"]);
+    shell.fails(2, &none, &["agent.key", "private key", "--ca"]);
+    let text = shell.at("text.pem");
+    std::fs::write(&text, "not what it is called").unwrap();
+    let none = [&list[..], &["--ca", text.to_str().unwrap()]].concat();
+    shell.fails(
+        2,
+        &none,
+        &["text.pem", "-----BEGIN CERTIFICATE-----", "--ca"],
+    );
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(&text, broken).unwrap();
+    shell.fails(2, &none, &["text.pem", "--ca"]);
+    std::fs::write(&text, [0x30, 0x82, 1, 2]).unwrap();
+    shell.fails(2, &none, &["text.pem", "openssl x509 -inform der", "--ca"]);
     let nowhere = [&list[..], &["--ca", "nowhere.pem"]].concat();
     shell.fails(2, &nowhere, &["nowhere.pem", "--ca"]);
+}
+
+/// What keeps a connection from coming about is named with what to do about it.
+#[test]
+fn who_is_not_trusted_or_speaks_otherwise_is_told_apart() {
+    let shell = Shell::new();
+    let serving = |name: &str| {
+        let (cert, key) = (
+            certificate(&format!("{name}.pem")),
+            certificate(&format!("{name}.key")),
+        );
+        Served::start(&shell, &["--tls-cert", &cert, "--tls-key", &key])
+    };
+    let list = |url: &str, rest: &[&str]| {
+        let list = ["orchestrations", "list", "--server", url];
+        let answer = shell.call(&[&list, rest].concat());
+        assert_eq!(answer.exit, 1, "{answer}");
+        answer
+    };
+    let signed = serving("agent");
+    let (url, leaf) = (
+        format!("https://{}", signed.address),
+        certificate("agent.pem"),
+    );
+    list(&url, &[]).is_one_sentence(&["no authority that is trusted here", "--ca"]);
+    let answer = list(&url, &["--ca", &leaf]);
+    answer.is_one_sentence(&[
+        "agent.pem",
+        "the authority's certificate and not the server's",
+        "--ca",
+    ]);
+    let plain = format!("http://{}", signed.address);
+    list(&plain, &[]).is_one_sentence(&["nobody speaks plain HTTP", &url, "--server"]);
+    let elsewhere = url.replace("127.0.0.1", "localhost");
+    let answer = list(&elsewhere, &["--ca", &certificate("ca.pem")]);
+    answer.is_one_sentence(&["localhost", "agents.test", "--server"]);
+    drop(signed);
+    let own = serving("own");
+    let (url, own_pem) = (format!("https://{}", own.address), certificate("own.pem"));
+    let answer = list(&url, &["--ca", &own_pem]);
+    answer.is_one_sentence(&["an authority's own certificate", "CA:FALSE"]);
+    drop(own);
+    let open = Served::start(&shell, &[]);
+    let tls = format!("https://{}", open.address);
+    list(&tls, &[]).is_one_sentence(&["nobody speaks TLS", &open.url(), "--server"]);
 }
 
 /// A connection that breaks is come back to, and nothing is told twice.

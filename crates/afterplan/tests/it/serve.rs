@@ -131,6 +131,31 @@ fn the_seeds_session_works_as_printed() {
     assert_eq!(shell.call(&["check"]).exit, 0);
 }
 
+/// Nobody said where the seed's agents are, and there is no model.
+#[test]
+fn the_seeds_agents_name_every_way_to_have_them_performed() {
+    let shell = Shell::new();
+    let server = Served::start(&shell, &[]);
+    let answer = server.ask(200, "POST", "/api/orchestrate", Some(&seeds_body()));
+    assert_eq!(answer["status"], "failed", "{answer}");
+    let state = format!(
+        "/api/orchestrate/{}",
+        answer["orchestrationId"].as_str().unwrap()
+    );
+    let state = server.ask(200, "GET", &state, None);
+    let why = &state["results"]["security-review"]["data"]["error"];
+    for way in [
+        "set OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "OPENROUTER_API_KEY",
+        "llm_config.json",
+        "[models] scripted",
+        "set agentsBaseUrl",
+    ] {
+        assert!(why.as_str().unwrap().contains(way), "{way}: {why}");
+    }
+}
+
 #[test]
 fn the_greeting_says_who_may_come_in() {
     let shell = Shell::new();

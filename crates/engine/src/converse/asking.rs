@@ -14,6 +14,7 @@ use super::Talk;
 use super::admission::Admission;
 use super::hearing::Hearing;
 use super::recording::About;
+use crate::endpoint::ways;
 use crate::perform::{Performed, fatal};
 
 impl Talk {
@@ -56,9 +57,13 @@ impl Talk {
                         needs: Credits::ZERO,
                     });
                 }
+                let nobody = call.models.iter().all(|name| models.check(name).is_err());
                 return Err(Performed::Failed {
                     class: failure.class,
-                    message: failure.message,
+                    message: match nobody {
+                        true => format!("{}; {}", failure.message, ways(&self.assignment.agent)),
+                        false => failure.message,
+                    },
                     retry_after: failure.retry_after,
                 });
             }

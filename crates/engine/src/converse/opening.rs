@@ -25,6 +25,7 @@ use super::toolbox::Toolbox;
 use super::window::Window;
 use super::{Talk, passing, recording};
 use crate::cited;
+use crate::endpoint::ways;
 use crate::gather;
 use crate::handle::Engine;
 use crate::inputs;
@@ -49,8 +50,9 @@ pub(super) struct ChildInput {
 /// Says how to configure a model.
 pub(crate) fn unconfigured(agent: &AgentDefinition) -> String {
     format!(
-        "`{}` converses with a language model, and none is configured: set OPENAI_API_KEY, ANTHROPIC_API_KEY or OPENROUTER_API_KEY and name a model in the agent's definition (`model`) or in the configuration (`[models] default`); without a key, `[models] scripted` answers from a file",
-        agent.id
+        "`{}` converses with a language model, and none is configured: {}",
+        agent.id,
+        ways(agent)
     )
 }
 
@@ -86,10 +88,7 @@ impl Talk {
         );
         let tools = (toolbox.tools.clone(), offered.notes.as_slice(), window);
         let setup = setup(engine, &assignment, &brief, input, tools).await?;
-        let fresh = Conversation::new(setup);
-        let script = assignment.agent.handle_steps.is_some();
-        let start = script.then(|| fresh.start());
-        let taken = recording::take_up(&assignment, fresh, recorded);
+        let taken = recording::take_up(&assignment, Conversation::new(setup), recorded);
         assignment.kept.note(&taken.used);
         let mut talk = Self {
             engine: engine.clone(),
@@ -97,17 +96,17 @@ impl Talk {
             used: taken.used,
             turn: taken.turn,
             transcribed: taken.transcribed,
-            script: Driver::led_by(start, taken.resumes),
+            script: Driver::led_by(taken.resumes),
             toolbox,
             early: JoinSet::new(),
             done: BTreeMap::new(),
             drawn: brief.drawn.clone(),
             held: brief.held,
-            unfinished: true,
             assignment,
             brief,
         };
         talk.record_offered(&offered).await?;
+        talk.leave();
         Ok(talk)
     }
 }

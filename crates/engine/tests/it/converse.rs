@@ -101,6 +101,10 @@ async fn without_a_model_the_step_fails_at_once_and_says_what_to_configure() {
         why.contains("OPENAI_API_KEY") && why.contains("[models]"),
         "{why}"
     );
+    assert!(
+        !why.contains("agentsBaseUrl"),
+        "it says how it is performed: {why}"
+    );
     house.close().await;
 }
 

@@ -14,7 +14,6 @@ mod converse_children;
 mod converse_costs;
 mod converse_early;
 mod converse_models;
-mod converse_offered;
 mod converse_scripts;
 mod counted_anew;
 mod crash;

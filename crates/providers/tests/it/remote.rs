@@ -1,6 +1,6 @@
 //! Another Afterplan server, as its client sees it.
 
-use providers::remote::RemoteError;
+use providers::remote::error::RemoteError;
 
 /// An upload that is sent again after a lost connection meets its own first sending, which the server has not given up yet.
 #[test]
