@@ -8,7 +8,7 @@ use domain::plan::{PlanArtifactEntry, PlanManifest};
 use domain::values::hash::ContentHash;
 use domain::values::ids::AccountId;
 use domain::values::time::Timestamp;
-use planexe::json_plan::{PLAN_JSON, plan_of_json};
+use planexe::json_plan::{PLAN_JSON, Twice, plan_of_json};
 use planexe::known::is_plan;
 use planexe::plan::{Artifact, Plan};
 use serde_json::Value;
@@ -26,6 +26,17 @@ const KEPT: usize = 12 << 20;
 
 /// What an artifact takes in memory beside its bytes, about.
 const ARTIFACT: usize = 512;
+
+/// A JSON value that is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// An artifact comes twice.
+    #[error(transparent)]
+    Twice(#[from] Twice),
+    /// Its manifest has no canonical form.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+}
 
 /// A plan with its manifest.
 #[derive(Debug)]
@@ -66,9 +77,9 @@ impl LoadedPlan {
     /// The plan that a JSON value is (see [`plan_of_json`]). `text` must be JSON.
     ///
     /// # Errors
-    /// Never for JSON.
-    pub fn of_json(text: &str) -> Result<Self, CanonicalError> {
-        Self::of(plan_of_json(text))
+    /// When an artifact comes twice.
+    pub fn of_json(text: &str) -> Result<Self, Unusable> {
+        Ok(Self::of(plan_of_json(text)?)?)
     }
 
     fn with_manifest(hash: ContentHash, manifest: PlanManifest, plan: Plan) -> Self {

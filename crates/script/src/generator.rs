@@ -43,29 +43,24 @@ fn invalid(why: String) -> Failed {
 /// What goes in at one step, as JSON.
 #[derive(Debug)]
 pub(crate) struct Given {
-    /// What changes in the agent's state, which is read only if the script looks at it.
-    pub(crate) state: String,
-    /// How many of the messages that are there stand.
-    pub(crate) kept: usize,
-    /// Those that follow.
-    pub(crate) messages: Vec<String>,
+    /// The agent's state, which is read only if the script looks at it.
+    pub(crate) agent_state: String,
     /// An object with everything else.
     pub(crate) rest: String,
 }
 
 impl Given {
     pub(crate) fn bytes(&self) -> usize {
-        let messages = self.messages.iter().map(String::len);
-        self.state.len() + messages.sum::<usize>() + self.rest.len()
+        self.agent_state.len() + self.rest.len()
     }
 
     fn object<'js>(
         self,
         realm: &Realm<'js>,
-        states: &Function<'js>,
+        later: &Function<'js>,
     ) -> rquickjs::Result<Value<'js>> {
         let object = realm.ctx.json_parse(self.rest)?;
-        states.call::<_, ()>((object.clone(), self.state, self.kept, self.messages))?;
+        later.call::<_, ()>((object.clone(), "agentState", self.agent_state))?;
         Ok(object)
     }
 }
@@ -75,18 +70,17 @@ impl Given {
 pub(crate) struct Generator<'js> {
     object: Object<'js>,
     next: Function<'js>,
-    states: Function<'js>,
+    later: Function<'js>,
 }
 
 impl<'js> Generator<'js> {
-    /// Evaluates the generator function and calls it with what JSON says, and a logger. `staying` is what its states have in common.
+    /// Evaluates the generator function and calls it with what JSON says, and a logger.
     pub(crate) fn call(
         realm: &Realm<'js>,
         expression: &str,
-        staying: String,
         given: Given,
     ) -> Result<Self, ScriptError> {
-        called(realm, expression, staying, given).map_err(|failed| failed.told(realm))
+        called(realm, expression, given).map_err(|failed| failed.told(realm))
     }
 
     /// One step: from one yield to the next.
@@ -107,7 +101,7 @@ impl<'js> Generator<'js> {
     }
 
     fn next(&self, realm: &Realm<'js>, given: Given, output_bytes: usize) -> Result<Yield, Failed> {
-        let given = given.object(realm, &self.states)?;
+        let given = given.object(realm, &self.later)?;
         let result: Object<'js> = self.next.call((This(self.object.clone()), given))?;
         if result.get::<_, bool>("done")? {
             return Ok(Yield::Done);
@@ -134,14 +128,13 @@ impl<'js> Generator<'js> {
 fn called<'js>(
     realm: &Realm<'js>,
     expression: &str,
-    staying: String,
     given: Given,
 ) -> Result<Generator<'js>, Failed> {
     let ctx = &realm.ctx;
     let genuine: Object<'js> = ctx.eval("Object.getPrototypeOf(function* () {})")?;
     let next = ctx.eval("Object.getPrototypeOf(function* () {}).prototype.next")?;
-    let states = realm.states(staying)?;
-    let given = given.object(realm, &states)?;
+    let later = realm.later()?;
+    let given = given.object(realm, &later)?;
     if let Some(given) = given.as_object() {
         given.set("logger", log::object(ctx, &realm.log)?)?;
     }
@@ -159,6 +152,6 @@ fn called<'js>(
     Ok(Generator {
         object,
         next,
-        states,
+        later,
     })
 }

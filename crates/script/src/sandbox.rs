@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use domain::agent::script::{News, Resume, Start, Yield};
+use domain::agent::script::{Resume, Start, Yield};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -54,35 +54,25 @@ impl Script {
             params: &start.params,
             model: start.model.as_deref(),
         };
-        let staying = json(&start.agent_state)?;
-        bounded("what a script is given", staying.len(), limits.input_bytes)?;
-        let begin = |generator: &str| {
-            let given = given(&start.news, &rest, limits.input_bytes)?;
-            Script::begin(generator, staying.clone(), given, limits)
-        };
-        match begin(generator) {
+        let given = || given(&start.agent_state, &rest, limits.input_bytes);
+        match Script::begin(generator, given()?, limits) {
             #[cfg(feature = "typescript")]
-            Err(ScriptError::Source(_)) => begin(&crate::strip::generator(generator)?),
+            Err(ScriptError::Source(_)) => {
+                Script::begin(&crate::strip::generator(generator)?, given()?, limits)
+            }
             begun => begun,
         }
     }
 
-    fn begin(
-        generator: &str,
-        staying: String,
-        given: Given,
-        limits: &Limits,
-    ) -> Result<Script, ScriptError> {
+    fn begin(generator: &str, given: Given, limits: &Limits) -> Result<Script, ScriptError> {
         let expression = format!("({generator}\n)");
         let (resumes, asked) = channel::<Given>();
         let (answer, answers) = channel();
         let output_bytes = limits.output_bytes;
         realm::start(limits.clone(), move |realm| {
             let tell = |yielded, lines| answer.send(Answer { yielded, lines }).is_ok();
-            let called = realm.and_then(|realm| {
-                let generator = Generator::call(realm, &expression, staying, given)?;
-                Ok((realm, generator))
-            });
+            let called =
+                realm.and_then(|realm| Ok((realm, Generator::call(realm, &expression, given)?)));
             match called {
                 Err(error) => {
                     tell(Err(error), Vec::new());
@@ -140,7 +130,7 @@ impl Script {
             steps_complete: resume.steps_complete,
             n_responses: resume.n_responses.as_deref(),
         };
-        let given = given(&resume.news, &rest, self.input_bytes)?;
+        let given = given(&resume.agent_state, &rest, self.input_bytes)?;
         self.resumes.send(given).map_err(|_| broken())?;
         self.hear()
     }
@@ -167,7 +157,6 @@ impl Script {
 pub fn check(source: &str, limits: &Limits) -> Result<(), ScriptError> {
     let nothing = Start {
         agent_state: Value::Null,
-        news: News::default(),
         prompt: None,
         params: Map::new(),
         model: None,
@@ -195,11 +184,9 @@ struct Resumed<'a> {
     n_responses: Option<&'a [String]>,
 }
 
-fn given(news: &News, rest: &impl Serialize, limit: usize) -> Result<Given, ScriptError> {
+fn given(agent_state: &Value, rest: &impl Serialize, limit: usize) -> Result<Given, ScriptError> {
     let given = Given {
-        state: json(&news.state)?,
-        kept: news.kept,
-        messages: news.messages.clone(),
+        agent_state: json(agent_state)?,
         rest: json(rest)?,
     };
     bounded("what a script is given", given.bytes(), limit)?;

@@ -123,8 +123,6 @@ impl Conversation {
             subgoals: BTreeMap::new(),
             setup: Arc::new(setup),
         };
-        // By its start.
-        conversation.history.all_told();
         conversation.go_on();
         conversation
     }
@@ -201,11 +199,10 @@ impl Conversation {
         self.turns
     }
 
-    /// What its script is called with, once: to be asked before anything is answered.
+    /// What its script is called with, once, before it is resumed for the first time.
     pub fn start(&self) -> Start {
         Start {
-            agent_state: self.staying_state(),
-            news: self.first_news(),
+            agent_state: self.whole_state(),
             prompt: self.setup.prompt.clone(),
             params: self.setup.params.clone(),
             model: self.setup.models.first().cloned(),

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::{Deserializer, Error, Visitor};
 use serde::ser::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// An amount of credits in nano-credits. Written as a decimal with at most nine places.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -136,19 +137,33 @@ impl Serialize for Credits {
 impl<'de> Deserialize<'de> for Credits {
     /// A decimal string, or a JSON or TOML number whose shortest form has at most nine places.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Text(String),
-            Whole(i64),
-            Decimal(f64),
+        struct Read;
+
+        impl Visitor<'_> for Read {
+            type Value = Credits;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an amount of credits, as a number or a text")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Credits, E> {
+                text.parse().map_err(E::custom)
+            }
+
+            fn visit_u64<E: Error>(self, whole: u64) -> Result<Credits, E> {
+                self.visit_str(&whole.to_string())
+            }
+
+            fn visit_i64<E: Error>(self, whole: i64) -> Result<Credits, E> {
+                self.visit_str(&whole.to_string())
+            }
+
+            fn visit_f64<E: Error>(self, decimal: f64) -> Result<Credits, E> {
+                self.visit_str(&decimal.to_string())
+            }
         }
-        let text = match Form::deserialize(deserializer)? {
-            Form::Text(text) => text,
-            Form::Whole(whole) => whole.to_string(),
-            Form::Decimal(decimal) => decimal.to_string(),
-        };
-        text.parse().map_err(serde::de::Error::custom)
+
+        deserializer.deserialize_any(Read)
     }
 }
 
@@ -208,5 +223,10 @@ mod tests {
             Credits::from_nano(2_000_000_000)
         );
         assert!(serde_json::from_str::<Credits>("1e-12").is_err());
+        let error = serde_json::from_str::<Credits>("[true]").unwrap_err();
+        assert!(
+            error.to_string().contains("an amount of credits"),
+            "{error}"
+        );
     }
 }

@@ -12,10 +12,11 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http_body_util::BodyExt;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::api::error::{Code, Problem};
 use crate::api::object::Object;
+use crate::api::place::place;
 use crate::app::App;
 use crate::config::Limits;
 
@@ -96,7 +97,8 @@ impl JsonText {
     /// # Errors
     /// 400, with line and column, for what is no JSON or not of this form.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
-        let Object(told) = serde_json::from_slice(&self.0).map_err(|error| unreadable(&error))?;
+        let Object(told) =
+            serde_json::from_slice(&self.0).map_err(|error| unreadable(&error, &self.0))?;
         Ok(told)
     }
 
@@ -106,18 +108,27 @@ impl JsonText {
     /// 400, with line and column, for what is no JSON or not of this form.
     pub fn read_or_null<'a, T: Deserialize<'a>>(&'a self) -> Result<Option<T>, Problem> {
         let told: Option<Object<T>> =
-            serde_json::from_slice(&self.0).map_err(|error| unreadable(&error))?;
+            serde_json::from_slice(&self.0).map_err(|error| unreadable(&error, &self.0))?;
         Ok(told.map(|Object(told)| told))
     }
 }
 
-/// A JSON text that could not be read, as a problem.
-pub fn unreadable(error: &serde_json::Error) -> Problem {
-    if error.is_data() {
-        Problem::invalid(error.to_string())
+/// A JSON text that could not be read, as a problem; it names what could not be.
+pub fn unreadable(error: &serde_json::Error, text: &[u8]) -> Problem {
+    let why = if error.is_data() {
+        error.to_string()
+    } else if serde_json::from_slice::<IgnoredAny>(text).is_ok() {
+        // So does the reader speak of a word that is given as something else.
+        let (line, column) = (error.line(), error.column());
+        format!("a text is wanted, at line {line} column {column}")
     } else {
-        Problem::new(Code::InvalidJson, format!("the body is no JSON: {error}"))
-    }
+        return Problem::new(Code::InvalidJson, format!("the body is no JSON: {error}"));
+    };
+    let place = place(text, error.line(), error.column());
+    Problem::invalid(match place.as_str() {
+        "" => why,
+        place => format!("{place}: {why}"),
+    })
 }
 
 /// Whether the headers say that a body is JSON.

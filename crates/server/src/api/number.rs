@@ -33,7 +33,7 @@ impl<'de> Deserialize<'de> for Whole {
             fn visit_i64<E: Error>(self, value: i64) -> Result<Whole, E> {
                 u64::try_from(value)
                     .map(Whole)
-                    .map_err(|_| E::custom("it is negative"))
+                    .map_err(|_| E::custom(format!("{value} is negative")))
             }
 
             fn visit_f64<E: Error>(self, value: f64) -> Result<Whole, E> {
@@ -48,6 +48,24 @@ impl<'de> Deserialize<'de> for Whole {
         }
 
         deserializer.deserialize_any(Read)
+    }
+}
+
+/// A time in milliseconds since 1970, before 2256: later ones have no microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub u64);
+
+/// The latest [`Moment`].
+pub const LATEST: u64 = 9_007_199_254_740;
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Whole::deserialize(deserializer)? {
+            Whole(millis) if millis <= LATEST => Ok(Self(millis)),
+            Whole(millis) => Err(D::Error::custom(format!(
+                "{millis} is no time: it is in milliseconds since 1970, at most {LATEST}"
+            ))),
+        }
     }
 }
 
@@ -92,6 +110,27 @@ mod tests {
         }
         for text in ["-1", "3.5", "1e300", "\"3\"", "null", "-0.5"] {
             assert!(serde_json::from_str::<Whole>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_have_a_first_and_a_last_millisecond() {
+        for (text, millis) in [
+            ("0", 0),
+            ("1708462300000", 1_708_462_300_000),
+            ("9007199254740", LATEST),
+        ] {
+            assert_eq!(
+                serde_json::from_str::<Moment>(text).unwrap(),
+                Moment(millis)
+            );
+        }
+        for (text, said) in [
+            ("-1", "-1 is negative"),
+            ("9007199254741", "milliseconds since 1970"),
+        ] {
+            let error = serde_json::from_str::<Moment>(text).unwrap_err();
+            assert!(error.to_string().contains(said), "{error}");
         }
     }
 

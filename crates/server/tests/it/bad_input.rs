@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::stage::{PATIENCE, Stage, answer, assert_problem, seed_request};
 
-async fn body(
+pub async fn body(
     stage: &Stage,
     path: &str,
     media: &str,

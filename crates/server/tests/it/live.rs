@@ -362,7 +362,10 @@ async fn a_silent_stream_beats_and_a_server_that_stops_sends_its_readers_away_to
 async fn a_reader_that_takes_nothing_slows_nobody_and_gets_everything_when_it_reads_again() {
     let place = Place::sqlite();
     let agents = vec![agent("waits", &[], "approval = \"required\"")];
-    let house = House::open(&place, agents, performer(done)).await;
+    let mut settings = Settings::default();
+    // Who sleeps is not cut, however long the others take.
+    settings.limits.take_pause = 3_600_000;
+    let house = House::open_with(&place, agents, performer(done), settings).await;
     let id = house.begin("Build a shed.").await;
     let path = format!("/orchestrations/{id}/stream");
     let mut asleep = house.socket(&path).await;

@@ -40,10 +40,10 @@ async fn the_printed_session_gives_the_printed_answer() {
 }
 
 /// A field of an interface, and what it must be.
-type Field = (&'static str, fn(&Value) -> bool);
+pub type Field = (&'static str, fn(&Value) -> bool);
 
 /// Finds each field, and finds it filled.
-fn walk(what: &str, shown: &Value, fields: &[Field]) {
+pub fn walk(what: &str, shown: &Value, fields: &[Field]) {
     for (field, is_filled) in fields {
         let value = shown.get(*field);
         assert!(
@@ -53,7 +53,7 @@ fn walk(what: &str, shown: &Value, fields: &[Field]) {
     }
 }
 
-fn text(value: &Value) -> bool {
+pub fn text(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !text.is_empty())
 }
 
@@ -61,11 +61,11 @@ fn number(value: &Value) -> bool {
     value.is_number()
 }
 
-fn positive(value: &Value) -> bool {
+pub fn positive(value: &Value) -> bool {
     value.as_f64().is_some_and(|number| number > 0.0)
 }
 
-fn time(value: &Value) -> bool {
+pub fn time(value: &Value) -> bool {
     value
         .as_i64()
         .is_some_and(|millis| millis > 1_700_000_000_000)

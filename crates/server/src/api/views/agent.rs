@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::agent::definition::{AgentDefinition, Executor};
+use domain::agent::definition::{AgentDefinition, Dependency, Executor};
 use domain::values::ids::AgentId;
 use engine::breaker::BreakerState;
 use engine::handle::Engine;
@@ -227,15 +227,33 @@ impl<'a> AgentShown<'a> {
     }
 }
 
-/// A definition as the wire shows it: its price as a number.
+/// A definition as the wire shows it: its price as a number, an edge that says nothing beside whose it is as a name, and what the seed
+/// always has, also where it is empty.
 ///
 /// # Errors
 /// Never for a registered one.
 pub fn definition(definition: &AgentDefinition) -> Result<Value, Problem> {
     let mut shown = serde_json::to_value(definition).map_err(Problem::internal)?;
     let cost: f64 = definition.cost_per_run.to_string().parse().unwrap_or(0.0);
+    let edges: Vec<Value> = definition.dependencies.iter().map(edge).collect();
     if let Some(object) = shown.as_object_mut() {
         object.insert("costPerRun".to_owned(), json!(cost));
+        object.insert("dependencies".to_owned(), Value::from(edges));
+    }
+    let output = &definition.output_schema;
+    if output.schema.is_none() {
+        shown["outputSchema"]["fields"] = Value::from(output.fields.clone());
     }
     Ok(shown)
+}
+
+fn edge(edge: &Dependency) -> Value {
+    match edge {
+        Dependency {
+            agent,
+            accepts_partial: false,
+            optional: false,
+        } => json!(agent),
+        edge => json!(edge),
+    }
 }

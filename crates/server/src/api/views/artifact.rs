@@ -13,7 +13,7 @@ use engine::gather::raw;
 use engine::handle::Engine;
 use engine::plans::LoadedPlan;
 use planexe::json_plan::PLAN_JSON;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use store::error::StoreError;
 use utoipa::ToSchema;
@@ -50,7 +50,7 @@ pub struct PlanArtifact {
 }
 
 /// How a plan artifact stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ArtifactStatus {
     /// Nothing has happened yet.

@@ -250,7 +250,6 @@ fn of_turn(event: Event) -> Vec<Said> {
         asked,
         model,
         calls,
-        missing,
         data,
         usage,
         ..
@@ -272,7 +271,6 @@ fn of_turn(event: Event) -> Vec<Said> {
         turn,
         asked: asked.name(),
         model,
-        missing,
         data_hash: data.to_string(),
         tokens_used: usage.and_then(|usage| usage.tokens()),
     });
