@@ -139,7 +139,8 @@ impl Conversation {
         }
     }
 
-    /// Takes in what was asked for. A result or an outcome that is missing counts as failed, one too many is passed over.
+    /// Takes in what was asked for. Results may come for the first calls only: those behind are asked for again. A result before them
+    /// or an outcome that is missing counts as failed, one too many is passed over.
     ///
     /// # Errors
     /// When something else is wanted; the conversation stays as it was.

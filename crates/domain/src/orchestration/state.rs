@@ -179,7 +179,7 @@ pub struct Step {
     pub attempt: u32,
     /// Retries used.
     pub retries: u32,
-    /// Holders lost.
+    /// Holders lost in a row, without a turn recorded between.
     pub lapses: u32,
     /// Order of starting, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -124,6 +124,10 @@ impl Step {
         } = event
         {
             self.used.clone_from(usage);
+            if *turn > 1 {
+                // It came further than the one before: holders that lapse at the same place again and again are another matter.
+                self.lapses = 0;
+            }
             if *asked == Asked::Model {
                 self.model = None;
             }

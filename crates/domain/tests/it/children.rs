@@ -100,6 +100,12 @@ fn record(world: &mut World, id: &str, turn: u32) -> Result<Vec<Event>, Rejected
     })
 }
 
+fn expire(world: &mut World, id: &str) -> Vec<Event> {
+    let attempt = world.state.step(&step(id)).unwrap().1.attempt;
+    let step = step(id);
+    world.ask(&Command::Expire { step, attempt }).unwrap()
+}
+
 fn state(world: &World, id: &str) -> StepState {
     world.state.step(&step(id)).unwrap().1.state
 }
@@ -284,6 +290,35 @@ fn a_child_lives_on_what_its_parent_has_left() {
     );
     assert_eq!(parent.state, StepState::Ready, "it is told of all three");
     world.assert_sound();
+}
+
+#[test]
+fn holders_that_lapse_count_from_the_last_turn_and_a_place_that_kills_them_is_left_after_three() {
+    let mut world = submitted(vec![plain("a")], 20);
+    for turn in 1..=5 {
+        start(&mut world, "a");
+        record(&mut world, "a", turn).unwrap();
+        expire(&mut world, "a");
+        assert_eq!(state(&world, "a"), StepState::Ready, "each came further");
+    }
+    for _ in 0..2 {
+        start(&mut world, "a");
+        expire(&mut world, "a");
+    }
+    assert_eq!(state(&world, "a"), StepState::Ended(EndedAs::Failed));
+    world.assert_sound();
+}
+
+#[test]
+fn a_conversation_that_always_begins_anew_is_not_let_kill_for_ever() {
+    let mut world = submitted(vec![plain("a")], 20);
+    for _ in 0..3 {
+        assert_eq!(state(&world, "a"), StepState::Ready);
+        start(&mut world, "a");
+        record(&mut world, "a", 1).unwrap();
+        expire(&mut world, "a");
+    }
+    assert_eq!(state(&world, "a"), StepState::Ended(EndedAs::Failed));
 }
 
 #[test]

@@ -83,19 +83,14 @@ impl Talk {
         self.record(about, Answer::Model(Ok(answer))).await
     }
 
-    /// Carries out `calls`: stretches of those that change nothing all together, the others one after another.
+    /// Carries out the first of `calls`: those that change nothing and follow one another together, or one that may. What they gave
+    /// is recorded before the next one begins, so that none is made twice once it has answered.
     pub(super) async fn carry_out(&mut self, calls: &[ToolCall]) -> Result<(), Performed> {
-        let mut results = Vec::with_capacity(calls.len());
-        let mut rest = calls;
-        while !rest.is_empty() {
-            let alike = rest
-                .iter()
-                .take_while(|call| self.toolbox.is_read_only(&call.name));
-            let together = alike.count().max(1);
-            let (now, later) = rest.split_at(together);
-            results.extend(self.carry_out_together(now).await);
-            rest = later;
-        }
+        let alike = calls
+            .iter()
+            .take_while(|call| self.toolbox.is_read_only(&call.name));
+        let calls = &calls[..alike.count().max(1).min(calls.len())];
+        let results = self.carry_out_together(calls).await;
         let mut calls_of: Usage = Usage::default();
         for call in calls {
             *calls_of.tools.entry(call.name.clone()).or_default() += 1;

@@ -36,10 +36,12 @@ const VICTIM: &str = "AFTERPLAN_KILLED_TALKER";
 /// What each of the model's answers used.
 const TOKENS: u64 = 30;
 
-/// One that a model leads, and one that a script leads; both write by a tool that costs half a credit a call.
+/// One that a model leads, one that notes as well what it writes, and one that a script leads; all write by a tool that costs half a
+/// credit a call.
 fn agents(url: &str) -> Vec<AgentDefinition> {
     let rest = "model = 'stub/m'\ntimeout = 60000\nllmRetries = 0\nmaxRetries = 0\ncostMode = 'token-based'\nceiling = 5\ntoolRates = { write = 0.5 }\ntoolNames = ['list_artifacts', 'set_output']\noutputMode = 'structured_output'\n";
     let write = format!("[tools.write]\ndescription = 'Writes.'\nurl = '{url}/write'");
+    let note = format!("[tools.note]\ndescription = 'Notes.'\nurl = '{url}/note'");
     let script = "
         function* () {
           const listed = yield { toolName: 'list_artifacts', input: {} };
@@ -51,6 +53,10 @@ fn agents(url: &str) -> Vec<AgentDefinition> {
         agent(
             "payer",
             &format!("executor = {{ kind = 'model' }}\n{rest}{write}"),
+        ),
+        agent(
+            "noter",
+            &format!("executor = {{ kind = 'model' }}\n{rest}{write}\n{note}"),
         ),
         agent(
             "leader",
@@ -92,16 +98,22 @@ async fn the_victim_converses_until_it_is_killed() {
     say_ended();
 }
 
-/// What the model says: first a call that costs, then what it gave.
+/// What the model says: first a call that costs, with a note behind it where it may note, then what it gave.
 fn model(asked: &Asked) -> Said {
     let heard = asked.body["messages"].to_string();
     let (name, input) = match heard.contains("written") {
         false => ("write", json!({"at": "plan"})),
         true => ("set_output", json!({"written": "plan"})),
     };
-    let function = json!({"name": name, "arguments": input.to_string()});
-    let call = json!({"index": 0, "id": "c", "type": "function", "function": function});
-    let event = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]});
+    let call = |index: usize, name: &str| {
+        let function = json!({"name": name, "arguments": input.to_string()});
+        json!({"index": index, "id": format!("c{index}"), "type": "function", "function": function})
+    };
+    let mut calls = vec![call(0, name)];
+    if name == "write" && asked.body["tools"].to_string().contains("\"note\"") {
+        calls.push(call(1, "note"));
+    }
+    let event = json!({"choices": [{"index": 0, "delta": {"tool_calls": calls}, "finish_reason": "tool_calls"}]});
     let usage =
         json!({"choices": [], "usage": {"prompt_tokens": TOKENS - 10, "completion_tokens": 10}});
     Said::Streamed(
@@ -120,7 +132,7 @@ async fn killed_at(place: &Place, (agent, number): (&str, u128), path: &'static 
             return Said::Begun("application/json", String::new());
         }
         match asked.path.as_str() {
-            "/write" => stub::json(json!({"written": asked.body["at"]})),
+            "/write" | "/note" => stub::json(json!({"written": asked.body["at"]})),
             _ => model(asked),
         }
     })
@@ -184,6 +196,22 @@ async fn a_kill_while_a_call_that_costs_is_under_way_asks_no_model_again_and_cha
         let used = used(&house, 1).await;
         assert_eq!(used.tools.get("write"), Some(&1), "{used:?}");
         assert_eq!(used.tokens(), Some(2 * TOKENS));
+        assert_sound(&house).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_has_answered_is_not_made_again_though_a_kill_meets_the_one_behind_it() {
+    on_both(async |place| {
+        let asked = killed_at(&place, ("noter", 1), "/note").await;
+        assert_eq!(count(&asked, "/chat/completions"), 2, "each question once");
+        assert_eq!(count(&asked, "/write"), 1, "it has answered");
+        assert_eq!(count(&asked, "/note"), 2, "nobody knows whether it did");
+        let house = engine(&place, "http://127.0.0.1:9").await;
+        assert_status(&state(&house, id(1)).await, Status::Complete);
+        let used = used(&house, 1).await;
+        assert_eq!(used.tools.get("write"), Some(&1), "{used:?}");
         assert_sound(&house).await;
     })
     .await;

@@ -77,7 +77,7 @@ pub enum ChildOutcome {
 pub enum Answer {
     /// The model's answer, or why there is none after all retries.
     Model(Result<ModelAnswer, Failure>),
-    /// A result for each call, in any order.
+    /// A result for each call, in any order; or for the first ones, and the others are asked for again.
     Tools(Vec<ToolResult>),
     /// An outcome for each child, in the order asked.
     Children(Vec<ChildOutcome>),

@@ -151,11 +151,20 @@ impl Conversation {
         history
     }
 
-    /// Takes in what the tools gave.
+    /// Takes in what the tools gave. Calls behind the last one that has a result are still waited for.
     pub(super) fn given(&mut self, calls: &[usize], mut results: Vec<ToolResult>) {
+        let mut later = Vec::new();
         if let Some(work) = &mut self.work {
-            for at in calls {
-                let id = work.call(*at).map(|call| call.id.clone());
+            let id = |work: &Work, at: usize| work.call(at).map(|call| call.id.clone());
+            let has_one = |at: &usize| {
+                let id = id(work, *at);
+                results.iter().any(|given| Some(&given.call) == id.as_ref())
+            };
+            let now = calls.iter().rposition(has_one);
+            let (now, rest) = calls.split_at(now.map_or(calls.len(), |last| last + 1));
+            later = rest.to_vec();
+            for at in now {
+                let id = id(work, *at);
                 let found = results
                     .iter()
                     .position(|result| Some(&result.call) == id.as_ref());
@@ -167,6 +176,10 @@ impl Conversation {
                     }
                 }
             }
+        }
+        if !later.is_empty() {
+            self.stage = Stage::Tools(later);
+            return;
         }
         self.carry_on();
     }

@@ -53,6 +53,32 @@ fn results_are_matched_by_call_and_a_missing_one_is_a_failure() {
 }
 
 #[test]
+fn calls_behind_the_results_that_came_are_asked_for_again() {
+    let said = says([
+        call("write", json!({"at": "1"})),
+        call("write", json!({"at": "2"})),
+    ]);
+    let mut conversation = Conversation::new(agent(&[]));
+    conversation.answer(Answer::Model(Ok(said))).unwrap();
+    for place in ["1", "2"] {
+        let Ask::Tools(calls) = conversation.next() else {
+            panic!("{:?}", conversation.next());
+        };
+        assert_eq!(calls[0].input, json!({"at": place}), "{calls:?}");
+        let result = ToolResult {
+            call: calls[0].id.clone(),
+            name: calls[0].name.clone(),
+            output: json!(place),
+            failed: false,
+        };
+        conversation.answer(Answer::Tools(vec![result])).unwrap();
+    }
+    let last = conversation.messages().pop().unwrap();
+    assert_eq!(short(&last), "tool: write gave \"1\" | write gave \"2\"");
+    assert!(matches!(conversation.next(), Ask::Model(_)));
+}
+
+#[test]
 fn what_cannot_be_called_is_told_beside_what_can() {
     let said = says([
         call("fly", json!({"to": "the moon"})),
