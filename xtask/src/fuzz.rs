@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell;
+use crate::{shell, stages};
 
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
@@ -57,12 +57,9 @@ pub(crate) fn find() -> Result<PathBuf> {
 /// # Errors
 /// When the program cannot be built or the server does not start.
 pub(crate) fn fuzz(schemathesis: &Path, long: bool) -> Result<bool> {
-    if !shell::ends_well(&mut shell::cargo(&[
-        "build",
-        "--quiet",
-        "--bin",
-        "afterplan",
-    ])?)? {
+    // The program as the tests have it, which stands there already: alone it would be built anew with other features.
+    let mut build = shell::cargo(&stages::TESTS)?;
+    if !shell::ends_well(build.args(["--no-run", "--quiet"]))? {
         bail!("the program could not be built");
     }
     let folder = shell::target()?.join("xtask").join("api");

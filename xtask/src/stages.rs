@@ -193,6 +193,9 @@ fn deny(_: &Wish) -> Result<Verdict> {
     })
 }
 
+/// Whatever has tests. Examples have none, and clippy has checked that they build.
+pub(crate) const TESTS: [&str; 5] = ["test", "--workspace", "--lib", "--bins", "--tests"];
+
 /// All tests, on both databases; the environment tells the tests what there is.
 fn test_stage(wish: &Wish) -> Result<Verdict> {
     let mut absent = Vec::new();
@@ -204,7 +207,8 @@ fn test_stage(wish: &Wish) -> Result<Verdict> {
         println!("SKIPPED: Codebuff's executed vectors (AFTERPLAN_SHARED)");
         absent.push("Codebuff's vectors (AFTERPLAN_SHARED)".to_owned());
     }
-    let mut command = shell::cargo(&["test", "--workspace", "--no-fail-fast"])?;
+    let mut command = shell::cargo(&TESTS)?;
+    command.arg("--no-fail-fast");
     command.env("AFTERPLAN_SHARED", shared);
     match python::with_numpy() {
         Ok(python) => {
