@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 use crate::follow::Ended;
 
 /// Deltas that a reader may be behind before it misses some.
-const DELTAS: usize = 256;
+const DELTAS: usize = 1024;
 
 /// One bell. Clones share it.
 #[derive(Clone, Debug)]

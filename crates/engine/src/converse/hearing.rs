@@ -1,5 +1,6 @@
 //! What is heard of an answer on its way: shown live, put together, and its harmless calls begun.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::agent::asking::{Delta as Said, Piece};
@@ -15,8 +16,8 @@ use crate::handle::Engine;
 use crate::live::{Delta, DeltaKind};
 use crate::perform::Assignment;
 
-/// Longest text that is shown in one piece, in bytes: half of what passes uncut.
-const SHOWN_MAX: usize = 8 << 10;
+/// Longest text that is shown in one piece, in bytes. As JSON each may take six, and 16 KB pass uncut.
+const SHOWN_MAX: usize = 2 << 10;
 
 /// Listens to one answer.
 pub(super) struct Hearing<'a> {
@@ -28,6 +29,8 @@ pub(super) struct Hearing<'a> {
     early: &'a mut JoinSet<(String, ToolResult)>,
     assembly: Assembly,
     shown: Vec<Shown>,
+    /// Bytes of each kind of text that were told.
+    told: BTreeMap<&'static str, usize>,
 }
 
 impl<'a> Hearing<'a> {
@@ -47,6 +50,7 @@ impl<'a> Hearing<'a> {
             early,
             assembly: Assembly::new(true),
             shown: Vec::new(),
+            told: BTreeMap::new(),
         }
     }
 
@@ -55,6 +59,7 @@ impl<'a> Hearing<'a> {
             Spoken::Delta(delta) => self.take(delta),
             Spoken::Anew { why } => {
                 self.assembly = Assembly::new(true);
+                self.told.clear();
                 self.early.abort_all();
                 *self.early = JoinSet::new();
                 self.toolbox.forget_begun();
@@ -101,18 +106,19 @@ impl<'a> Hearing<'a> {
         }
     }
 
-    fn tell_text(&self, kind: &str, text: &str) {
+    /// Each piece says behind how many bytes of the turn's text it stands, so that who misses one knows.
+    fn tell_text(&mut self, kind: &'static str, text: &str) {
+        let told = self.told.entry(kind).or_default();
+        let mut at = *told;
+        *told += text.len();
         if !self.engine.live.wants_deltas(self.assignment.orchestration) {
             return;
         }
         let mut rest = text;
         while !rest.is_empty() {
-            let mut at = rest.len().min(SHOWN_MAX);
-            while !rest.is_char_boundary(at) {
-                at -= 1;
-            }
-            let (now, later) = rest.split_at(at);
-            self.tell(json!({"turn": self.turn, kind: now}));
+            let (now, later) = rest.split_at(rest.floor_char_boundary(SHOWN_MAX));
+            self.tell(json!({"turn": self.turn, "at": at, kind: now}));
+            at += now.len();
             rest = later;
         }
     }

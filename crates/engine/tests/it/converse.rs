@@ -172,7 +172,10 @@ async fn readers_see_the_text_as_it_comes_and_what_is_recorded_is_the_same() {
             assert_eq!(text, "This breaks off");
             (text, superseded) = (String::new(), true);
         }
-        text.push_str(delta.data["text"].as_str().unwrap_or_default());
+        if let Some(more) = delta.data["text"].as_str() {
+            assert_eq!(delta.data["at"], text.len(), "where it stands in the text");
+            text.push_str(more);
+        }
     }
     assert!(superseded);
     assert_eq!(text, "Größe: 1 €, für alle.");

@@ -18,6 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::api::error::Problem;
 use crate::stream::cursor::Log;
+use crate::stream::joining::joined;
 use crate::stream::telling::{Passing, Telling, entries};
 
 /// Stored events in one telling, at most.
@@ -28,6 +29,9 @@ const BEHIND: usize = 64;
 
 /// Deltas that a reader may be behind before it misses some.
 const DELTAS: usize = 64;
+
+/// Deltas that are passed on before the log is looked at again.
+const AT_ONCE: usize = 256;
 
 /// Replays that read the store at one time: a thousand readers who come back must not bury it.
 const REPLAYS: usize = 4;
@@ -346,19 +350,35 @@ impl Pump {
             tokio::select! {
                 biased;
                 () = self.bell.woken() => return,
-                delta = passing.recv() => self.pass(delta),
+                delta = passing.recv() => match delta {
+                    Ok(delta) => self.pass(delta),
+                    Err(broadcast::error::RecvError::Closed) => self.passing = None,
+                    // What passed by too fast is gone: a delta is no event.
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                },
             }
         }
     }
 
-    fn pass(&mut self, delta: Result<Arc<Delta>, broadcast::error::RecvError>) {
-        match (delta, &self.topic) {
-            (Ok(delta), Topic::Orchestration(id)) => {
-                let _ = self.deltas.send(Passing::of(id.0, &delta));
+    /// Passes on a delta, and those that have come meanwhile: text that follows upon text as one, so that readers keep up with a fast
+    /// provider.
+    fn pass(&mut self, first: Arc<Delta>) {
+        let (Topic::Orchestration(id), Some(passing)) = (&self.topic, &mut self.passing) else {
+            return;
+        };
+        let mut now = first;
+        for _ in 0..AT_ONCE {
+            let Ok(next) = passing.try_recv() else {
+                break;
+            };
+            match joined(&now, &next) {
+                Some(both) => now = Arc::new(both),
+                None => {
+                    let _ = self.deltas.send(Passing::of(id.0, &now));
+                    now = next;
+                }
             }
-            (Err(broadcast::error::RecvError::Closed), _) => self.passing = None,
-            // What passed by too fast is gone: a delta is no event.
-            _ => {}
         }
+        let _ = self.deltas.send(Passing::of(id.0, &now));
     }
 }

@@ -47,7 +47,10 @@ fn heard(told: &[Value]) -> BTreeMap<u64, String> {
             );
             text.clear();
         }
-        text.push_str(data["text"].as_str().unwrap_or_default());
+        if let Some(more) = data["text"].as_str() {
+            assert_eq!(data["at"], text.len(), "nothing is missing before it");
+            text.push_str(more);
+        }
     }
     said
 }
