@@ -134,6 +134,9 @@ impl Models {
             if let Some(why) = tries.stale.take() {
                 hear(Spoken::Anew { why });
             }
+            hear(Spoken::Asked {
+                in_words: route.worded,
+            });
             let mut told = false;
             let mut pass = |delta: Delta| {
                 told = true;

@@ -48,7 +48,7 @@ impl<'a> Hearing<'a> {
             conversation,
             toolbox,
             early,
-            assembly: Assembly::new(true),
+            assembly: Assembly::new(false),
             shown: Vec::new(),
             told: BTreeMap::new(),
         }
@@ -57,8 +57,8 @@ impl<'a> Hearing<'a> {
     pub(super) fn hear(&mut self, spoken: Spoken) {
         match spoken {
             Spoken::Delta(delta) => self.take(delta),
+            Spoken::Asked { in_words } => self.assembly = Assembly::new(in_words),
             Spoken::Anew { why } => {
-                self.assembly = Assembly::new(true);
                 self.told.clear();
                 self.early.abort_all();
                 *self.early = JoinSet::new();
@@ -70,7 +70,7 @@ impl<'a> Hearing<'a> {
 
     /// All that was said.
     pub(super) fn finish(mut self) -> Vec<Piece> {
-        let assembly = std::mem::replace(&mut self.assembly, Assembly::new(true));
+        let assembly = std::mem::replace(&mut self.assembly, Assembly::new(false));
         let pieces = assembly.finish(&mut self.shown);
         for shown in std::mem::take(&mut self.shown) {
             // Calls that were complete only now are carried out when they are asked for.

@@ -54,6 +54,12 @@ pub trait Admits: Send {
 /// What is heard while a question is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spoken {
+    /// A model is asked; what it says follows.
+    Asked {
+        /// Whether it was told of its tools in words: then, and only then, it calls them in text form. In the text of any other one a
+        /// call is a quotation, of a plan that holds one for instance.
+        in_words: bool,
+    },
     /// More of the answer.
     Delta(Delta),
     /// The answer broke off and the question is asked again: what was heard so far counts for nothing.

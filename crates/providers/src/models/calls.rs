@@ -7,13 +7,16 @@ use crate::failure::Failure;
 use crate::models::names::Names;
 use crate::models::openai_stream::CallSaid;
 
-/// The most calls of one answer.
-const CALLS_MAX: usize = 256;
+/// The most calls of one answer that are heard: one more than are carried out, so that the model is told of it. Those behind are left
+/// out: to ask again would be to pay again, for as many.
+const HEARD_MAX: usize = 257;
 
 /// The calls of one answer.
 pub(crate) struct Calls {
     names: Names,
     calls: Vec<Call>,
+    /// Whether the last bit was one of a call that is left out.
+    beyond: bool,
 }
 
 struct Call {
@@ -28,6 +31,7 @@ impl Calls {
         Self {
             names,
             calls: Vec::new(),
+            beyond: false,
         }
     }
 
@@ -44,10 +48,17 @@ impl Calls {
         let function = said.function.unwrap_or_default();
         let id = said.id.unwrap_or_default();
         let name = function.name.filter(|name| !name.is_empty());
+        let belongs = name.is_some() || said.index.is_some() || !id.is_empty();
         let at = match self.of(said.index, &id, name.is_some()) {
+            Some(_) if self.beyond && !belongs => return Ok(()),
             Some(at) => at,
-            None => self.begin(said.index, id, name.as_deref(), hear)?,
+            None if self.calls.len() >= HEARD_MAX => {
+                self.beyond = true;
+                return Ok(());
+            }
+            None => self.begin(said.index, id, name.as_deref(), hear),
         };
+        self.beyond = false;
         let text = match function.arguments {
             None | Some(Value::Null) => return Ok(()),
             Some(Value::String(text)) if text.is_empty() => return Ok(()),
@@ -89,12 +100,8 @@ impl Calls {
         id: String,
         name: Option<&str>,
         hear: &mut dyn FnMut(Delta),
-    ) -> Result<usize, Failure> {
+    ) -> usize {
         let at = self.calls.len();
-        if at >= CALLS_MAX {
-            let message = format!("the answer has more than {CALLS_MAX} calls");
-            return Err(Failure::invalid(message));
-        }
         hear(Delta::CallBegins {
             place: at as u32,
             id: id.clone(),
@@ -106,7 +113,7 @@ impl Calls {
             input: Input::default(),
             ended: false,
         });
-        Ok(at)
+        at
     }
 
     /// Nothing more comes: what is open ends. A call without any input has an empty one, unless the answer was `cut`.

@@ -43,7 +43,7 @@ pub(crate) struct Route<'a> {
     pub(crate) model: String,
     /// Its answers are held to no JSON Schema, whatever its provider can do.
     pub(crate) unheld: bool,
-    /// Its model is told of tools in words, whatever its provider can do.
+    /// Its model is told of tools in words.
     pub(crate) worded: bool,
     source: Source<'a>,
 }
@@ -160,7 +160,7 @@ impl Routes {
             endpoint.to_mut().structured_output = false;
         }
         let (mut call, limits) = route.source.overlaid(call, limits);
-        if (route.worded || !endpoint.tools) && !call.tools.is_empty() {
+        if route.worded && !call.tools.is_empty() {
             call = Cow::Owned(worded(&call));
         }
         wire::ask(
@@ -185,7 +185,7 @@ impl<'a> Route<'a> {
         Self {
             model,
             unheld: false,
-            worded: false,
+            worded: !endpoint.tools,
             source: Source::Endpoint(endpoint),
         }
     }
@@ -211,7 +211,7 @@ fn through(entry: &Entry) -> Result<Route<'_>, Failure> {
         Ok(way) => Ok(Route {
             model: way.model.clone(),
             unheld: false,
-            worded: false,
+            worded: !way.endpoint.tools,
             source: Source::Entry(way),
         }),
         Err(why) => Err(Failure::fatal(format!("PlanExe's configuration: {why}"))),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use domain::agent::asking::{ModelCall, ToolSpec};
-use domain::agent::message::{Message, Part, Role, ToolCall, ToolResult};
+use domain::agent::message::{Message, Part, Purpose, Role, ToolCall, ToolResult};
 use serde_json::{Value, json};
 
 use crate::models::openai::output;
@@ -43,13 +43,27 @@ pub(crate) fn worded(call: &ModelCall) -> ModelCall {
     }
 }
 
+/// What begins a call. Where it stands in data or in what a tool gave, it is broken: a model that quotes them calls nothing.
+const TAG: &str = "<codebuff_tool_call";
+
+/// [`TAG`], broken.
+const BROKEN: &str = "<\\codebuff_tool_call";
+
 /// A message whose calls and results are words.
 fn told(message: &Arc<Message>) -> Arc<Message> {
-    let is_word = |part: &Part| matches!(part, Part::Text { .. } | Part::Reasoning { .. });
-    if message.parts.iter().all(is_word) {
+    let is_data = matches!(message.purpose, Some(Purpose::Data | Purpose::Context));
+    let stays = |part: &Part| match part {
+        Part::Text { text } => !is_data || !text.contains(TAG),
+        Part::Reasoning { .. } => true,
+        Part::ToolCall(_) | Part::ToolResult(_) => false,
+    };
+    if message.parts.iter().all(stays) {
         return message.clone();
     }
     let part = |part: &Part| match part {
+        Part::Text { text } if is_data => Part::Text {
+            text: text.replace(TAG, BROKEN),
+        },
         Part::ToolCall(call) => Part::Text { text: made(call) },
         Part::ToolResult(result) => Part::Text { text: gave(result) },
         other => other.clone(),
@@ -72,9 +86,11 @@ fn made(call: &ToolCall) -> String {
     format!("\n<codebuff_tool_call>\n{written}\n</codebuff_tool_call>\n")
 }
 
-/// What a call gave cannot end its own mark.
+/// What a call gave can neither end its own mark nor be a call.
 fn gave(result: &ToolResult) -> String {
-    let output = output(result).replace("</tool_result", "<\\/tool_result");
+    let output = output(result)
+        .replace("</tool_result", "<\\/tool_result")
+        .replace(TAG, BROKEN);
     format!(
         "<tool_result tool=\"{}\">\n{output}\n</tool_result>\n",
         result.name

@@ -110,6 +110,7 @@ impl Heard {
     pub fn hear(&mut self, spoken: Spoken) {
         let delta = match spoken {
             Spoken::Delta(delta) => delta,
+            Spoken::Asked { .. } => return,
             Spoken::Anew { why } => {
                 let mut anew = std::mem::take(&mut self.anew);
                 anew.push(why);

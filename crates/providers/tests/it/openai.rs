@@ -322,3 +322,27 @@ async fn a_call_that_goes_on_after_its_end_is_no_answer() {
     let (asked, _) = ask(&openai(&peer), &question(&["gpt-4"]), &limits()).await;
     assert_eq!(asked.unwrap_err().class, ErrorClass::InvalidOutput);
 }
+
+#[tokio::test]
+async fn an_answer_of_very_many_calls_is_an_answer_and_those_beyond_are_left_out() {
+    let mut events: Vec<Value> = (0..400)
+        .map(|at| {
+            calls(&[call(
+                at,
+                Some(&format!("c{at}")),
+                Some("search"),
+                "{\"q\":1}",
+            )])
+        })
+        .collect();
+    // A bit without a place belongs to the call before it, which is left out.
+    events.push(calls(&[
+        json!({"function": {"arguments": "and on it goes"}}),
+    ]));
+    events.push(finish("tool_calls"));
+    let peer = Peer::saying(stream(&[data(&events).as_bytes()], true)).await;
+    let (asked, heard) = ask(&openai(&peer), &question(&["gpt-4"]), &limits()).await;
+    assert_eq!(asked.unwrap().finish, Finish::Calls);
+    assert_eq!(heard.calls.len(), 257, "so the conversation can tell of it");
+    assert_eq!(peer.seen().len(), 1, "nothing is paid for twice");
+}
