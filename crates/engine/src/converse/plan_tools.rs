@@ -218,12 +218,20 @@ fn places(plan: &LoadedPlan, name: &str, whole: &str, wanted: &str) -> Vec<Value
             return places;
         }
     }
-    // Lower case may be of another length: places are then those of the lower text, near enough for who reads on.
+    // Lower case may be of another length: where a match stands in the text itself is found by going along with both.
     let lower = whole.to_lowercase();
-    let offsets = lower.match_indices(wanted);
-    places.extend(offsets.map(|(at, _)| {
-        let shown = around(&lower, at, wanted.len());
-        json!({"artifact": name, "offset": at, "around": shown})
+    let mut along = whole.char_indices();
+    let (mut here, mut in_lower) = (0, 0);
+    places.extend(lower.match_indices(wanted).map(|(at, _)| {
+        while in_lower < at {
+            let Some((start, passed)) = along.next() else {
+                break;
+            };
+            here = start + passed.len_utf8();
+            in_lower += passed.to_lowercase().map(char::len_utf8).sum::<usize>();
+        }
+        let shown = around(whole, here, wanted.len());
+        json!({"artifact": name, "offset": here, "around": shown})
     }));
     places
 }
@@ -320,6 +328,17 @@ mod tests {
                 None => return (items, pages),
             }
         }
+    }
+
+    #[test]
+    fn an_offset_is_one_of_the_text_itself_though_its_lower_case_is_longer() {
+        let text = format!("{} At the Wharf.", "İ".repeat(10));
+        let plan = plan([("a.md".to_owned(), text.clone())]);
+        let found = call(&plan, SEARCH, json!({"text": "wharf"}), MOST);
+        let place = &found["found"][0];
+        let at = place["offset"].as_u64().unwrap() as usize;
+        assert!(text[at..].starts_with("Wharf"), "{place}");
+        assert!(place["around"].as_str().unwrap().contains("Wharf"));
     }
 
     #[test]
