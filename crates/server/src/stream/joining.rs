@@ -28,6 +28,8 @@ pub(crate) fn joined(first: &Delta, next: &Delta) -> Option<Delta> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use domain::values::ids::StepId;
     use engine::live::DeltaKind;
     use serde_json::json;
