@@ -13,6 +13,7 @@ mod converse_bounds;
 mod converse_children;
 mod converse_costs;
 mod converse_early;
+mod converse_heard;
 mod converse_models;
 mod converse_scripts;
 mod counted_anew;

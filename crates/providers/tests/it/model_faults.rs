@@ -62,6 +62,18 @@ async fn a_stream_that_breaks_off_is_asked_for_again_and_never_taken_for_whole()
 }
 
 #[tokio::test]
+async fn a_provider_that_fails_is_asked_three_times_more_unless_said_otherwise() {
+    let peer = Peer::always(vec![Act::Write(response("500 Oh", "", "{}"))]).await;
+    let said_nothing = AskLimits {
+        backoff: Millis(1),
+        ..AskLimits::default()
+    };
+    let (asked, _) = ask(&openai(&peer), &question(&["gpt-4"]), &said_nothing).await;
+    assert_eq!(asked.unwrap_err().class, ErrorClass::Transient);
+    assert_eq!(peer.seen().len(), 1 + 3);
+}
+
+#[tokio::test]
 async fn half_a_character_is_no_text() {
     let mut broken = WORD.as_bytes().to_vec();
     let at = WORD.find("word").unwrap();
