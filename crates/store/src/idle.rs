@@ -30,7 +30,8 @@ impl Store {
     pub async fn idle_look(&self, now: i64) -> Result<IdleLook, StoreError> {
         const TEXT: &str = "
             select (select min(due_at) from step where due_at is not null),
-                   (select min(wake_at) from step where wake_at is not null),
+                   (select min(wake_at) from step where holder is null and wake_at is not null),
+                   (select min(wake_at) from step where holder is not null),
                    (select min(wake_at) from orchestration where wake_at is not null),
                    (select count(*)
                     from (select 1
@@ -48,11 +49,13 @@ impl Store {
             return Ok(IdleLook::default());
         };
         let due_at = r.opt_int("step.due_at")?;
-        let of_steps = r.opt_int("step.wake_at")?;
-        let of_wholes = r.opt_int("orchestration.wake_at")?;
+        let mut wakes = Vec::new();
+        for column in ["step.wake_at", "step.wake_at", "orchestration.wake_at"] {
+            wakes.extend(r.opt_int(column)?);
+        }
         Ok(IdleLook {
             due_at,
-            wake_at: of_steps.into_iter().chain(of_wholes).min(),
+            wake_at: wakes.into_iter().min(),
             lapsed: r.flag("step.lapsed")?,
             holders: r.int("holder.count")?,
             agents_stamp: r.int("agent.stamp")?,

@@ -26,11 +26,11 @@ macro_rules! migrations {
 
 pub(crate) const SQLITE: &[Migration] = migrations!(
     "sqlite": 1 "0001_start", 2 "0002_service", 3 "0003_packed", 4 "0004_own_data", 5 "0005_money",
-    6 "0006_few_rows", 7 "0007_turns"
+    6 "0006_few_rows", 7 "0007_turns", 8 "0008_one_index"
 );
 pub(crate) const POSTGRES: &[Migration] = migrations!(
     "postgres": 1 "0001_start", 2 "0002_service", 3 "0003_packed", 4 "0004_own_data", 5 "0005_money",
-    6 "0006_few_rows", 7 "0007_turns"
+    6 "0006_few_rows", 7 "0007_turns", 8 "0008_one_index"
 );
 
 /// The table that remembers, in words that both databases know.

@@ -64,18 +64,19 @@ pub(crate) const ADD_TRANSFER: &str = "
 pub(crate) const MONEY: &str = "
     with put as (
       insert into ledger (account, seq, balance, held, granted, charged, expired, adjusted, at_limit)
-      select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-                           $9::text[])
+      select unnest($1::text[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::bigint[]),
+             unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::text[])
       on conflict (account) do update
       set seq = excluded.seq, balance = excluded.balance, held = excluded.held, granted = excluded.granted,
           charged = excluded.charged, expired = excluded.expired, adjusted = excluded.adjusted, at_limit = excluded.at_limit),
     used as (
       update credit_grant g
       set remaining = t.remaining, spent = t.spent
-      from unnest($10::text[], $11::text[], $12::bigint[], $13::bigint[]) as t(account, key, remaining, spent)
+      from (select unnest($10::text[]) as account, unnest($11::text[]) as key, unnest($12::bigint[]) as remaining, unnest($13::bigint[]) as spent) t
       where g.account = t.account and g.key = t.key)
     insert into transfer (account, seq, at, kind, amount, hold, balance, held, orchestration, step, agent, attempt, ordinal, number,
                           tokens, tools, base, used, estimated)
-    select * from unnest($14::text[], $15::bigint[], $16::bigint[], $17::text[], $18::bigint[], $19::bigint[], $20::bigint[],
-                         $21::bigint[], $22::bytea[], $23::text[], $24::text[], $25::bigint[], $26::bigint[], $27::bigint[],
-                         $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[])";
+    select unnest($14::text[]), unnest($15::bigint[]), unnest($16::bigint[]), unnest($17::text[]), unnest($18::bigint[]), unnest($19::bigint[]),
+           unnest($20::bigint[]), unnest($21::bigint[]), unnest($22::bytea[]), unnest($23::text[]), unnest($24::text[]), unnest($25::bigint[]),
+           unnest($26::bigint[]), unnest($27::bigint[]), unnest($28::bigint[]), unnest($29::bigint[]), unnest($30::bigint[]),
+           unnest($31::bigint[]), unnest($32::bigint[])";

@@ -5,7 +5,8 @@
 pub(crate) struct Write {
     /// A prepared statement, looped.
     pub(crate) sqlite: &'static str,
-    /// One statement over arrays.
+    /// One statement over arrays, unnested side by side in a list of expressions: in `from` each array would be laid out in a store of
+    /// tuples of its own before the first row is seen.
     pub(crate) postgres: &'static str,
 }
 
@@ -21,10 +22,12 @@ pub(crate) const INSERT_ORCHESTRATION: Write = Write {
                                    artifact_version, cursor, chain, wake_at, detail, created_at, updated_at, ended_at)
         select id, account, plan_hash, submission_key, pinned_hash, status, claimable, exclusive, running, 1,
                artifact_version, cursor, chain, wake_at, detail, created_at, updated_at, ended_at
-        from unnest($1::bytea[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[],
-                    $10::bigint[], $11::bigint[], $12::bytea[], $13::bigint[], $14::bytea[], $15::bigint[], $16::bigint[], $17::bigint[])
-          as t(id, account, plan_hash, submission_key, pinned_hash, status, claimable, exclusive, running,
-               artifact_version, cursor, chain, wake_at, detail, created_at, updated_at, ended_at)",
+        from (select unnest($1::bytea[]) as id, unnest($2::text[]) as account, unnest($3::bytea[]) as plan_hash,
+                     unnest($4::bytea[]) as submission_key, unnest($5::bytea[]) as pinned_hash, unnest($6::text[]) as status,
+                     unnest($7::bigint[]) as claimable, unnest($8::bigint[]) as exclusive, unnest($9::bigint[]) as running,
+                     unnest($10::bigint[]) as artifact_version, unnest($11::bigint[]) as cursor, unnest($12::bytea[]) as chain,
+                     unnest($13::bigint[]) as wake_at, unnest($14::bytea[]) as detail, unnest($15::bigint[]) as created_at,
+                     unnest($16::bigint[]) as updated_at, unnest($17::bigint[]) as ended_at) t",
 };
 
 /// What nearly every batch does: orchestrations as they shall stand, their steps, events, enrichments, the accounts' feeds.
@@ -81,15 +84,17 @@ pub(crate) const PROGRESS: Progress = Progress {
           set status = t.status, claimable = t.claimable, exclusive = t.exclusive, running = t.running, version = o.version + 1,
               artifact_version = t.artifact_version, cursor = t.cursor, chain = t.chain, wake_at = t.wake_at, detail = t.detail,
               updated_at = t.updated_at, ended_at = t.ended_at
-          from unnest($1::bytea[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[],
-                      $9::bigint[], $10::bytea[], $11::bigint[], $12::bigint[])
-            as t(id, status, claimable, exclusive, running, artifact_version, cursor, chain, wake_at, detail, updated_at, ended_at)
+          from (select unnest($1::bytea[]) as id, unnest($2::text[]) as status, unnest($3::bigint[]) as claimable,
+                       unnest($4::bigint[]) as exclusive, unnest($5::bigint[]) as running, unnest($6::bigint[]) as artifact_version,
+                       unnest($7::bigint[]) as cursor, unnest($8::bytea[]) as chain, unnest($9::bigint[]) as wake_at,
+                       unnest($10::bytea[]) as detail, unnest($11::bigint[]) as updated_at, unnest($12::bigint[]) as ended_at) t
           where o.id = t.id),
         put as (
           insert into step (orchestration, step, id, agent, state, due_at, wake_at, exclusive, concurrency_key, concurrency_max,
                             holder, epoch, attempt, kept_hash, detail)
-          select * from unnest($13::bytea[], $14::bigint[], $15::text[], $16::text[], $17::text[], $18::bigint[], $19::bigint[], $20::bigint[],
-                               $21::text[], $22::bigint[], $23::bytea[], $24::bigint[], $25::bigint[], $26::bytea[], $27::bytea[])
+          select unnest($13::bytea[]), unnest($14::bigint[]), unnest($15::text[]), unnest($16::text[]), unnest($17::text[]),
+                 unnest($18::bigint[]), unnest($19::bigint[]), unnest($20::bigint[]), unnest($21::text[]), unnest($22::bigint[]),
+                 unnest($23::bytea[]), unnest($24::bigint[]), unnest($25::bigint[]), unnest($26::bytea[]), unnest($27::bytea[])
           on conflict (orchestration, step) do update
           set id = excluded.id, agent = excluded.agent, state = excluded.state, due_at = excluded.due_at, wake_at = excluded.wake_at,
               exclusive = excluded.exclusive, concurrency_key = excluded.concurrency_key, concurrency_max = excluded.concurrency_max,
@@ -97,18 +102,20 @@ pub(crate) const PROGRESS: Progress = Progress {
               detail = excluded.detail),
         appended as (
           insert into event (orchestration, seq, account, feed, at, kind, step, data, hash, events, earlier, transfers, transfer)
-          select * from unnest($28::bytea[], $29::bigint[], $30::text[], $31::bigint[], $32::bigint[], $33::text[], $34::text[], $35::bytea[],
-                               $36::bytea[], $37::bigint[], $38::bytea[], $39::bigint[], $40::bigint[])),
+          select unnest($28::bytea[]), unnest($29::bigint[]), unnest($30::text[]), unnest($31::bigint[]), unnest($32::bigint[]),
+                 unnest($33::text[]), unnest($34::text[]), unnest($35::bytea[]), unnest($36::bytea[]), unnest($37::bigint[]),
+                 unnest($38::bytea[]), unnest($39::bigint[]), unnest($40::bigint[])),
         enriched as (
           insert into enrichment (orchestration, version, step, agent, agent_version, account, enrichment_type, status, input_hash,
                                   data_hash, reusable, at, cost, detail, size, encoding, stored)
-          select * from unnest($41::bytea[], $42::bigint[], $43::text[], $44::text[], $45::text[], $46::text[], $47::text[], $48::text[],
-                               $49::bytea[], $50::bytea[], $51::bigint[], $52::bigint[], $53::bigint[], $54::bytea[], $55::bigint[],
-                               $56::bigint[], $57::bytea[])),
+          select unnest($41::bytea[]), unnest($42::bigint[]), unnest($43::text[]), unnest($44::text[]), unnest($45::text[]), unnest($46::text[]),
+                 unnest($47::text[]), unnest($48::text[]), unnest($49::bytea[]), unnest($50::bytea[]), unnest($51::bigint[]),
+                 unnest($52::bigint[]), unnest($53::bigint[]), unnest($54::bytea[]), unnest($55::bigint[]), unnest($56::bigint[]),
+                 unnest($57::bytea[])),
         given as (
           update account a
           set feed = t.feed
-          from unnest($58::text[], $59::bigint[]) as t(id, feed)
+          from (select unnest($58::text[]) as id, unnest($59::bigint[]) as feed) t
           where a.id = t.id)
         select pg_notify($60, $61)",
 };
@@ -121,7 +128,7 @@ pub(crate) const PUT_BLOB: Write = Write {
         on conflict (hash) do update set refs = blob.refs + excluded.refs",
     postgres: "
         insert into blob (hash, size, encoding, stored, refs)
-        select * from unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[])
+        select unnest($1::bytea[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::bytea[]), unnest($5::bigint[])
         on conflict (hash) do update set refs = blob.refs + excluded.refs",
 };
 
@@ -131,7 +138,7 @@ pub(crate) const REFER_BLOB: Write = Write {
     postgres: "
         update blob b
         set refs = b.refs + t.refs
-        from unnest($1::bytea[], $2::bigint[]) as t(hash, refs)
+        from (select unnest($1::bytea[]) as hash, unnest($2::bigint[]) as refs) t
         where b.hash = t.hash",
 };
 
@@ -144,7 +151,7 @@ pub(crate) const SET_COUNTER: Write = Write {
     postgres: "
         update counter c
         set held = t.held
-        from unnest($1::text[], $2::bigint[]) as t(key, held)
+        from (select unnest($1::text[]) as key, unnest($2::bigint[]) as held) t
         where c.key = t.key",
 };
 
@@ -159,7 +166,7 @@ pub(crate) const MAKE_ACCOUNT: Write = Write {
     sqlite: "insert into account (id, feed, pruned, created_at) values (?1, 0, 0, ?2) on conflict (id) do nothing",
     postgres: "
         insert into account (id, feed, pruned, created_at)
-        select id, 0, 0, at from unnest($1::text[], $2::bigint[]) as t(id, at)
+        select id, 0, 0, at from (select unnest($1::text[]) as id, unnest($2::bigint[]) as at) t
         on conflict (id) do nothing",
 };
 
@@ -188,7 +195,7 @@ pub(crate) const OPEN_SUBMISSION: Write = Write {
         where account = ?1 and submission_key = ?2 and ended_at is null and submission_key is not null",
     postgres: "
         select t.account, t.key, o.id
-        from unnest($1::text[], $2::bytea[]) as t(account, key)
+        from (select unnest($1::text[]) as account, unnest($2::bytea[]) as key) t
         cross join lateral (
           select id from orchestration
           where account = t.account and submission_key = t.key and ended_at is null and submission_key is not null
@@ -200,7 +207,7 @@ pub(crate) const STANDING: Write = Write {
     sqlite: "select version from orchestration where id = ?1",
     postgres: "
         select t.id, o.version
-        from unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bytea[]) as t(id, version, cursor, chain)
+        from (select unnest($1::bytea[]) as id, unnest($2::bigint[]) as version, unnest($3::bigint[]) as cursor, unnest($4::bytea[]) as chain) t
         left join orchestration o on o.id = t.id
         where o.version is distinct from t.version
            or o.cursor is distinct from t.cursor
@@ -225,7 +232,7 @@ pub(crate) const LOCK_PLAN: Write = Write {
     postgres: "
         select p.account, p.hash
         from plan p
-        join unnest($1::text[], $2::bytea[]) as t(account, hash) on p.account = t.account and p.hash = t.hash
+        join (select unnest($1::text[]) as account, unnest($2::bytea[]) as hash) t on p.account = t.account and p.hash = t.hash
         order by p.account, p.hash
         for update of p",
 };
@@ -237,7 +244,8 @@ pub(crate) const ADD_PLAN: Write = Write {
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     postgres: "
         insert into plan (account, hash, manifest_hash, title, bytes, created_at, artifacts, plan_id)
-        select * from unnest($1::text[], $2::bytea[], $3::bytea[], $4::text[], $5::bigint[], $6::bigint[], $7::bytea[], $8::text[])",
+        select unnest($1::text[]), unnest($2::bytea[]), unnest($3::bytea[]), unnest($4::text[]), unnest($5::bigint[]), unnest($6::bigint[]),
+               unnest($7::bytea[]), unnest($8::text[])",
 };
 
 /// A plan that is wanted still.
@@ -246,7 +254,8 @@ pub(crate) const TOUCH_PLAN: Write = Write {
     postgres: "
         update plan p
         set created_at = t.created_at, plan_id = coalesce(t.plan_id, p.plan_id)
-        from unnest($1::text[], $2::bytea[], $3::bigint[], $4::text[]) as t(account, hash, created_at, plan_id)
+        from (select unnest($1::text[]) as account, unnest($2::bytea[]) as hash, unnest($3::bigint[]) as created_at,
+                     unnest($4::text[]) as plan_id) t
         where p.account = t.account and p.hash = t.hash",
 };
 
@@ -261,7 +270,7 @@ pub(crate) const LAST_REVISION: Write = Write {
     postgres: "
         select distinct on (r.account, r.plan_id) r.account, r.plan_id, r.revision, r.plan_hash
         from plan_revision r
-        join unnest($1::text[], $2::text[]) as t(account, plan_id) on r.account = t.account and r.plan_id = t.plan_id
+        join (select unnest($1::text[]) as account, unnest($2::text[]) as plan_id) t on r.account = t.account and r.plan_id = t.plan_id
         order by r.account, r.plan_id, r.revision desc",
 };
 
@@ -272,5 +281,5 @@ pub(crate) const ADD_REVISION: Write = Write {
         values (?1, ?2, ?3, ?4, ?5)",
     postgres: "
         insert into plan_revision (account, plan_id, revision, plan_hash, created_at)
-        select * from unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::bigint[])",
+        select unnest($1::text[]), unnest($2::text[]), unnest($3::bigint[]), unnest($4::bytea[]), unnest($5::bigint[])",
 };

@@ -118,7 +118,9 @@ impl Store {
     pub async fn waking(&self, now: i64, limit: i64) -> Result<Vec<Id>, StoreError> {
         const TEXT: &str = "
             select w.id
-            from (select orchestration as id, wake_at from step where wake_at <= $1
+            from (select orchestration as id, wake_at from step where holder is null and wake_at <= $1
+                  union all
+                  select orchestration as id, wake_at from step where holder is not null and wake_at <= $1
                   union all
                   select id, wake_at from orchestration where wake_at <= $1) w
             group by w.id
@@ -130,7 +132,7 @@ impl Store {
             .collect()
     }
 
-    /// Held steps whose holder is gone, has lapsed, or was opened again since. Uses `step_held`.
+    /// Held steps whose holder is gone, has lapsed, or was opened again since. Uses `step_wake`.
     ///
     /// # Errors
     /// Whatever the database said.
@@ -141,9 +143,11 @@ impl Store {
             left join holder h on h.id = s.holder
             where s.holder is not null
               and (h.id is null or h.until <= $1 or h.epoch <> s.epoch)
-            order by s.orchestration, s.step
             limit $2";
-        decode_keys(self.query(TEXT, vec![now.into(), limit.into()]).await?)
+        let mut keys = decode_keys(self.query(TEXT, vec![now.into(), limit.into()]).await?)?;
+        // In order here: an order asked for by the primary key would be read along it, all steps there are.
+        keys.sort_unstable_by_key(|key| (key.orchestration, key.step));
+        Ok(keys)
     }
 }
 

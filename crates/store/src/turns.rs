@@ -37,8 +37,8 @@ pub(crate) const ADD_TURN: Write = Write {
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     postgres: "
         insert into turn (orchestration, step, conversation, turn, attempt, asked, at, data_hash, size, encoding, stored)
-        select * from unnest($1::bytea[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::bytea[],
-                             $9::bigint[], $10::bigint[], $11::bytea[])",
+        select unnest($1::bytea[]), unnest($2::text[]), unnest($3::bigint[]), unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::text[]),
+               unnest($7::bigint[]), unnest($8::bytea[]), unnest($9::bigint[]), unnest($10::bigint[]), unnest($11::bytea[])",
 };
 
 crate::postgres_columns::columns! {

@@ -45,7 +45,7 @@ async fn a_newer_or_altered_database_is_refused() {
             match Store::open(&place.url).await.unwrap_err() {
                 StoreError::Newer {
                     found: 99,
-                    known: 7,
+                    known: 8,
                     ..
                 } => assert!(newer),
                 StoreError::Altered { migration, .. } => {
