@@ -1,5 +1,6 @@
-//! `afterplan prices`: the price table that new orchestrations are billed by.
+//! `afterplan prices`: the price table that new orchestrations are billed by, here or at a server.
 
+use providers::remote::Remote;
 use serde_json::json;
 use server::api::views::prices::PriceTable;
 
@@ -10,7 +11,22 @@ use crate::serve;
 /// Shows the table that is configured in this folder, else the one that comes with the program.
 pub fn prices(model: Option<&str>, json: bool) -> Result<u8, Failure> {
     let settings = serve::settings::at_hand()?;
-    let mut table = PriceTable::of(&serve::billing(&settings)?.prices);
+    tell(
+        PriceTable::of(&serve::billing(&settings)?.prices),
+        model,
+        json,
+    )
+}
+
+/// Shows the server's own.
+pub async fn prices_there(remote: &Remote, model: Option<&str>, json: bool) -> Result<u8, Failure> {
+    let table = remote.get("api/prices", &[]).await?;
+    let table = serde_json::from_value(table)
+        .map_err(|error| Failure::failed(format!("the server's prices are none: {error}")))?;
+    tell(table, model, json)
+}
+
+fn tell(mut table: PriceTable, model: Option<&str>, json: bool) -> Result<u8, Failure> {
     table
         .models
         .retain(|priced| model.is_none_or(|model| priced.model == model));

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::arguments::Verb;
 use crate::credits;
 use crate::failure::Failure;
+use crate::prices;
 use crate::screen::plain;
 
 /// Performs the verb at the server at `url`; gives it back where it is a matter of this machine.
@@ -38,10 +39,8 @@ pub async fn perform(
         Verb::Keys(verb) => keys::perform(&remote, verb).await?,
         Verb::Check => return Err(not_there("check")),
         Verb::Migrate => return Err(not_there("migrate")),
-        Verb::Prices { .. } => {
-            return Err(Failure::refused(
-                "prices shows the table of this machine, and a server has its own: leave --server (AFTERPLAN_URL) out",
-            ));
+        Verb::Prices { model, json } => {
+            prices::prices_there(&remote, model.as_deref(), json).await?
         }
         verb => return Ok(Err(verb)),
     };

@@ -23,10 +23,13 @@ const BATCH_MAX: i64 = 65_536;
 /// Pages asked for at most in one look at what is due: each after the first leaves out the accounts that have one.
 const PAGES: usize = 16;
 
-/// Lets those claim that were left lying for lack of room, as long as there is some. No query. Answers how many
-/// orchestrations were looked at.
+/// Lets those claim that were left lying for lack of room, as long as there is some: first those whose turn it is at a provider.
+/// No query. Answers how many orchestrations were looked at.
 pub async fn claim_left(engine: &Engine) -> usize {
     let mut looked_at = 0;
+    for whose in engine.lines.all() {
+        looked_at += claim_in_turn(engine, &whose).await;
+    }
     while engine.has_room() {
         let left = engine
             .work
@@ -38,6 +41,25 @@ pub async fn claim_left(engine: &Engine) -> usize {
         let ids: Vec<_> = left.iter().map(|(_, id)| *id).collect();
         tick_all(engine, &ids).await;
         engine.work.looked_at(&left);
+    }
+    looked_at
+}
+
+/// Lets those claim that stand in line at a provider's limit, by their accounts' turns, until it lets in no more. One at first,
+/// since that is what there mostly is room for, and more while it does.
+async fn claim_in_turn(engine: &Engine, whose: &str) -> usize {
+    let mut looked_at = 0;
+    let mut most = 1;
+    while engine.has_room() && !engine.throttles.is_shut(whose, engine.clock.now()) {
+        let next = engine.lines.next(whose, most);
+        if next.is_empty() {
+            break;
+        }
+        looked_at += next.len();
+        let ids: Vec<_> = next.iter().map(|(_, id)| *id).collect();
+        tick_all(engine, &ids).await;
+        engine.lines.looked_at(whose, &next);
+        most = (2 * most).min(engine.slots.available_permits().max(1));
     }
     looked_at
 }

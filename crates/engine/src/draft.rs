@@ -10,16 +10,17 @@ use domain::orchestration::event::{Event, Recorded};
 use domain::orchestration::evolve::evolve;
 use domain::orchestration::graph::StepIndex;
 use domain::orchestration::needs::{Needs, needs};
-use domain::orchestration::standing::{Standing, Wait};
+use domain::orchestration::standing::Standing;
 use domain::orchestration::state::{Head, Orchestration, Step, StepState};
 use domain::values::credits::Credits;
-use domain::values::ids::{AgentId, OrchestrationId, StepId};
+use domain::values::ids::{OrchestrationId, StepId};
 use domain::values::time::Timestamp;
 use store::error::StoreError;
 use store::write::CommitError;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::warn;
 
+use crate::behind::{Behind, stand_in_line};
 use crate::error::TransitionError;
 use crate::funds::{Drafted, Funds, account, beyond};
 use crate::gather::{Pending, gather};
@@ -156,7 +157,7 @@ impl Draft {
             if short.is_some_and(goes_on) {
                 self.lenient.insert(index);
             }
-            return Ok(self.decide(hot, command, &facts));
+            return Ok(self.ask(world, hot, index, (asking, command), &facts));
         }
         let Some((index, start)) = needs.start.zip(facts.start.as_mut()) else {
             return Ok(self.decide(hot, command, &facts));
@@ -179,6 +180,24 @@ impl Draft {
             note(world.engine, &hot.state, index, short, until);
         }
         Ok(decided)
+    }
+
+    /// Decides a question of the step at `index`; one that is another than before takes a place at its provider.
+    fn ask(
+        &mut self,
+        world: &World<'_>,
+        hot: &mut Hot,
+        index: StepIndex,
+        (asking, command): (&Asking, &Command),
+        facts: &Facts,
+    ) -> Result<(), Rejected> {
+        let other = asking.model != hot.state.steps[index].model;
+        self.decide(hot, command, facts)?;
+        let takes = asking.model.as_deref().filter(|_| other);
+        if let (Some(asks), Some(head)) = (takes, &hot.state.head) {
+            world.engine.lines.took(asks, &head.account);
+        }
+        Ok(())
     }
 
     /// What keeps the question of an attempt in flight waiting: its provider's limits, or the account's credits.
@@ -246,8 +265,7 @@ impl Draft {
             return;
         };
         let mut tried = BTreeSet::new();
-        // Counters that were found full: whoever waits behind them need not be asked one by one.
-        let mut full = BTreeSet::new();
+        let mut behind = Behind::default();
         loop {
             let now = engine.clock.now();
             let blocked = engine.blocked(now);
@@ -256,10 +274,12 @@ impl Draft {
                 !tried.contains(index)
                     && (freed || !is_closed(engine, &hot.state, *index, now))
                     && !blocked.contains_key(&hot.state.graph.rules(*index).agent)
-                    && !waits_behind(&hot.state, *index, &full)
+                    && !behind.holds(hot.state.graph.rules(*index))
                     && hot.state.standing_while(*index, now, &blocked) == Standing::Claimable
             });
-            let Some(index) = next else { return };
+            let Some(index) = next else {
+                return stand_in_line(engine, (&account, id), &hot.state);
+            };
             let Some(permit) = engine.take_slot(id, &account) else {
                 return;
             };
@@ -284,6 +304,8 @@ impl Draft {
                     let step = &hot.state.steps[index];
                     if step.holder.is_some() {
                         engine.work.took(&account);
+                        let asks = step.model.as_deref();
+                        asks.inspect(|asks| engine.lines.took(asks, &account));
                         self.started.push((index, step.attempt, permit));
                     } else {
                         engine.breakers.withdraw(&agent);
@@ -292,7 +314,7 @@ impl Draft {
                 }
                 Ok(Err(rejected)) => {
                     engine.breakers.withdraw(&agent);
-                    full.extend(what_is_full(engine, &agent, rejected));
+                    behind.learn(engine, (&account, id), &agent, rejected);
                 }
                 Err(error) => {
                     engine.breakers.withdraw(&agent);
@@ -370,6 +392,17 @@ impl Draft {
             .or_insert_with(|| state.steps[index].clone());
     }
 
+    /// Places at providers that it took are free: it is not stored.
+    pub(crate) fn give_back(&self, engine: &Engine, state: &Orchestration) {
+        let Some(head) = &state.head else { return };
+        for (&index, before) in &self.before {
+            let asks = state.steps[index].model.as_deref();
+            if let Some(asks) = asks.filter(|_| state.steps[index].model != before.model) {
+                engine.lines.give_back(asks, &head.account);
+            }
+        }
+    }
+
     /// Takes everything back.
     pub(crate) fn undo(self, hot: &mut Hot) {
         for (index, step) in self.before {
@@ -416,33 +449,6 @@ fn is_closed(engine: &Engine, state: &Orchestration, index: StepIndex, now: Time
         };
         !engine.shortages.is_none() && !state.steps[index].beyond_account && closes()
     })
-}
-
-/// The counter that a step of `agent` found full. Of a provider that lets none in it is noted until when.
-fn what_is_full(engine: &Engine, agent: &AgentId, rejected: Rejected) -> Option<String> {
-    match rejected {
-        Rejected::NotStartable {
-            wait: Wait::Counter { key, .. },
-            ..
-        } => Some(key),
-        Rejected::NotStartable {
-            wait: Wait::Provider(throttled),
-            ..
-        } => {
-            let now = engine.clock.now();
-            engine
-                .work
-                .due(engine.throttles.note(agent, throttled, now));
-            None
-        }
-        _ => None,
-    }
-}
-
-/// Whether the step names a concurrency key that is among the `full` counters.
-fn waits_behind(state: &Orchestration, index: StepIndex, full: &BTreeSet<String>) -> bool {
-    let limit = state.graph.rules(index).concurrency.as_ref();
-    !full.is_empty() && limit.is_some_and(|limit| full.contains(&format!("key/{}", limit.key)))
 }
 
 fn ends_a_step(event: &Event) -> bool {

@@ -234,7 +234,7 @@ async fn start_facts(
 }
 
 /// Bytes that an agent is told at first: its prompts and the parts of the plan that it declares.
-fn told(definition: &AgentDefinition, plan: &LoadedPlan) -> u64 {
+pub(crate) fn told(definition: &AgentDefinition, plan: &LoadedPlan) -> u64 {
     let prompts = [&definition.system_prompt, &definition.instructions_prompt];
     let prompts = prompts.into_iter().flatten().map(|text| text.len() as u64);
     let inputs = definition.inputs().unwrap_or_default();

@@ -19,6 +19,7 @@ use crate::breaker::Breakers;
 use crate::clock::Clock;
 use crate::funds::ShortAccounts;
 use crate::lane::Lane;
+use crate::line::Lines;
 use crate::live::{Bell, Live};
 use crate::outside::Outside;
 use crate::perform::Performer;
@@ -105,6 +106,8 @@ pub struct Inner {
     pub sharing: Sharing,
     /// Agents whose providers let none in for now.
     pub(crate) throttles: Throttles,
+    /// Who waits there, and whose turn it is.
+    pub(crate) lines: Lines,
     /// Whom this replica leaves alone for a while.
     pub breakers: Breakers,
     /// What accounts and agents may use in an hour, day or month.
@@ -193,6 +196,7 @@ impl Engine {
             shortages: Shortages::default(),
             live: Live::default(),
             work: Work::weighted(sharing.weights.clone()),
+            lines: Lines::weighted(sharing.weights.clone()),
             sharing,
             throttles: Throttles::default(),
             stirred: Bell::default(),
@@ -321,6 +325,19 @@ impl Engine {
         let mut blocked = self.throttles.closed(now);
         blocked.extend(self.breakers.blocked(now));
         blocked
+    }
+
+    /// It is another's turn at a provider: that one is looked for, be it a question or a step.
+    pub(crate) fn look_whose_turn(&self) {
+        self.lines.call();
+        self.work.lacks_room();
+        self.work.room();
+    }
+
+    /// A provider may take another one: who waits only for that may look again.
+    pub(crate) fn provider_may_take_more(&self) {
+        self.throttles.ended();
+        self.lines.call();
     }
 
     /// Whether there is room for an attempt. Where there is none, whoever claims is told when room is made.

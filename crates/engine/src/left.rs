@@ -75,6 +75,28 @@ impl Left {
         true
     }
 
+    /// Someone of the account waits who is not handed out; until that one is said to have been looked at.
+    pub(crate) fn stand(&mut self, account: &AccountId) {
+        let reached = self.reached;
+        let waiting = self.accounts.entry(account.clone()).or_default();
+        if !waiting.waits() {
+            waiting.come = waiting.come.max(reached);
+        }
+        waiting.looked_at += 1;
+    }
+
+    /// Whose turn it is, and whether one of its orchestrations is noted.
+    pub(crate) fn first(&self) -> Option<(&AccountId, bool)> {
+        let waiting = self.accounts.iter().filter(|(_, waiting)| waiting.waits());
+        let first = waiting.min_by_key(|(_, waiting)| waiting.come);
+        first.map(|(account, waiting)| (account, !waiting.order.is_empty()))
+    }
+
+    /// Whether the account waits.
+    pub(crate) fn waits(&self, account: &AccountId) -> bool {
+        self.accounts.get(account).is_some_and(Waiting::waits)
+    }
+
     /// Up to so many of those that were noted: by the accounts' turns, and within an account those that waited longest.
     pub(crate) fn next(&mut self, most: usize) -> Vec<(AccountId, OrchestrationId)> {
         let mut next = Vec::new();
@@ -148,6 +170,14 @@ impl Left {
         let waiting = self.accounts.values().filter(|other| other.waits());
         let least = waiting.map(|other| other.come).min().unwrap_or(from);
         self.reached = reached.max(least.min(from));
+    }
+
+    /// The place that the account took last was none.
+    pub(crate) fn give_back(&mut self, account: &AccountId) {
+        let stride = self.stride(account);
+        if let Some(waiting) = self.accounts.get_mut(account) {
+            waiting.come = waiting.come.saturating_sub(stride);
+        }
     }
 }
 

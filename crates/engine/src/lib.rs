@@ -6,6 +6,7 @@
 pub mod agents;
 pub mod artifact;
 pub mod attempt;
+mod behind;
 pub mod billing;
 pub mod breaker;
 pub mod check;
@@ -31,6 +32,7 @@ pub mod inputs;
 pub mod lane;
 pub mod lease;
 mod left;
+mod line;
 pub mod live;
 mod meter;
 mod movements;

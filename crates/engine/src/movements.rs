@@ -46,7 +46,7 @@ pub(crate) struct Flight {
     pub(crate) started_at: Timestamp,
 }
 
-/// Whether an attempt in flight at its step is over by it, and may be charged.
+/// Whether an attempt in flight at its step is over by it, may be charged, and asks nobody any more.
 pub(crate) fn ends_attempt(event: &Event) -> bool {
     matches!(
         event,

@@ -279,7 +279,7 @@ async fn look_elsewhere(
     news.for_each(|id| engine.live.ring_elsewhere(*id));
     *seen = versions;
     engine.live.ring_accounts();
-    engine.throttles.ended();
+    engine.provider_may_take_more();
     engine.work.look();
     refresh_agents(engine).await?;
     Ok(again)

@@ -16,9 +16,10 @@ use domain::values::time::{Millis, Timestamp};
 use store::error::StoreError;
 use store::write::CounterChange;
 
-use crate::gather::{Pending, definition, pinned_as};
+use crate::gather::{Pending, definition, pinned_as, told};
 use crate::handle::Engine;
 use crate::meter::{self, Meter, nanos};
+use crate::movements::ends_attempt;
 use crate::sharing::{Limits, Sharing};
 
 /// How long a provider is left alone that says 429, and not for how long, when the attempt was the step's last.
@@ -41,7 +42,7 @@ impl Limits {
 }
 
 /// A provider and its model, as counters name them.
-fn names(asks: &ModelUse) -> [String; 2] {
+pub(crate) fn names(asks: &ModelUse) -> [String; 2] {
     let ModelUse {
         provider, model, ..
     } = asks;
@@ -93,8 +94,17 @@ pub(crate) async fn first_open(
     }
     let now = engine.clock.now();
     let mut soonest: Option<(usize, Throttled)> = None;
+    let account = state.head.as_ref().map(|head| &head.account);
     for (place, asks) in chain.iter().enumerate() {
-        let Some(throttled) = which(sharing, asks, &held, now) else {
+        let gives_way = || engine.lines.gives_way(asks, account?);
+        let throttled = which(sharing, asks, &held, now).or_else(|| {
+            Some(Throttled {
+                whose: gives_way()?,
+                until: None,
+                others_turn: true,
+            })
+        });
+        let Some(throttled) = throttled else {
             return Ok((place, None));
         };
         let sooner = soonest.as_ref();
@@ -148,10 +158,12 @@ pub(crate) async fn of_step(
         return Ok(None);
     };
     let pinned = pinned_as(engine, head.pinned).await?;
-    let agent = definition(&pinned, state.graph.rules(index));
-    let chain = agent
-        .map(|agent| engine.chain(agent, || 0))
-        .unwrap_or_default();
+    let Some(agent) = definition(&pinned, state.graph.rules(index)) else {
+        return Ok(None);
+    };
+    let plan = engine.plans.load(&engine.store, &head.account, head.plan);
+    let plan = plan.await?;
+    let chain = engine.chain(agent, || told(agent, &plan));
     if chain.is_empty() {
         return Ok(None);
     }
@@ -172,7 +184,11 @@ fn which(
         let until = (opens > nanos(now)).then(|| Timestamp(opens / 1_000 + 1));
         let later = found.as_ref().is_none_or(|found| found.until < until);
         if (until.is_some() || full) && later {
-            found = Some(Throttled { whose, until });
+            found = Some(Throttled {
+                whose,
+                until,
+                others_turn: false,
+            });
         }
     };
     for whose in names(asks) {
@@ -228,21 +244,6 @@ pub(crate) fn changes(
     changing.into_rows()
 }
 
-fn leaves_flight(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::AttemptFailed { .. }
-            | Event::AttemptExpired { .. }
-            | Event::StepCompleted { .. }
-            | Event::ChildCompleted { .. }
-            | Event::StepParked { .. }
-            | Event::StepFailed { .. }
-            | Event::StepSkipped { .. }
-            | Event::StepGatedOff { .. }
-            | Event::StepCancelled { .. }
-    )
-}
-
 /// When the step of the first of these events is tried again: no sooner than its provider asked for.
 fn due_again(events: &[Recorded], at: Timestamp) -> Timestamp {
     let failed = events.first().and_then(|recorded| recorded.event.step());
@@ -291,7 +292,7 @@ impl<'a> Changing<'a> {
                     self.end(asks, tokens.unwrap_or(asks.tokens), *at);
                 }
             }
-            event if leaves_flight(event) => {
+            event if ends_attempt(event) => {
                 let Some(asks) = self.in_flight.remove(&index) else {
                     return;
                 };

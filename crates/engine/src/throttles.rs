@@ -45,14 +45,39 @@ impl Throttles {
 
     /// The agents whose steps wait now, each with the reason.
     pub(crate) fn closed(&self, now: Timestamp) -> BTreeMap<AgentId, String> {
+        self.each(now, |agent, throttled| {
+            (agent.clone(), throttled.to_string())
+        })
+    }
+
+    /// The same, each with the limit at which they wait.
+    pub(crate) fn limits(&self, now: Timestamp) -> BTreeMap<AgentId, String> {
+        self.each(now, |agent, throttled| {
+            (agent.clone(), throttled.whose.clone())
+        })
+    }
+
+    /// Whether an agent waits at this limit now.
+    pub(crate) fn is_shut(&self, whose: &str, now: Timestamp) -> bool {
+        self.count.load(Ordering::Acquire) > 0 && {
+            let by_agent = self.lock();
+            let mut noted = by_agent.values();
+            noted.any(|(again, throttled)| *again > now && throttled.whose == whose)
+        }
+    }
+
+    fn each<T: FromIterator<E>, E>(
+        &self,
+        now: Timestamp,
+        told: impl Fn(&AgentId, &Throttled) -> E,
+    ) -> T {
         if self.count.load(Ordering::Acquire) == 0 {
-            return BTreeMap::new();
+            return T::from_iter([]);
         }
         let mut by_agent = self.lock();
         by_agent.retain(|_, (again, _)| *again > now);
         self.count.store(by_agent.len(), Ordering::Release);
-        let told = by_agent.iter();
-        told.map(|(agent, (_, throttled))| (agent.clone(), throttled.to_string()))
-            .collect()
+        let noted = by_agent.iter();
+        noted.map(|(agent, (_, why))| told(agent, why)).collect()
     }
 }

@@ -209,7 +209,11 @@ async fn carry_out(engine: &Engine, lane: &Arc<Lane>, asked: Vec<Asked>) {
         {
             return refuse_all(asked, &error.into());
         }
-        match commit(engine, lane, &mut hot, &asked, &draft).await {
+        let committed = commit(engine, lane, &mut hot, &asked, &draft).await;
+        if committed.is_err() {
+            draft.give_back(engine, &hot.state);
+        }
+        match committed {
             Ok(()) => {
                 let ended = hot.state.status().ended();
                 // Before the end is told: who begins to wait after that finds the lane spent, and looks at the rows.
@@ -430,7 +434,7 @@ fn tell_who_claims(engine: &Engine, hot: &Hot, before: &BTreeMap<StepIndex, Step
         counted && hot.state.steps[index].model.is_none()
     });
     if asked {
-        engine.throttles.ended();
+        engine.provider_may_take_more();
     }
     let mut over = before.iter().filter(|entry| is_over(*entry)).peekable();
     if over.peek().is_none() && !asked {

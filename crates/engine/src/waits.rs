@@ -43,6 +43,10 @@ pub async fn wait_of(
     if let Some(throttled) = throttle::of_step(engine, state, index).await? {
         return Ok(Some(Wait::Provider(throttled).to_string()));
     }
+    // It was found closed a moment ago, though it may take one just now.
+    if let Some(why) = engine.throttles.closed(now).remove(&rules.agent) {
+        return Ok(Some(why));
+    }
     let nothing_drafted = Drafted {
         head: state.head.as_ref(),
         before: &BTreeMap::new(),

@@ -28,6 +28,7 @@ pub async fn show(place: &Place<'_>, request: &HistoryRequest) -> Result<(), Fai
             ("BALANCE", "balance"),
             ("HELD", "held"),
             ("AGENT", "agentId"),
+            ("ESTIMATED", "estimated"),
             ("KEY", "key"),
         ];
         say(&tabled(&columns, &place.latest(request, limit).await?));

@@ -147,3 +147,22 @@ fn prices_are_shown_and_laid_over() {
         "{shown}"
     );
 }
+
+/// A server bills by its own table, and shows it, whatever this machine has.
+#[test]
+fn a_servers_prices_are_its_own() {
+    let (shell, here) = (Shell::new(), Shell::new());
+    let own = OWN.replace("VERSION", "own-1").replace("PRICE", "7");
+    std::fs::write(shell.at("own.toml"), own).unwrap();
+    let settings = "[credits]\nprices = \"own.toml\"\n";
+    std::fs::write(shell.at("afterplan.toml"), settings).unwrap();
+    let server = served(&shell, &Stub::answering_after(NO_PAUSE), &[]);
+    let url = server.url();
+    let asked = |arguments: &[&str]| here.call(&[arguments, &["--server", &url]].concat());
+    let there = asked(&["prices", "gpt-4o"]);
+    assert_eq!(there.exit, 0, "{there}");
+    assert!(there.err.contains("own-1"), "{there}");
+    let local = shell.call(&["prices", "--json"]);
+    assert_eq!(asked(&["prices", "--json"]).out, local.out);
+    assert_eq!(asked(&["prices", "no-such-model"]).exit, 2);
+}

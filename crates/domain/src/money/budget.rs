@@ -115,14 +115,28 @@ impl fmt::Display for Shortage {
             left,
             what,
         } = self;
+        let over = Credits::ZERO.saturating_sub(*left);
+        let exceeded = over > Credits::ZERO;
         match scope {
+            Scope::Step if exceeded => write!(
+                f,
+                "its budget is exceeded by {over} credits, and it needs {needed}"
+            ),
             Scope::Step => write!(
                 f,
                 "its budget has {left} credits left, and it needs {needed}"
             ),
+            Scope::Orchestration if exceeded => write!(
+                f,
+                "the orchestration's budget is exceeded by {over} credits, and it needs {needed}"
+            ),
             Scope::Orchestration => write!(
                 f,
                 "the orchestration's budget has {left} credits left, and it needs {needed}"
+            ),
+            Scope::Account if exceeded => write!(
+                f,
+                "the account is {over} credits below zero, and it needs {needed}"
             ),
             Scope::Account => write!(
                 f,
@@ -130,6 +144,39 @@ impl fmt::Display for Shortage {
             ),
             Scope::Quota if what.is_empty() => f.write_str("a quota is used up"),
             Scope::Quota => write!(f, "a quota is used up: {what}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_exceeded_is_said_to_be_and_not_to_have_less_than_nothing_left() {
+        let said = |scope, left| {
+            let short = Shortage {
+                scope,
+                needed: Credits::from_nano(150_000_000),
+                left: Credits::from_nano(left),
+                what: String::new(),
+            };
+            short.to_string()
+        };
+        for (scope, over) in [
+            (Scope::Step, "its budget is exceeded by 0.02 credits"),
+            (
+                Scope::Orchestration,
+                "the orchestration's budget is exceeded by 0.02 credits",
+            ),
+            (Scope::Account, "the account is 0.02 credits below zero"),
+        ] {
+            let needs = ", and it needs 0.15";
+            assert_eq!(said(scope, -20_000_000), format!("{over}{needs}"));
+            for left in [0, 20_000_000] {
+                let amount = Credits::from_nano(left);
+                assert!(said(scope, left).contains(&format!("has {amount} credits")));
+            }
         }
     }
 }

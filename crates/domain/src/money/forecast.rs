@@ -207,9 +207,9 @@ fn from_declared(ahead: &Ahead) -> (Figures, Basis) {
     }
     let seen = ahead.past.len();
     if seen > 0 {
-        // Too few for a percentile, but not for the knowledge that it may cost so much.
+        // Too few for a percentile, but not for the knowledge that it costs so little, and may cost so much.
         let scaled = Scaled::to(ahead.bytes, &ahead.past);
-        figures.low = figures.low.min(credits(scaled.quantile(0)));
+        figures.low = credits(libm::floor(scaled.quantile(0)));
         figures.expected = figures.expected.max(credits(libm::round(scaled.mean())));
         figures.p95 = figures.p95.max(credits(libm::ceil(scaled.quantile(20))));
     }

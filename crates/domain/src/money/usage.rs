@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// The most tokens of one kind, or calls of one tool, that a report is believed: a count beyond it is a fault of who counts.
 pub const COUNT_MAX: u64 = 10_000_000_000;
 
+/// The most tokens of all kinds together that can be believed.
+pub const TOKENS_MAX: u64 = 4 * COUNT_MAX;
+
 /// What an attempt used so far, as its agent tells it. It only ever rises.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

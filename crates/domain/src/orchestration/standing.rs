@@ -58,12 +58,15 @@ pub struct Throttled {
     pub whose: String,
     /// When it lets one in again; none where an attempt in flight must end first.
     pub until: Option<Timestamp>,
+    /// Whether it takes one more, and another account that waits comes first.
+    pub others_turn: bool,
 }
 
 impl fmt::Display for Throttled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whose = &self.whose;
         match self.until {
+            _ if self.others_turn => write!(f, "what `{whose}` takes next is another account's"),
             Some(until) => write!(f, "`{whose}` takes no more requests until {until}"),
             None => write!(
                 f,

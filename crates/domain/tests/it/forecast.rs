@@ -412,3 +412,31 @@ fn the_example_in_the_manual_is_what_comes_out() {
     );
     assert_eq!(told(&made.total), ["0.08", "0.21", "0.36", "0.72"]);
 }
+
+/// Neither the size of the plan nor what is declared makes a figure of it that never was.
+#[test]
+fn what_always_cost_the_same_is_expected_to() {
+    let always = Credits::from_nano(150_000_000);
+    let past = |steps: u64| {
+        let past = |n| Past {
+            bytes: 1_000 + n * n * 777,
+            charged: always,
+        };
+        (0..steps).map(past).collect::<Vec<_>>()
+    };
+    for steps in [19, 20, 40, 1_000] {
+        let mut ahead = ahead(5_000_000, &past(steps));
+        ahead.declared.estimate = Credits::from_nano(147_900_000);
+        let made = forecast(std::slice::from_ref(&ahead), 3);
+        for figures in [made.steps[0].figures, made.total] {
+            let Figures {
+                low, expected, p95, ..
+            } = figures;
+            assert_eq!([low, expected, p95], [always; 3], "{steps} steps");
+        }
+    }
+    let mut few = ahead(5_000_000, &past(3));
+    few.declared.estimate = Credits::from_nano(147_900_000);
+    let Figures { low, expected, .. } = of_step(&few).figures;
+    assert_eq!([low, expected], [always; 2]);
+}

@@ -8,7 +8,7 @@ use domain::orchestration::command::{Command, Holder, Rejected};
 use domain::orchestration::standing::{Throttled, Wait};
 use domain::orchestration::state::Orchestration;
 use domain::values::credits::Credits;
-use domain::values::ids::{OrchestrationId, StepId};
+use domain::values::ids::{AccountId, OrchestrationId, StepId};
 use domain::values::time::{Millis, Timestamp};
 use providers::failure::Failure;
 use providers::models::asked::Admits;
@@ -18,6 +18,7 @@ use super::Talk;
 use super::recording::AGAIN;
 use crate::error::TransitionError;
 use crate::handle::Engine;
+use crate::line::Place;
 use crate::meter::CLOSED_MAX;
 use crate::throttle::{CLOSED_FOR, first_open};
 use crate::transition::transition;
@@ -96,6 +97,8 @@ impl Asker {
 pub(super) struct Admission {
     engine: Engine,
     asker: Asker,
+    /// Whose the orchestration is.
+    account: Option<AccountId>,
     /// Tokens that the question is expected to use.
     tokens: u64,
     /// What is drawn already, for a model that is not asked yet.
@@ -113,6 +116,7 @@ impl Admission {
         Self {
             engine: talk.engine.clone(),
             asker: talk.asker(),
+            account: talk.brief.account.clone(),
             tokens,
             drawn: talk.drawn.take(),
             asked: None,
@@ -159,8 +163,35 @@ impl Admission {
         }
     }
 
+    /// Stands in line where it is kept waiting.
+    fn stand<'a>(
+        &self,
+        asks: &ModelUse,
+        throttled: &Throttled,
+        place: &'a mut Option<Place>,
+    ) -> Option<&'a Place> {
+        let account = self.account.as_ref().filter(|_| asks.is_counted())?;
+        if throttled.others_turn {
+            self.engine.look_whose_turn();
+        }
+        if !place
+            .as_ref()
+            .is_some_and(|place| place.is_at(&throttled.whose))
+        {
+            *place = Some(self.engine.lines.stand(&throttled.whose, account));
+        }
+        place.as_ref()
+    }
+
     fn opens(&mut self, at: Timestamp) {
         self.until = Some(self.until.map_or(at, |known| known.min(at)));
+    }
+}
+
+async fn called(place: Option<&Place>) {
+    match place {
+        Some(place) => place.called().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -173,6 +204,7 @@ impl Admits for Admission {
             return Ok(());
         }
         let patience = self.engine.clock.now() + PATIENCE;
+        let mut place = None;
         loop {
             let Some(throttled) = self.draw(&asks).await? else {
                 return Ok(());
@@ -188,7 +220,9 @@ impl Admits for Admission {
                     usage: Box::default(),
                 });
             }
-            self.engine.clock.sleep((again - now).max(Millis(1))).await;
+            let pause = self.engine.clock.sleep((again - now).max(Millis(1)));
+            let place = self.stand(&asks, &throttled, &mut place);
+            tokio::select! { () = pause => {}, () = called(place) => {} }
         }
     }
 

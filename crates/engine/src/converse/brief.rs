@@ -13,7 +13,7 @@ use domain::orchestration::submission::Pinned;
 use domain::orchestration::turns::SoFar;
 use domain::values::credits::Credits;
 use domain::values::hash::ContentHash;
-use domain::values::ids::StepId;
+use domain::values::ids::{AccountId, StepId};
 
 use crate::gather;
 use crate::plans::LoadedPlan;
@@ -24,6 +24,8 @@ use crate::registry::Prepared;
 pub struct Brief {
     /// Who holds the attempt.
     pub holder: Holder,
+    /// Whose the orchestration is.
+    pub account: Option<AccountId>,
     /// How far its conversation has come.
     pub turns: Option<SoFar>,
     /// The plan.
@@ -103,6 +105,7 @@ impl Brief {
         let own = format!("{}{}", InputRef::MESSAGES, prepared.definition.id);
         Self {
             holder,
+            account: state.head.as_ref().map(|head| head.account.clone()),
             heard: hears.collect(),
             is_heard: step.child.is_none()
                 && pinned.agents.iter().any(|agent| declares(agent, &own)),

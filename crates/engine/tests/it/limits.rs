@@ -24,7 +24,7 @@ use crate::house::{
 };
 use crate::place::{Place, on_both};
 
-fn limited(all: Limits) -> Sharing {
+pub(crate) fn limited(all: Limits) -> Sharing {
     let of = ProviderLimits {
         all,
         models: BTreeMap::new(),
@@ -352,13 +352,13 @@ async fn a_429_closes_the_provider_for_all_replicas_and_uses_no_retry() {
 }
 
 /// Who was served, place by place; each waits until the test lets it end.
-struct Served {
-    order: Arc<Mutex<Vec<String>>>,
-    may_end: Arc<Semaphore>,
+pub(crate) struct Served {
+    pub(crate) order: Arc<Mutex<Vec<String>>>,
+    pub(crate) may_end: Arc<Semaphore>,
 }
 
 /// An agent that tells whose orchestration it is asked for: by its id, below `split` they are A's.
-fn telling(split: u128) -> (Served, Performer) {
+pub(crate) fn telling(split: u128) -> (Served, Performer) {
     let served = Served {
         order: Arc::default(),
         may_end: Arc::new(Semaphore::new(0)),
@@ -378,12 +378,12 @@ fn telling(split: u128) -> (Served, Performer) {
 }
 
 impl Served {
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.order.lock().unwrap().len()
     }
 
     /// Lets one after another end until `most` have begun.
-    async fn go_on(&self, clock: &ManualClock, most: usize) {
+    pub(crate) async fn go_on(&self, clock: &ManualClock, most: usize) {
         while self.count() < most {
             let begun = self.count();
             self.may_end.add_permits(1);
@@ -396,7 +396,7 @@ impl Served {
     }
 }
 
-async fn begin_for(engine: &Engine, account: &str, n: u128) -> OrchestrationId {
+pub(crate) async fn begin_for(engine: &Engine, account: &str, n: u128) -> OrchestrationId {
     let mut submission = submission(engine);
     submission.account = AccountId::new(account).unwrap();
     begin_as(engine, n, submission).await.id

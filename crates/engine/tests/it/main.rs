@@ -21,6 +21,7 @@ mod crash;
 mod crash_talks;
 mod door;
 mod house;
+mod in_turn;
 mod killed_talks;
 mod limits;
 mod money;

@@ -35,7 +35,7 @@ use crate::place::on_both;
 const PRICES: &str = "version = \"t\"\ndate = \"2026-01-01\"\nsource = \"the test\"\n[models]\n\
                       demo = { input = 10, output = 100 }\nother = { input = 100, output = 1000 }";
 
-fn limited(all: Limits) -> Sharing {
+pub(crate) fn limited(all: Limits) -> Sharing {
     let of = ProviderLimits {
         all,
         models: BTreeMap::new(),
@@ -47,14 +47,14 @@ fn limited(all: Limits) -> Sharing {
 }
 
 /// A sheet by which a conversation looks at the plan `looks` times before it says something.
-fn looking(looks: u32, more: &str) -> String {
+pub(crate) fn looking(looks: u32, more: &str) -> String {
     format!(
         "[[answers]]\nturn = {}\ntext = 'That is all.'\n{more}\n[[answers]]\ncalls = [{{ name = 'list_artifacts' }}]\n{more}",
         looks + 1
     )
 }
 
-fn looker(id: &str, rest: &str) -> AgentDefinition {
+pub(crate) fn looker(id: &str, rest: &str) -> AgentDefinition {
     talker(id, &format!("toolNames = ['list_artifacts']\n{rest}"))
 }
 

@@ -122,6 +122,30 @@ async fn charges_are_told_by_orchestration_by_day_and_by_agent() {
     .await;
 }
 
+/// An agent may tell of as many tokens as fit a column. Two such counts have no sum.
+#[tokio::test]
+async fn counts_of_tokens_that_nobody_believes_are_no_part_of_a_days_sum() {
+    on_both(async |store| {
+        for n in 1..=3 {
+            let mut set = new(n);
+            set.money = vec![settle("a", 0, 5)];
+            if let (true, MoneyChange::Settle { charge, .. }) = (n < 3, &mut set.money[0]) {
+                charge.used = i64::MAX;
+            }
+            store.commit(set).await.unwrap();
+        }
+        let days = store.charged_by_day("ann", &TransferFilter::default());
+        let told: Vec<_> = days
+            .await
+            .unwrap()
+            .iter()
+            .map(|d| (d.charges, d.used))
+            .collect();
+        assert_eq!(told, [(3, 700)]);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn bounds_are_set_and_their_old_counters_dropped() {
     on_both(async |store| {

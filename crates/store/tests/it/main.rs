@@ -14,6 +14,7 @@ mod check;
 mod claims;
 mod commits;
 mod concurrency;
+mod cut_commits;
 mod differential;
 mod gate;
 mod harness;

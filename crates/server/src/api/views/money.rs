@@ -1,5 +1,6 @@
 //! Money on the wire: the seed's transactions, an account's balance, its movements.
 
+use domain::money::usage::TOKENS_MAX;
 use domain::values::time::Timestamp;
 use engine::{credits, planexe_credits};
 use serde::{Deserialize, Serialize};
@@ -171,7 +172,7 @@ pub struct Movement {
     pub attempt: Option<u32>,
     /// Which charge of that attempt: 0 its own, 1 one for a result that took no further work.
     pub ordinal: Option<u32>,
-    /// Tokens used.
+    /// Tokens used; none where more were told than can be believed.
     pub tokens_used: Option<u64>,
     /// Whether the part for tokens is an estimate.
     pub estimated: Option<bool>,
@@ -196,7 +197,10 @@ impl From<credits::Entry> for Movement {
             agent_id: entry.agent,
             attempt: entry.attempt,
             ordinal: entry.ordinal,
-            tokens_used: entry.parts.map(|parts| parts.tokens_used),
+            tokens_used: entry
+                .parts
+                .map(|parts| parts.tokens_used)
+                .filter(|&tokens| tokens <= TOKENS_MAX),
             estimated: entry.parts.map(|parts| parts.estimated),
             key: entry.key,
             note: entry.note,

@@ -2,11 +2,11 @@
 
 use domain::money::prices::{Prices, Rates};
 use domain::values::credits::Credits;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What language models' tokens cost.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PriceTable {
     /// Its version, which orchestrations pin.
@@ -22,7 +22,7 @@ pub struct PriceTable {
 }
 
 /// Credits for a million tokens of a model, as texts.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelPrices {
     /// The model.
