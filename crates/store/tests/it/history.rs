@@ -134,13 +134,9 @@ async fn counts_of_tokens_that_nobody_believes_are_no_part_of_a_days_sum() {
             }
             store.commit(set).await.unwrap();
         }
-        let days = store.charged_by_day("ann", &TransferFilter::default());
-        let told: Vec<_> = days
-            .await
-            .unwrap()
-            .iter()
-            .map(|d| (d.charges, d.used))
-            .collect();
+        let all = TransferFilter::default();
+        let days = store.charged_by_day("ann", &all).await.unwrap();
+        let told: Vec<_> = days.iter().map(|d| (d.charges, d.used)).collect();
         assert_eq!(told, [(3, 700)]);
     })
     .await;
