@@ -378,3 +378,77 @@ async fn a_clock_that_was_an_hour_ahead_does_not_shut_the_provider_for_an_hour()
     })
     .await;
 }
+
+/// The first question is counted with the start, each other one with the turn before it, and what it holds too.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_at_a_limit_and_at_a_price_commits_no_more_often() {
+    on_both(async |place| {
+        let mut commits = Vec::new();
+        for (n, sharing) in [Sharing::default(), limited(TWENTY_AT_A_TIME)]
+            .into_iter()
+            .enumerate()
+        {
+            let (clock, sheet) = (clock(), looking(6, "usage = { input = 100 }"));
+            let priced = "costMode = 'token-based'\ntimeout = 3600000";
+            let agents = vec![looker("a", if n == 0 { "" } else { priced })];
+            let mut setup = talks(&clock, agents, models(&sheet));
+            setup.sharing = sharing;
+            let house = setup.open(&place).await;
+            let engine = &house.engine;
+            let id = begin_for(engine, "system", n as u128).await;
+            until("it has ended", async || {
+                state(engine, id).await.status().ended()
+            })
+            .await;
+            let row = engine.store.orchestration(*id.0.as_bytes()).await;
+            commits.push(row.unwrap().unwrap().version);
+            let started = events(engine, id).await.into_iter();
+            let counted = started.filter(|recorded| {
+                matches!(
+                    &recorded.event,
+                    Event::AttemptStarted { model: Some(_), .. }
+                )
+            });
+            assert_eq!(counted.count(), n, "with the start");
+            house.close().await;
+        }
+        assert!(commits[1] <= commits[0] + 2, "{commits:?}");
+    })
+    .await;
+}
+
+const TWENTY_AT_A_TIME: Limits = Limits {
+    requests_per_minute: None,
+    tokens_per_minute: None,
+    concurrency: Some(20),
+};
+
+/// Seven questions of which each was expected to use 1,000 tokens, and used 100.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_questions_were_expected_to_use_is_set_right_by_what_they_used() {
+    on_both(async |place| {
+        let (clock, sheet) = (clock(), looking(6, "usage = { input = 100 }"));
+        let agents = vec![looker("a", "estimatedTokens = 1000\ntimeout = 3600000")];
+        let mut setup = talks(&clock, agents, models(&sheet));
+        setup.sharing = limited(Limits {
+            tokens_per_minute: Some(100_000),
+            ..Limits::default()
+        });
+        let house = setup.open(&place).await;
+        let engine = &house.engine;
+        let id = begin_for(engine, "system", 1).await;
+        until("it has ended", async || {
+            state(engine, id).await.status().ended()
+        })
+        .await;
+        assert_eq!(answered(engine, id).await.len(), 7);
+        let key = "tokens/scripted";
+        let held = engine.store.counters(&[key]).await.unwrap();
+        let owed = held[key] - 1_000 * START.0;
+        // At 90,001 a minute 700 take 0.47 seconds, and 7,000 would take 4.7.
+        let half = (460_000_000..480_000_000).contains(&owed);
+        assert!(half, "{owed} nanoseconds");
+        house.close().await;
+    })
+    .await;
+}

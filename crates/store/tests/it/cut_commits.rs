@@ -29,7 +29,7 @@ impl Hold {
             &format!(
                 "create function hold() returns trigger language plpgsql as
                      $$ begin perform pg_advisory_xact_lock_shared({key}); return null; end $$;
-                 create constraint trigger held after update on orchestrations
+                 create constraint trigger held after update on orchestration
                      deferrable initially deferred for each row execute function hold()"
             ),
         )
