@@ -156,7 +156,11 @@ fn a_servers_prices_are_its_own() {
     std::fs::write(shell.at("own.toml"), own).unwrap();
     let settings = "[credits]\nprices = \"own.toml\"\n";
     std::fs::write(shell.at("afterplan.toml"), settings).unwrap();
-    let server = served(&shell, &Stub::answering_after(NO_PAUSE), &[]);
+    let server = served(
+        &shell,
+        &Stub::answering_after(std::time::Duration::ZERO),
+        &[],
+    );
     let url = server.url();
     let asked = |arguments: &[&str]| here.call(&[arguments, &["--server", &url]].concat());
     let there = asked(&["prices", "gpt-4o"]);
