@@ -20,10 +20,11 @@ pub struct Host {
     pub written: u64,
 }
 
-/// Starts this very program in another part: the stub, a floor.
-pub fn start_own(arguments: &[&str], postmaster: Option<u32>) -> (Host, u16) {
+/// Starts this very program in another part: the stub, a floor. What it writes stands in `folder`.
+pub fn start_own(folder: &Path, arguments: &[&str], postmaster: Option<u32>) -> (Host, u16) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(arguments)
+        .current_dir(folder)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -83,7 +83,7 @@ type Results = BTreeMap<(&'static str, &'static str), Vec<Shown>>;
 
 async fn measure(time: Duration, rounds: u64, only: Option<String>) {
     let folder = tempfile::tempdir_in(".").unwrap();
-    let (_stub, stub) = host::start_own(&["stub"], None);
+    let (_stub, stub) = host::start_own(folder.path(), &["stub"], None);
     let url = std::env::var("AFTERPLAN_TEST_POSTGRES").ok();
     let server = match &url {
         Some(url) => Some((url.as_str(), host::postmaster(url).await)),
@@ -108,7 +108,8 @@ async fn measure(time: Duration, rounds: u64, only: Option<String>) {
                 let of_server = server.filter(|_| ["raw-pg", "postgres"].contains(&program));
                 let (mut host, manner) = if program.starts_with("raw") {
                     let postmaster = of_server.map(|(_, id)| id);
-                    let (host, _) = host::start_own(&[program, &stub.to_string()], postmaster);
+                    let stub = stub.to_string();
+                    let (host, _) = host::start_own(folder.path(), &[program, &stub], postmaster);
                     (host, Manner::Floor)
                 } else {
                     let host =
