@@ -1,4 +1,5 @@
-//! Times the reading of answers alone: long streams of text with calls now and then, and one call of ten megabytes.
+//! Times the reading of answers alone: long streams of text with calls now and then, and one call of ten megabytes. And a script's
+//! step in a conversation whose history is long.
 
 #![allow(clippy::print_stdout, reason = "a bench speaks by printing")]
 #![allow(clippy::disallowed_methods, reason = "a bench measures")]
@@ -6,7 +7,12 @@
 
 use std::time::Instant;
 
-use domain::agent::asking::{Delta, Piece};
+use domain::agent::asking::{Delta, Piece, ToolSpec};
+use domain::agent::conversation::Conversation;
+use domain::agent::conversation::asks::{Answer, Ask};
+use domain::agent::conversation::setup::{Limits, Setup, Tool};
+use domain::agent::message::ToolResult;
+use domain::agent::script::Yield;
 use domain::agent::stream::Assembly;
 
 const ROUNDS: usize = 5;
@@ -45,6 +51,65 @@ fn main() {
         "bench stream-native-call {:.0} MB/s target >=200",
         rate(ten.len(), seconds)
     );
+    for megabytes in [0, 1, 5] {
+        let seconds = best(|| (Vec::new(), script_step(megabytes << 20)));
+        println!(
+            "bench conversation-script-step-{megabytes}-mb {:.1} us target <=1000",
+            seconds * 1e6
+        );
+    }
+}
+
+/// Seconds of a step of a script that calls a tool, once the history has so many bytes: asked, yielded, called, given.
+fn script_step(bytes: usize) -> f64 {
+    const GIVEN: usize = 16 << 10;
+    let mut conversation = Conversation::new(Setup {
+        script: true,
+        tools: vec![Tool::new(ToolSpec {
+            name: "read".to_owned(),
+            description: "Reads.".to_owned(),
+            input_schema: serde_json::json!({}),
+            read_only: true,
+        })],
+        limits: Limits {
+            script_steps: u32::MAX,
+            ..Limits::default()
+        },
+        ..Setup::default()
+    });
+    let output = serde_json::json!({"text": "What a tool says of a plan. ".repeat(GIVEN / 28)});
+    let (before, steps) = (bytes / GIVEN, 50);
+    let mut started = Instant::now();
+    for step in 0..before + steps {
+        if step == before {
+            started = Instant::now();
+        }
+        for _ in 0..2 {
+            let answer = match conversation.next() {
+                Ask::Script(_) => Answer::Script(Ok(Yield::Tool {
+                    tool_name: "read".to_owned(),
+                    input: serde_json::json!({"at": step}),
+                    include_tool_call: true,
+                })),
+                Ask::Tools(calls) => Answer::Tools(
+                    calls
+                        .into_iter()
+                        .map(|call| ToolResult {
+                            call: call.id,
+                            name: call.name,
+                            output: output.clone(),
+                            failed: false,
+                        })
+                        .collect(),
+                ),
+                other => panic!("it asks for {other:?}"),
+            };
+            if let Err(unasked) = conversation.answer(answer) {
+                panic!("{unasked}");
+            }
+        }
+    }
+    started.elapsed().as_secs_f64() / steps as f64
 }
 
 /// Megabytes a second.

@@ -74,6 +74,20 @@ struct Talk {
     drawn: Option<ModelUse>,
     /// What the attempt holds.
     held: Credits,
+    /// Whether what there is so far is worth leaving.
+    unfinished: bool,
+}
+
+/// An attempt that does not get to its end leaves what there is, however it is stopped. Nothing is committed for it on the way:
+/// the turns are.
+impl Drop for Talk {
+    fn drop(&mut self) {
+        if self.unfinished
+            && let Some(so_far) = self.conversation.so_far()
+        {
+            self.assignment.kept.leave(so_far);
+        }
+    }
 }
 
 impl Talk {
@@ -90,34 +104,27 @@ impl Talk {
             if let Err(performed) = done {
                 return performed;
             }
-            self.leave();
         }
     }
 
     async fn end(&mut self, end: End) -> Performed {
         match end {
             End::Completed(value) => match self.leave_transcript().await {
-                Ok(()) => Performed::Completed(value),
+                Ok(()) => {
+                    self.unfinished = false;
+                    Performed::Completed(value)
+                }
                 Err(performed) => performed,
             },
             End::Failed(failure) => {
-                if gives_nothing(&failure.message) {
-                    // What it said on the way is no output: it was not done.
-                    drop(self.assignment.kept.take());
-                }
+                // What was said by who was not done is no output.
+                self.unfinished = !gives_nothing(&failure.message);
                 Performed::Failed {
                     class: failure.class,
                     message: failure.message,
                     retry_after: None,
                 }
             }
-        }
-    }
-
-    /// Leaves what there is, should the attempt not get to its end. Nothing is committed for it: the turns are.
-    fn leave(&self) {
-        if let Some(so_far) = self.conversation.so_far() {
-            self.assignment.kept.leave(so_far);
         }
     }
 

@@ -128,8 +128,16 @@ fn conversing(event: &Event) -> String {
             step, enrichment, ..
         } => format!("{step}: {}, for its parent", completed(enrichment)),
         Event::TurnRecorded {
-            step, turn, asked, ..
-        } => format!("{step}: turn {turn} ({})", asked.name()),
+            step,
+            turn,
+            asked,
+            missing,
+            ..
+        } => {
+            let told = format!("{step}: turn {turn} ({})", asked.name());
+            let all = std::iter::once(told.as_str()).chain(missing.iter().map(String::as_str));
+            all.collect::<Vec<_>>().join(" ")
+        }
         other => other.kind().to_owned(),
     }
 }

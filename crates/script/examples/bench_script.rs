@@ -1,19 +1,25 @@
-//! Times a script: a sandbox made and started, and its steps, with a short state and with a long history to carry in.
+//! Times a script: a sandbox made and started, and its steps, with a short history and with long ones, looked at or not.
 
 #![allow(clippy::print_stdout, reason = "a bench speaks by printing")]
 #![allow(clippy::unwrap_used, reason = "a broken bench is to stop")]
 
 use std::time::Instant;
 
-use domain::agent::script::{Resume, Start, Yield};
+use domain::agent::script::{News, Resume, Start, Yield};
 use script::limits::Limits;
 use script::sandbox::Script;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Steps of each kind in a round.
 const STEPS: usize = 500;
 
+/// Steps over a long history, each of which adds to it.
+const LONG_STEPS: usize = 100;
+
 const STARTS: usize = 200;
+
+/// Bytes of a message: what a tool gives at most.
+const MESSAGE: usize = 16 << 10;
 
 const ROUNDS: usize = 7;
 
@@ -29,20 +35,26 @@ const SCRIPT: &str = "function* ({ agentState, prompt, params, logger }) {
     }
 }";
 
-fn main() {
-    let short =
-        json!({"agentId": "risk-reader", "runId": "r", "messageHistory": [], "output": null});
-    let message = json!({"role": "assistant", "content": [{"type": "text", "text": "What a model says of a plan. ".repeat(20)}]});
-    let long =
-        json!({"agentId": "risk-reader", "runId": "r", "messageHistory": vec![message; 150]});
-    let kilobytes = long.to_string().len() / 1024;
+/// The same that also looks at the last message and counts them.
+fn looking() -> String {
+    SCRIPT.replace("const { toolResult, stepsComplete }", "const { toolResult, agentState: now }").replace(
+        "for (const { value } of toolResult)",
+        "const { messageHistory } = now; seen.set('last', messageHistory.at(-1)?.content.length); seen.set('all', messageHistory.length);
+        for (const { value } of toolResult)",
+    )
+}
 
-    let started = middle(|| starts(&short));
-    let short = middle(|| steps(&short));
-    let long = middle(|| steps(&long));
+fn main() {
+    let started = middle(starts);
+    let short = middle(|| steps(SCRIPT, 0, STEPS));
     println!("bench script-start {started:.1} us target <=1000");
     println!("bench script-step {short:.1} us target <=1000");
-    println!("bench script-step-{kilobytes}-kb-of-history {long:.1} us target <=1000");
+    for megabytes in [1, 5] {
+        let long = middle(|| steps(SCRIPT, megabytes, LONG_STEPS));
+        let looked = middle(|| steps(&looking(), megabytes, LONG_STEPS));
+        println!("bench script-step-{megabytes}-mb-of-history {long:.1} us target <=1000");
+        println!("bench script-step-{megabytes}-mb-looked-at {looked:.1} us target <=1000");
+    }
     #[cfg(feature = "typescript")]
     {
         let typed = SCRIPT.replace("params, logger }", "params, logger }: AgentStepContext");
@@ -69,19 +81,27 @@ fn each(start: Instant, times: usize) -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / f64::from(u32::try_from(times).unwrap())
 }
 
-fn start(agent_state: &Value) -> Script {
+fn start(source: &str) -> Script {
     let start = Start {
-        agent_state: agent_state.clone(),
+        agent_state: json!({"agentId": "risk-reader", "runId": "r"}),
+        news: News::default(),
         prompt: Some("Read the risks".to_owned()),
         params: serde_json::Map::new(),
         model: None,
     };
-    Script::start(SCRIPT, &start, &Limits::default()).unwrap()
+    Script::start(source, &start, &Limits::default()).unwrap()
 }
 
-fn resume(agent_state: &Value) -> Resume {
+/// So many new messages behind `kept`.
+fn resume(kept: usize, new: usize) -> Resume {
+    let text = "What a tool says of a plan. ".repeat(MESSAGE / 28);
+    let message = json!({"role": "tool", "content": [{"type": "json", "value": text}]});
     Resume {
-        agent_state: agent_state.clone(),
+        news: News {
+            state: serde_json::Map::new(),
+            kept,
+            messages: vec![message.to_string(); new],
+        },
         tool_result: vec![
             json!({"type": "json", "value": {"text": "fog ice wind and late parts"}}),
         ],
@@ -91,24 +111,34 @@ fn resume(agent_state: &Value) -> Resume {
 }
 
 /// A sandbox, its start, its first step and its end.
-fn starts(agent_state: &Value) -> f64 {
-    let resume = resume(agent_state);
+fn starts() -> f64 {
+    let resume = resume(0, 0);
     let begun = Instant::now();
     for _ in 0..STARTS {
         assert!(matches!(
-            start(agent_state).resume(&resume),
+            start(SCRIPT).resume(&resume),
             Ok(Yield::Tool { .. })
         ));
     }
     each(begun, STARTS)
 }
 
-fn steps(agent_state: &Value) -> f64 {
-    let resume = resume(agent_state);
-    let mut script = start(agent_state);
-    let begun = Instant::now();
-    for _ in 0..STEPS {
+/// Steps over a history of so many megabytes, to which each adds a message if there is one at all.
+fn steps(source: &str, megabytes: usize, times: usize) -> f64 {
+    let mut script = start(source);
+    let before = megabytes * (1 << 20) / MESSAGE;
+    for resume in [resume(0, before), resume(before, 0)] {
         assert!(matches!(script.resume(&resume), Ok(Yield::Tool { .. })));
     }
-    each(begun, STEPS)
+    let resumes: Vec<Resume> = (0..times)
+        .map(|n| match before {
+            0 => resume(0, 0),
+            _ => resume(before + n, 1),
+        })
+        .collect();
+    let begun = Instant::now();
+    for resume in &resumes {
+        assert!(matches!(script.resume(resume), Ok(Yield::Tool { .. })));
+    }
+    each(begun, times)
 }

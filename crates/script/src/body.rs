@@ -52,7 +52,10 @@ pub(crate) fn free_names(generator: &str) -> Result<Vec<String>, ScriptError> {
 /// A body in the making.
 struct Body<'a> {
     code: &'a str,
+    /// On the same lines as in the code, for errors to name them.
     text: String,
+    /// How far the code's lines were counted.
+    counted: usize,
     /// What the default export is called in it: a name that the module does not use.
     name: String,
     exported: bool,
@@ -68,17 +71,28 @@ impl<'a> Body<'a> {
         }
         Body {
             code,
-            text: "const module = { exports: {} }, exports = module.exports;\n".to_owned(),
+            text: "const module = { exports: {} }, exports = module.exports; ".to_owned(),
+            counted: 0,
             name,
             exported: false,
             tail: String::new(),
         }
     }
 
+    /// The text of a span, between what is put before and behind it, on its line.
+    fn push(&mut self, before: &str, span: Span, behind: &str) {
+        let (start, end) = (span.start as usize, span.end as usize);
+        let between = self.code.get(self.counted..start).unwrap_or_default();
+        self.text.extend(between.chars().filter(|c| *c == '\n'));
+        self.counted = end;
+        for text in [before, self.slice(span), behind] {
+            self.text.push_str(text);
+        }
+    }
+
     fn slice(&self, span: Span) -> &'a str {
-        self.code
-            .get(span.start as usize..span.end as usize)
-            .unwrap_or_default()
+        let (start, end) = (span.start as usize, span.end as usize);
+        self.code.get(start..end).unwrap_or_default()
     }
 
     fn take(&mut self, statement: &Statement<'_>) -> Result<(), ScriptError> {
@@ -88,13 +102,11 @@ impl<'a> Body<'a> {
             Statement::ExportFromDeclaration(export) => return Err(imports(&export.source.value)),
             Statement::ExportDefaultDeclaration(export) => self.default(export)?,
             Statement::ExportDeclaration(export) => {
-                let declaration = self.slice(export.declaration.span());
-                self.text.push_str(declaration);
+                self.push("", export.declaration.span(), "; ");
             }
             Statement::ExportNamedDeclaration(export) => self.named(export),
-            other => self.text.push_str(self.slice(other.span())),
+            other => self.push("", other.span(), "; "),
         }
-        self.text.push('\n');
         Ok(())
     }
 
@@ -104,9 +116,8 @@ impl<'a> Body<'a> {
                 "what it exports by default is no definition but a function or class".to_owned(),
             ));
         };
-        let expression = self.slice(expression.span());
-        self.text
-            .push_str(&format!("const {} = ({expression});", self.name));
+        let before = format!("const {} = (", self.name);
+        self.push(&before, expression.span(), "); ");
         self.exported = true;
         Ok(())
     }
@@ -126,10 +137,10 @@ impl<'a> Body<'a> {
             text, name, tail, ..
         } = self;
         if self.exported {
-            format!("{text}{tail}return {name};")
+            format!("{text}\n{tail}return {name};")
         } else {
             // CommonJS, or nothing at all: then `undefined` is what is looked at.
-            format!("{text}return module.exports.default ?? module.exports;")
+            format!("{text}\nreturn module.exports.default ?? module.exports;")
         }
     }
 }

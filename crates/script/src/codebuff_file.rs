@@ -35,8 +35,10 @@ pub fn read(name: &str, text: &str, limits: &Limits) -> Result<Json, ScriptError
             ));
         }
     };
-    let code = strip::module(text, typed)?;
-    let body = body::of_module(&code)?;
+    let body = match typed {
+        true => body::of_module(&strip::module(text)?)?,
+        false => body::of_module(text)?,
+    };
     let mut definition = evaluated(&body, limits)?;
     if let Some(Json::String(text)) = definition.get(HANDLE_STEPS) {
         match standing_alone(text, &body)? {
@@ -60,7 +62,8 @@ fn json(text: &str) -> Result<Json, ScriptError> {
     }
 }
 
-/// A generator's text, with the module around it where it uses names of the module: they are made anew at each start.
+/// A generator's text, with the module around it where it uses names of the module: they are made anew at each start. Lines stay
+/// what they are in the module.
 fn standing_alone(text: &str, body: &str) -> Result<Option<String>, ScriptError> {
     let method = text.trim_start().strip_prefix('*');
     let text = match method {
@@ -74,13 +77,13 @@ fn standing_alone(text: &str, body: &str) -> Result<Option<String>, ScriptError>
         return Ok(Some(generator.to_owned()));
     }
     Ok(Some(format!(
-        "function* (start) {{\nconst definition = (() => {{\n{body}\n}})();\nreturn yield* definition.{HANDLE_STEPS}(start);\n}}"
+        "function* (start) {{ const definition = (() => {{ {body}\n}})();\nreturn yield* definition.{HANDLE_STEPS}(start);\n}}"
     )))
 }
 
 /// What a module's body returns, as JSON.
 fn evaluated(body: &str, limits: &Limits) -> Result<Map<String, Json>, ScriptError> {
-    let expression = format!("(() => {{\n{body}\n}})()");
+    let expression = format!("(() => {{ {body}\n}})()");
     let (answer, answers) = channel();
     let output_bytes = limits.output_bytes;
     realm::start(limits.clone(), move |realm| {
@@ -136,6 +139,15 @@ fn definition(
     }
 }
 
+/// A function's text as Codebuff's rule wants a generator's to begin: without white space before the `*`.
+fn spelt(text: &str) -> String {
+    let star = text.strip_prefix("function").map(str::trim_start);
+    match star.and_then(|rest| rest.strip_prefix('*')) {
+        Some(rest) => format!("function*{rest}"),
+        None => text.to_owned(),
+    }
+}
+
 /// The text of the generator, where the definition has one as a function. Other functions have no place in it.
 fn generator<'js>(
     realm: &Realm<'js>,
@@ -158,7 +170,7 @@ fn generator<'js>(
             )));
         }
         let text: Value<'js> = text_of.call((This(value),)).map_err(engine)?;
-        script = crossing::text(&realm.ctx, &text);
+        script = crossing::text(&realm.ctx, &text).map(|text| spelt(&text));
     }
     Ok(script)
 }

@@ -11,10 +11,10 @@ pub(crate) fn json<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<
     }
 }
 
-/// The text of a string; none where the value is no string. By way of JSON, for a string may hold half characters.
+/// The text of a string; none where the value is no string. A string that holds half characters goes by way of JSON.
 pub(crate) fn text<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Option<String> {
-    if !value.is_string() {
-        return None;
+    if let Ok(text) = value.as_string()?.to_string() {
+        return Some(text);
     }
     match json(ctx, value) {
         Ok(json) => serde_json::from_str(&json?).ok(),

@@ -1,9 +1,13 @@
 //! What a script can fail with.
 
+use domain::agent::script::Yield;
 use thiserror::Error;
 
 /// Characters of a script's own words that an error repeats.
 pub(crate) const TOLD: usize = 1_000;
+
+/// Characters of a yield that an error repeats.
+const YIELDED: usize = 200;
 
 /// Why a script gave no yield. After one of these it is over. No text holds anything of this program's inside.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -20,6 +24,18 @@ pub enum ScriptError {
     /// It yielded what is none of the six yields.
     #[error("invalid yield: {0}")]
     InvalidYield(String),
+    /// Led again to where it was, it went another way.
+    #[error(
+        "in turn {turn} the script yields {now} where it had yielded {before}: equal answers must give equal yields"
+    )]
+    Astray {
+        /// The conversation's turn.
+        turn: i64,
+        /// The beginning of what it yielded then.
+        before: String,
+        /// The beginning of what it yields now.
+        now: String,
+    },
     /// It wanted more memory than it may have.
     #[error("the script needs more than its {limit} bytes of memory")]
     OutOfMemory {
@@ -59,6 +75,20 @@ pub enum Spent {
 }
 
 impl ScriptError {
+    /// That of a script that yields `now` in a turn in which it had yielded `before`.
+    #[must_use]
+    pub fn astray(turn: i64, before: &Yield, now: &Yield) -> Self {
+        let told = |yielded: &Yield| {
+            let text = serde_json::to_string(yielded).unwrap_or_default();
+            shortened(&text, YIELDED)
+        };
+        Self::Astray {
+            turn,
+            before: told(before),
+            now: told(now),
+        }
+    }
+
     /// Whether the same script with the same answers may fare better another time.
     #[must_use]
     pub fn may_pass(&self) -> bool {

@@ -43,24 +43,29 @@ fn invalid(why: String) -> Failed {
 /// What goes in at one step, as JSON.
 #[derive(Debug)]
 pub(crate) struct Given {
-    /// The agent's state, which is read only if the script looks at it.
-    pub(crate) agent_state: String,
+    /// What changes in the agent's state, which is read only if the script looks at it.
+    pub(crate) state: String,
+    /// How many of the messages that are there stand.
+    pub(crate) kept: usize,
+    /// Those that follow.
+    pub(crate) messages: Vec<String>,
     /// An object with everything else.
     pub(crate) rest: String,
 }
 
 impl Given {
     pub(crate) fn bytes(&self) -> usize {
-        self.agent_state.len() + self.rest.len()
+        let messages = self.messages.iter().map(String::len);
+        self.state.len() + messages.sum::<usize>() + self.rest.len()
     }
 
     fn object<'js>(
         self,
         realm: &Realm<'js>,
-        later: &Function<'js>,
+        states: &Function<'js>,
     ) -> rquickjs::Result<Value<'js>> {
         let object = realm.ctx.json_parse(self.rest)?;
-        later.call::<_, ()>((object.clone(), "agentState", self.agent_state))?;
+        states.call::<_, ()>((object.clone(), self.state, self.kept, self.messages))?;
         Ok(object)
     }
 }
@@ -70,17 +75,18 @@ impl Given {
 pub(crate) struct Generator<'js> {
     object: Object<'js>,
     next: Function<'js>,
-    later: Function<'js>,
+    states: Function<'js>,
 }
 
 impl<'js> Generator<'js> {
-    /// Evaluates the generator function and calls it with what JSON says, and a logger.
+    /// Evaluates the generator function and calls it with what JSON says, and a logger. `staying` is what its states have in common.
     pub(crate) fn call(
         realm: &Realm<'js>,
         expression: &str,
+        staying: String,
         given: Given,
     ) -> Result<Self, ScriptError> {
-        called(realm, expression, given).map_err(|failed| failed.told(realm))
+        called(realm, expression, staying, given).map_err(|failed| failed.told(realm))
     }
 
     /// One step: from one yield to the next.
@@ -101,7 +107,7 @@ impl<'js> Generator<'js> {
     }
 
     fn next(&self, realm: &Realm<'js>, given: Given, output_bytes: usize) -> Result<Yield, Failed> {
-        let given = given.object(realm, &self.later)?;
+        let given = given.object(realm, &self.states)?;
         let result: Object<'js> = self.next.call((This(self.object.clone()), given))?;
         if result.get::<_, bool>("done")? {
             return Ok(Yield::Done);
@@ -128,13 +134,14 @@ impl<'js> Generator<'js> {
 fn called<'js>(
     realm: &Realm<'js>,
     expression: &str,
+    staying: String,
     given: Given,
 ) -> Result<Generator<'js>, Failed> {
     let ctx = &realm.ctx;
     let genuine: Object<'js> = ctx.eval("Object.getPrototypeOf(function* () {})")?;
     let next = ctx.eval("Object.getPrototypeOf(function* () {}).prototype.next")?;
-    let later = realm.later()?;
-    let given = given.object(realm, &later)?;
+    let states = realm.states(staying)?;
+    let given = given.object(realm, &states)?;
     if let Some(given) = given.as_object() {
         given.set("logger", log::object(ctx, &realm.log)?)?;
     }
@@ -152,6 +159,6 @@ fn called<'js>(
     Ok(Generator {
         object,
         next,
-        later,
+        states,
     })
 }

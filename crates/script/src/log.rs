@@ -32,12 +32,11 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    fn say(&mut self, level: &'static str, text: String) {
-        if self.lines.len() < LINES {
-            self.lines.push(Line { level, text });
-        } else {
-            self.left_out += 1;
-        }
+    /// Whether there is room for another line; where not, it is counted.
+    fn has_room(&mut self) -> bool {
+        let room = self.lines.len() < LINES;
+        self.left_out += usize::from(!room);
+        room
     }
 
     /// The lines since the last time; the last one says how many were left out.
@@ -69,6 +68,10 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>, log: &Rc<RefCell<Log>>) -> rquickjs::R
     ] {
         let log = Rc::clone(log);
         let say = move |ctx: Ctx<'js>, said: Rest<Value<'js>>| {
+            // What nobody will read is not put into words.
+            if !log.borrow_mut().has_room() {
+                return;
+            }
             let mut text = String::new();
             for value in &said.0 {
                 if text.len() > LINE * 4 {
@@ -79,7 +82,12 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>, log: &Rc<RefCell<Log>>) -> rquickjs::R
                 }
                 text.push_str(&thrown::shown(&ctx, value));
             }
-            log.borrow_mut().say(level, shortened(&text, LINE));
+            let text = shortened(&text, LINE);
+            // Putting it into words may have logged in turn.
+            let mut log = log.borrow_mut();
+            if log.has_room() {
+                log.lines.push(Line { level, text });
+            }
         };
         object.set(name, Func::from(say))?;
     }

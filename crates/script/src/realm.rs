@@ -46,15 +46,36 @@ globalThis.Date = function Date() {
 Date.now = Date.parse = Date.UTC = Date;
 "#;
 
-/// Makes a property of an object that is read from JSON when it is first looked at: most steps do not look at the state, and a
-/// history is long. Its value is like any other then.
-const LATER: &str = r#"
+/// Puts the agent's state into what a script is given, to be read from JSON when it is first looked at: most steps do not look at
+/// it, and a history is long. The messages are carried in once and stay, as text until somebody looks: each state has a list of its
+/// own with as many of them as there were. What is looked at is a value like any other then.
+const STATES: &str = r#"
 (() => {
-  const { parse } = JSON, { defineProperty } = Object;
-  return (object, name, text) => {
+  const { parse } = JSON, { assign, defineProperty } = Object;
+  const slice = Function.prototype.call.bind(Array.prototype.slice);
+  const later = (object, name, read) => {
     const be = value => defineProperty(object, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
     defineProperty(object, name, { __proto__: null, enumerable: true, configurable: true,
-      get() { const value = parse(text); be(value); return value; }, set: be });
+      get() { const value = read(); be(value); return value; }, set: be });
+  };
+  return staying => {
+    let history = { messages: [], read: 0 };
+    return (object, changing, kept, added) => {
+      // States of before go on with the list that they know.
+      if (kept < history.messages.length)
+        history = { messages: slice(history.messages, 0, kept), read: kept < history.read ? kept : history.read };
+      const known = history, { messages } = history;
+      for (let at = 0; at < added.length; at++) messages[messages.length] = added[at];
+      const count = messages.length;
+      later(object, "agentState", () => {
+        const state = assign({}, parse(staying), parse(changing));
+        later(state, "messageHistory", () => {
+          for (; known.read < count; known.read++) messages[known.read] = parse(messages[known.read]);
+          return slice(messages, 0, count);
+        });
+        return state;
+      });
+    };
   };
 })()
 "#;
@@ -121,9 +142,10 @@ impl<'js> Realm<'js> {
         self.ctx.eval_with_options(expression, options)
     }
 
-    /// The function that `LATER` makes. To be taken before a script's first word.
-    pub(crate) fn later(&self) -> rquickjs::Result<Function<'js>> {
-        self.ctx.eval(LATER)
+    /// What carries states in of which so much stays, as JSON. To be taken before a script's first word.
+    pub(crate) fn states(&self, staying: String) -> rquickjs::Result<Function<'js>> {
+        let states: Function<'js> = self.ctx.eval(STATES)?;
+        states.call((staying,))
     }
 
     /// What an error of the engine means. Forgets the exception that stands in it.

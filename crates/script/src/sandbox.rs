@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use domain::agent::script::{Resume, Start, Yield};
+use domain::agent::script::{News, Resume, Start, Yield};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -54,25 +54,35 @@ impl Script {
             params: &start.params,
             model: start.model.as_deref(),
         };
-        let given = || given(&start.agent_state, &rest, limits.input_bytes);
-        match Script::begin(generator, given()?, limits) {
+        let staying = json(&start.agent_state)?;
+        bounded("what a script is given", staying.len(), limits.input_bytes)?;
+        let begin = |generator: &str| {
+            let given = given(&start.news, &rest, limits.input_bytes)?;
+            Script::begin(generator, staying.clone(), given, limits)
+        };
+        match begin(generator) {
             #[cfg(feature = "typescript")]
-            Err(ScriptError::Source(_)) => {
-                Script::begin(&crate::strip::generator(generator)?, given()?, limits)
-            }
+            Err(ScriptError::Source(_)) => begin(&crate::strip::generator(generator)?),
             begun => begun,
         }
     }
 
-    fn begin(generator: &str, given: Given, limits: &Limits) -> Result<Script, ScriptError> {
+    fn begin(
+        generator: &str,
+        staying: String,
+        given: Given,
+        limits: &Limits,
+    ) -> Result<Script, ScriptError> {
         let expression = format!("({generator}\n)");
         let (resumes, asked) = channel::<Given>();
         let (answer, answers) = channel();
         let output_bytes = limits.output_bytes;
         realm::start(limits.clone(), move |realm| {
             let tell = |yielded, lines| answer.send(Answer { yielded, lines }).is_ok();
-            let called =
-                realm.and_then(|realm| Ok((realm, Generator::call(realm, &expression, given)?)));
+            let called = realm.and_then(|realm| {
+                let generator = Generator::call(realm, &expression, staying, given)?;
+                Ok((realm, generator))
+            });
             match called {
                 Err(error) => {
                     tell(Err(error), Vec::new());
@@ -130,7 +140,7 @@ impl Script {
             steps_complete: resume.steps_complete,
             n_responses: resume.n_responses.as_deref(),
         };
-        let given = given(&resume.agent_state, &rest, self.input_bytes)?;
+        let given = given(&resume.news, &rest, self.input_bytes)?;
         self.resumes.send(given).map_err(|_| broken())?;
         self.hear()
     }
@@ -157,6 +167,7 @@ impl Script {
 pub fn check(source: &str, limits: &Limits) -> Result<(), ScriptError> {
     let nothing = Start {
         agent_state: Value::Null,
+        news: News::default(),
         prompt: None,
         params: Map::new(),
         model: None,
@@ -184,9 +195,11 @@ struct Resumed<'a> {
     n_responses: Option<&'a [String]>,
 }
 
-fn given(agent_state: &Value, rest: &impl Serialize, limit: usize) -> Result<Given, ScriptError> {
+fn given(news: &News, rest: &impl Serialize, limit: usize) -> Result<Given, ScriptError> {
     let given = Given {
-        agent_state: json(agent_state)?,
+        state: json(&news.state)?,
+        kept: news.kept,
+        messages: news.messages.clone(),
         rest: json(rest)?,
     };
     bounded("what a script is given", given.bytes(), limit)?;

@@ -32,7 +32,7 @@ const INDENTED: usize = 100;
 /// # Errors
 /// `Source` where it cannot be read, with the line; `TooLarge`.
 pub fn generator(source: &str) -> Result<String, ScriptError> {
-    let code = javascript(&format!("({source}\n)"), true)?;
+    let code = module(&format!("({source}\n)"))?;
     let code = code.trim_end().trim_end_matches(';');
     let inner = code
         .strip_prefix('(')
@@ -45,29 +45,18 @@ pub fn generator(source: &str) -> Result<String, ScriptError> {
     }
 }
 
-/// A module without its types, printed anew. What it imports and nobody uses but as a type is gone; `typed` is false for a file
-/// that is JavaScript already.
+/// A module without its types, printed anew. What it imports and nobody uses but as a type is gone.
 ///
 /// # Errors
 /// As `generator`.
-pub fn module(source: &str, typed: bool) -> Result<String, ScriptError> {
-    javascript(source, typed)
-}
-
-fn javascript(source: &str, typed: bool) -> Result<String, ScriptError> {
+pub fn module(source: &str) -> Result<String, ScriptError> {
     bounded("the source text", source.len(), SOURCE_BYTES)?;
     with_stack(source, move |source| {
         let allocator = Allocator::default();
-        let kind = if typed {
-            SourceType::ts()
-        } else {
-            SourceType::mjs()
-        };
-        let (mut program, scoping) = parsed(&allocator, source, kind)?;
+        let (mut program, scoping) = parsed(&allocator, source, SourceType::ts())?;
         let options = TransformOptions::default();
-        let name = Path::new(if typed { "script.ts" } else { "script.js" });
-        let done =
-            Transformer::new(&allocator, name, &options).build_with_scoping(scoping, &mut program);
+        let transformer = Transformer::new(&allocator, Path::new("script.ts"), &options);
+        let done = transformer.build_with_scoping(scoping, &mut program);
         refuse(source, done.diagnostics.into_iter())?;
         Ok(printed(&program, source))
     })

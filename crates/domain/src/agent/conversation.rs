@@ -123,6 +123,8 @@ impl Conversation {
             subgoals: BTreeMap::new(),
             setup: Arc::new(setup),
         };
+        // By its start.
+        conversation.history.all_told();
         conversation.go_on();
         conversation
     }
@@ -200,10 +202,11 @@ impl Conversation {
         self.turns
     }
 
-    /// What its script is called with, once, before it is resumed for the first time.
+    /// What its script is called with, once: to be asked before anything is answered.
     pub fn start(&self) -> Start {
         Start {
-            agent_state: self.whole_state(),
+            agent_state: self.staying_state(),
+            news: self.first_news(),
             prompt: self.setup.prompt.clone(),
             params: self.setup.params.clone(),
             model: self.setup.models.first().cloned(),

@@ -8,8 +8,10 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Start {
-    /// The agent's state as scripts see it: agentId, runId, parentId, messageHistory, output, systemPrompt, ...
+    /// What stays of the agent's state as scripts see it: agentId, runId, parentId, systemPrompt, toolDefinitions.
     pub agent_state: Value,
+    /// The rest of it.
+    pub news: News,
     /// The prompt, if there is one.
     pub prompt: Option<String>,
     /// Parameters.
@@ -18,12 +20,24 @@ pub struct Start {
     pub model: Option<String>,
 }
 
+/// What is new in the agent's state: a history may be long, so that each message is told once.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct News {
+    /// Members beside those that stay: output and contextTokenCount; at the start agentType, stepsRemaining and others too.
+    pub state: Map<String, Value>,
+    /// How many of the messages that were told before still stand, from the first on. What came behind them is gone.
+    pub kept: usize,
+    /// The messages that follow, each as JSON text: with those before them the state's messageHistory.
+    pub messages: Vec<String>,
+}
+
 /// What a script is resumed with, the first time too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resume {
-    /// The agent's state as scripts see it.
-    pub agent_state: Value,
+    /// What is new in the agent's state since it was called or resumed last.
+    pub news: News,
     /// What the last tool gave: a list of `{type: "json", value}`; empty at first and after a turn of the model.
     pub tool_result: Vec<Value>,
     /// Whether the model's turn just before would have ended the conversation.

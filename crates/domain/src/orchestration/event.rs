@@ -301,6 +301,9 @@ pub enum Event {
         model: Option<String>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         calls: Vec<Called>,
+        /// What the agent brings along and is not there, such as a tool server: a sentence each.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        missing: Vec<String>,
         data: ContentHash,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Box<Usage>>,

@@ -70,6 +70,8 @@ pub struct NewTurn {
     pub model: Option<String>,
     /// The calls that it carried out.
     pub calls: Vec<Called>,
+    /// What the agent brings along and is not there, a sentence each.
+    pub missing: Vec<String>,
     /// Blob of the answer (JSON).
     pub data: ContentHash,
     /// What the attempt used so far, with this turn.
@@ -182,6 +184,7 @@ pub(super) fn record(
         asked: turn.asked,
         model: turn.model.clone(),
         calls: turn.calls.clone(),
+        missing: turn.missing.clone(),
         data: turn.data,
         usage: (!used.is_empty()).then(|| Box::new(used)),
         tokens: turn.tokens.filter(|_| step.model.is_some()),

@@ -93,6 +93,7 @@ fn record(world: &mut World, id: &str, turn: u32) -> Result<Vec<Event>, Rejected
             asked: Asked::Model,
             model: None,
             calls: Vec::new(),
+            missing: Vec::new(),
             data: ContentHash::of(b"answer"),
             usage: Usage::of_tokens(u64::from(turn) * 10),
             tokens: None,

@@ -258,6 +258,7 @@ fn of_conversations() -> Vec<Event> {
                 output: 16_384,
                 failed: true,
             }],
+            missing: Vec::new(),
             data: hash("answer"),
             usage: None,
             tokens: None,
@@ -395,6 +396,9 @@ fn the_shortest_form_of_each_kind_is_read_too() {
         ),
         &format!(
             r#"{{"kind":"turn_recorded","step":"a","attempt":1,"conversation":1,"turn":1,"asked":"model","data":"{hash}"}}"#
+        ),
+        &format!(
+            r#"{{"kind":"turn_recorded","step":"a","attempt":1,"conversation":1,"turn":1,"asked":"setup","missing":["no server"],"data":"{hash}"}}"#
         ),
         r#"{"kind":"paused"}"#,
         r#"{"kind":"resumed"}"#,

@@ -96,8 +96,11 @@ impl Talk {
         }
         let bytes = serde_json::to_vec(offered)
             .map_err(|error| fatal(format!("the tools cannot be stored: {error}")))?;
-        self.store_turn(About::just(Asked::Setup), bytes, None)
-            .await
+        let about = About {
+            missing: offered.notes.clone(),
+            ..About::just(Asked::Setup)
+        };
+        self.store_turn(about, bytes, None).await
     }
 }
 

@@ -88,7 +88,10 @@ impl Talk {
         );
         let tools = (toolbox.tools.clone(), offered.notes.as_slice(), window);
         let setup = setup(engine, &assignment, &brief, input, tools).await?;
-        let taken = recording::take_up(&assignment, Conversation::new(setup), recorded);
+        let fresh = Conversation::new(setup);
+        let script = assignment.agent.handle_steps.is_some();
+        let start = script.then(|| fresh.start());
+        let taken = recording::take_up(&assignment, fresh, recorded);
         assignment.kept.note(&taken.used);
         let mut talk = Self {
             engine: engine.clone(),
@@ -96,17 +99,17 @@ impl Talk {
             used: taken.used,
             turn: taken.turn,
             transcribed: taken.transcribed,
-            script: Driver::led_by(taken.resumes),
+            script: Driver::led_by(start, taken.resumes),
             toolbox,
             early: JoinSet::new(),
             done: BTreeMap::new(),
             drawn: brief.drawn.clone(),
             held: brief.held,
+            unfinished: true,
             assignment,
             brief,
         };
         talk.record_offered(&offered).await?;
-        talk.leave();
         Ok(talk)
     }
 }

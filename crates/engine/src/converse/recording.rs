@@ -13,6 +13,7 @@ use store::turns::TurnRow;
 use store::write::NewBlob;
 use tracing::warn;
 
+use super::driver::Resumed;
 use super::{Talk, passing};
 use crate::error::TransitionError;
 use crate::handle::Engine;
@@ -28,6 +29,7 @@ pub(super) struct About {
     pub(super) asked: Asked,
     pub(super) model: Option<String>,
     pub(super) calls: Vec<Called>,
+    pub(super) missing: Vec<String>,
     /// Tokens that its question used, where limits count it.
     pub(super) tokens: Option<u64>,
 }
@@ -38,6 +40,7 @@ impl About {
             asked,
             model: None,
             calls: Vec::new(),
+            missing: Vec::new(),
             tokens: None,
         }
     }
@@ -74,6 +77,7 @@ impl Talk {
                 asked: about.asked,
                 model: about.model,
                 calls: about.calls,
+                missing: about.missing,
                 data,
                 usage: self.used.clone(),
                 tokens: about.tokens,
@@ -141,8 +145,8 @@ pub(super) struct TakenUp {
     pub(super) turn: u32,
     /// What this attempt is charged for them: what the earlier turns used, where those are charged again.
     pub(super) used: Usage,
-    /// What the script was resumed with: a new sandbox is led there.
-    pub(super) resumes: Vec<domain::agent::script::Resume>,
+    /// How the script was resumed: a new sandbox is led there.
+    pub(super) resumes: Vec<Resumed>,
     /// Whether what was said is recorded for others already.
     pub(super) transcribed: bool,
 }
@@ -199,8 +203,14 @@ pub(super) fn take_up(
             continue;
         }
         let answer: Option<Answer> = serde_json::from_slice(&bytes).ok();
-        if let Ask::Script(resume) = taken.conversation.next() {
-            taken.resumes.push(resume);
+        if let (Ask::Script(with), Some(Answer::Script(Ok(yielded)))) =
+            (taken.conversation.next(), &answer)
+        {
+            taken.resumes.push(Resumed {
+                turn: row.turn,
+                with,
+                yielded: yielded.clone(),
+            });
         }
         if let Some(answer) = &answer {
             taken.used.add(&used_by(answer));

@@ -346,10 +346,13 @@ async fn a_script_that_was_interrupted_is_led_to_where_it_was() {
             [[answers]]
             text = 'One artifact.'";
         let script = "
-            function* ({ logger }) {
+            function* ({ agentState, logger }) {
+              const begun = { left: agentState.stepsRemaining, messages: agentState.messageHistory.length };
               const listed = yield { toolName: 'list_artifacts', input: {} };
-              const { stepsComplete } = yield 'STEP';
-              yield { toolName: 'set_output', input: { listed: listed.toolResult[0].value, stepsComplete } };
+              logger.info('listed', listed.agentState.messageHistory.length);
+              const { stepsComplete, agentState: now } = yield 'STEP';
+              yield { toolName: 'set_output', input: {
+                listed: listed.toolResult[0].value, stepsComplete, begun, messages: now.messageHistory.length } };
             }";
         let rest = format!(
             "executor = {{ kind = 'script' }}\nmodel = 'scripted/demo'\nmaxRetries = 1\nllmRetries = 0\ntoolNames = ['list_artifacts', 'set_output']\noutputMode = 'structured_output'\nhandleSteps = '''{script}'''"
@@ -366,6 +369,11 @@ async fn a_script_that_was_interrupted_is_led_to_where_it_was() {
         let gave = given(&house.engine, id, &state, "a").await;
         assert_eq!(gave["stepsComplete"], true);
         assert_eq!(gave["listed"]["artifacts"][0]["name"], "plan.txt");
+        // The new sandbox was called with what there was at the beginning, and has heard the rest in order.
+        let begun = &gave["begun"];
+        assert_eq!(begun["left"], 20);
+        let said = gave["messages"].as_u64().unwrap() - begun["messages"].as_u64().unwrap();
+        assert_eq!(said, 3, "a call, its result, an answer");
         house.close().await;
     })
     .await;

@@ -193,3 +193,44 @@ async fn a_child_that_is_named_with_its_version_is_of_that_version() {
     })
     .await;
 }
+
+/// A child that begins with its parent's history hears what that heard and said before it was called; and before each of its own
+/// questions, and never twice, what its definition wants said there.
+#[tokio::test]
+async fn who_begins_with_its_parents_history_hears_it_and_its_own_reminder_each_turn() {
+    let place = Place::sqlite();
+    let provider = Stub::open(|_, before| match before {
+        0 => spawns("scout"),
+        1 => calls("list_artifacts", &json!({})),
+        _ => streamed(&json!({"content": "All quiet."})),
+    })
+    .await;
+    let of = |id: &str, rest: &str| AgentDefinition {
+        model: Some("stub/m".to_owned()),
+        ..talker(id, rest)
+    };
+    let chief = "instructionsPrompt = 'Send somebody.'\ntoolNames = ['spawn_agents']\nspawnableAgents = ['scout']";
+    let scout = "includeMessageHistory = true\nstepPrompt = 'Mind the ice.'\ntoolNames = ['list_artifacts']\ninputSchema = { prompt = { type = 'string' } }";
+    let agents = vec![of("chief", chief), of("scout", scout)];
+    let house = talks(&clock(), agents, openai(&provider))
+        .open(&place)
+        .await;
+    let id = begin_one(&house.engine, 1, "chief").await;
+    assert_status(&ended(&house.engine, id).await, Status::Complete);
+    let asked = provider.asked();
+    assert_eq!(asked.len(), 4);
+    let count =
+        |at: usize, text: &str| asked[at].body["messages"].to_string().matches(text).count();
+    for of_child in [1, 2] {
+        assert_eq!(count(of_child, "Send somebody."), 1);
+        assert_eq!(count(of_child, "has been spawned"), 1);
+        assert_eq!(count(of_child, "<user_message>Look."), 1);
+        assert_eq!(count(of_child, "Mind the ice."), 1);
+        let last = asked[of_child].body["messages"].as_array().unwrap().last();
+        assert!(last.unwrap().to_string().contains("Mind the ice."));
+    }
+    for of_parent in [0, 3] {
+        assert_eq!(count(of_parent, "Mind the ice."), 0);
+    }
+    house.close().await;
+}

@@ -167,6 +167,7 @@ async fn an_attempt_that_only_takes_up_what_was_paid_for_is_charged_nothing() {
             asked: Asked::Model,
             model: Some("demo".to_owned()),
             calls: Vec::new(),
+            missing: Vec::new(),
             data,
             usage,
             tokens: None,

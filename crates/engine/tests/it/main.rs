@@ -15,6 +15,7 @@ mod converse_costs;
 mod converse_early;
 mod converse_heard;
 mod converse_models;
+mod converse_offered;
 mod converse_scripts;
 mod counted_anew;
 mod crash;

@@ -1,6 +1,6 @@
 //! Codebuff's definition files.
 
-use domain::agent::script::Yield;
+use domain::agent::script::{Start, Yield};
 use script::codebuff_file::read;
 use script::error::ScriptError;
 use script::sandbox::Script;
@@ -71,6 +71,63 @@ fn a_typescript_definition_loads_unchanged_and_its_generator_plays() {
     assert_eq!(said[1], Yield::StepText("Risk: fog".to_owned()));
     assert_eq!(said[2], Yield::StepText("Risk: ice".to_owned()));
     assert_eq!(said[3..], [Yield::StepAll, Yield::Done]);
+}
+
+/// What stands around a generator, and what is told of an error in it: the line of the file, where the generator needs its module,
+/// else its own.
+#[test]
+fn an_error_names_the_line_of_the_file() {
+    let with_module = "// Looks at risks.
+const { most } = {
+  most: 3,
+}
+
+function worst(risks) {
+  // Nobody has looked.
+  return risks.worst.slice(0, most)
+}
+
+export default {
+  id: 'a',
+  handleSteps: function *({ prompt }) {
+    if (prompt === 'here') {
+      throw new Error('seen')
+    }
+    worst({})
+  },
+}
+";
+    let alone = "/* One. */ export default {
+  id: 'a',
+  * handleSteps() {
+    // It begins in line 3.
+    null.risks
+  },
+}
+";
+    let thrown = |text: &str, prompt: Option<&str>| {
+        let definition = read("a.js", text, &small()).unwrap();
+        let source = definition["handleSteps"].as_str().unwrap();
+        let start = Start {
+            prompt: prompt.map(ToOwned::to_owned),
+            ..start()
+        };
+        let mut script = Script::start(source, &start, &small()).unwrap();
+        script.resume(&nothing()).unwrap_err().to_string()
+    };
+    let says = thrown(with_module, None);
+    assert!(says.ends_with("(line 8)"), "{says}");
+    let says = thrown(with_module, Some("here"));
+    assert!(says.ends_with("Error: seen (line 15)"), "{says}");
+    let says = thrown(alone, None);
+    assert!(says.ends_with("(line 3)"), "{says}");
+    let error = read(
+        "a.js",
+        "export const a = 1\n\nthrow new Error('no')\n",
+        &small(),
+    );
+    let says = error.unwrap_err().to_string();
+    assert!(says.ends_with("Error: no (line 3)"), "{says}");
 }
 
 #[test]

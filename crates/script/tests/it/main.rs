@@ -7,6 +7,7 @@ mod hostile;
 mod play;
 mod protocol;
 mod replay;
+mod states;
 mod surroundings;
 #[cfg(feature = "typescript")]
 mod typescript;

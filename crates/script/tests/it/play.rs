@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::agent::script::{Resume, Start, Yield};
+use domain::agent::script::{News, Resume, Start, Yield};
 use script::error::ScriptError;
 use script::limits::Limits;
 use script::sandbox::Script;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 pub(crate) fn start() -> Start {
     Start {
         agent_state: json!({"agentId": "risk-reader"}),
+        news: News::default(),
         prompt: None,
         params: serde_json::Map::new(),
         model: None,
@@ -21,7 +22,7 @@ pub(crate) fn start() -> Start {
 /// A resume as the first one is: no tool has given anything.
 pub(crate) fn nothing() -> Resume {
     Resume {
-        agent_state: json!({"agentId": "risk-reader"}),
+        news: News::default(),
         tool_result: Vec::new(),
         steps_complete: false,
         n_responses: None,

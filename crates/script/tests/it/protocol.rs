@@ -199,7 +199,7 @@ fn a_state_is_an_ordinary_value_whenever_it_is_looked_at() {
     assert_eq!(
         input,
         json!({
-            "first": "{\"agentId\":\"risk-reader\"}", "same": true, "changed": "changed",
+            "first": "{\"agentId\":\"risk-reader\",\"messageHistory\":[]}", "same": true, "changed": "changed",
             "keys": ["agentState", "stepsComplete", "toolResult"], "replaced": 5
         })
     );

@@ -29,6 +29,8 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
     pub entries: Vec<Entry>,
+    /// So many, from the first on, the script was told as they stand.
+    told: usize,
 }
 
 impl History {
@@ -49,6 +51,7 @@ impl History {
     /// A script's own idea of what was said takes the place of all there is.
     pub fn replace(&mut self, messages: Vec<Message>) {
         self.entries.clear();
+        self.changed(0);
         for message in messages {
             self.push(message);
         }
@@ -56,16 +59,35 @@ impl History {
 
     /// A turn is over: what was to stay until then goes.
     pub fn turn_over(&mut self) {
-        let passing = |entry: &Entry| entry.message.lifetime == Lifetime::Turn;
-        if self.entries.iter().any(passing) {
-            self.entries.retain(|entry| !passing(entry));
-        }
+        self.let_go(|message| message.lifetime == Lifetime::Turn);
     }
 
     /// The prompt is answered: what was to stay until then goes.
     pub fn prompt_answered(&mut self) {
-        self.entries
-            .retain(|entry| entry.message.lifetime == Lifetime::Conversation);
+        self.let_go(|message| message.lifetime != Lifetime::Conversation);
+    }
+
+    fn let_go(&mut self, passing: impl Fn(&Message) -> bool) {
+        let passing = |entry: &Entry| passing(&entry.message);
+        if let Some(first) = self.entries.iter().position(passing) {
+            self.entries.retain(|entry| !passing(entry));
+            self.changed(first);
+        }
+    }
+
+    /// From the entry at `at` on the history is no longer as the script was told.
+    pub fn changed(&mut self, at: usize) {
+        self.told = self.told.min(at);
+    }
+
+    /// The script was told all of it.
+    pub fn all_told(&mut self) {
+        self.told = self.entries.len();
+    }
+
+    /// What the script was told and still stands, and what it was not told yet.
+    pub fn told(&self) -> (&[Entry], &[Entry]) {
+        self.entries.split_at(self.told)
     }
 
     pub fn messages(&self) -> impl DoubleEndedIterator<Item = &Arc<Message>> {

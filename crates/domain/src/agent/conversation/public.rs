@@ -24,6 +24,12 @@ pub(super) fn all<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Vec<Va
     written
 }
 
+/// The parts of a message that are messages of their own here.
+pub(super) fn parts(message: &Message) -> impl Iterator<Item = &Part> {
+    let empty = |part: &Part| matches!(part, Part::Text { text } if text.is_empty());
+    message.parts.iter().filter(move |part| !empty(part))
+}
+
 fn write(message: &Message, thoughts: bool, written: &mut Vec<Value>) {
     let role = match message.role {
         Role::System => "system",
@@ -31,9 +37,8 @@ fn write(message: &Message, thoughts: bool, written: &mut Vec<Value>) {
         Role::Assistant => "assistant",
         Role::Tool => "tool",
     };
-    for part in &message.parts {
+    for part in parts(message) {
         let mut one = match part {
-            Part::Text { text } if text.is_empty() => continue,
             Part::Text { text } => {
                 json!({"role": role, "content": [{"type": "text", "text": text}]})
             }

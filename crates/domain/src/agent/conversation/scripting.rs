@@ -55,7 +55,7 @@ impl Conversation {
     pub(super) fn resume(&self) -> Resume {
         let script = self.script.as_ref();
         Resume {
-            agent_state: self.state(),
+            news: self.news(),
             tool_result: script.map_or_else(Vec::new, |script| script.tool_result.clone()),
             steps_complete: self.over,
             n_responses: script.and_then(|script| script.n_responses.clone()),
@@ -64,6 +64,7 @@ impl Conversation {
 
     /// Takes in what the script yielded.
     pub(super) fn yielded(&mut self, yielded: Yield) {
+        self.history.all_told();
         let most = self.setup.limits.script_steps;
         let Some(script) = &mut self.script else {
             return self.go_on();

@@ -63,7 +63,7 @@ impl History {
 
     /// Cuts what the calls of the last turn gave by `excess` bytes: large results give way to small ones, and each says so.
     fn cut_results(&mut self, last_turn: usize, excess: u64) {
-        let turn = &mut self.entries[last_turn..];
+        let turn = &self.entries[last_turn..];
         let parts = turn.iter().flat_map(|entry| &entry.message.parts);
         let sizes: Vec<u64> = parts.filter_map(result_size).collect();
         let all: u64 = sizes.iter().sum();
@@ -71,7 +71,8 @@ impl History {
         if share < RESULT_MIN {
             return;
         }
-        for entry in turn {
+        self.changed(last_turn);
+        for entry in &mut self.entries[last_turn..] {
             let is_long = |part: &Part| result_size(part).is_some_and(|size| size > share);
             if !entry.message.parts.iter().any(is_long) {
                 continue;

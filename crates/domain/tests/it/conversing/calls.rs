@@ -211,7 +211,7 @@ fn subgoals_are_kept() {
     ];
     let mut stage = stage(agent(&["add_subgoal", "update_subgoal"]), model);
     stage.completes();
-    let state = stage.conversation.start().agent_state;
+    let state = stage.conversation.start().news.state;
     assert_eq!(
         state["agentContext"],
         json!({"a": {"objective": "Read.", "status": "COMPLETE", "plan": null, "logs": ["Read it."]}})

@@ -13,6 +13,26 @@ fn results(resume: &Resume) -> &[Value] {
     &resume.tool_result
 }
 
+/// The messages that the script knows at each resume, as its sandbox puts them together, with the first state that stays.
+fn histories(setup: Setup, resumes: &[Resume]) -> Vec<Vec<Value>> {
+    let begun = Conversation::new(setup).start();
+    let news = std::iter::once(&begun.news).chain(resumes.iter().map(|resume| &resume.news));
+    let mut known: Vec<Value> = Vec::new();
+    let known = news.map(|news| {
+        assert!(news.kept <= known.len());
+        known.truncate(news.kept);
+        let more = news.messages.iter();
+        known.extend(more.map(|text| serde_json::from_str::<Value>(text).unwrap()));
+        known.clone()
+    });
+    known.skip(1).collect()
+}
+
+fn roles(messages: &[Value]) -> Vec<&str> {
+    let roles = messages.iter().map(|message| message["role"].as_str());
+    roles.map(Option::unwrap).collect()
+}
+
 #[test]
 fn a_step_is_one_turn_of_the_model_and_says_whether_it_would_have_ended() {
     let model = [says([call("look", json!({}))]), says([text("Done.")])];
@@ -347,28 +367,24 @@ fn a_script_sees_the_state_and_can_give_it_back() {
     ])];
     let mut played = stage(setup.clone(), model.clone()).script([Yield::Step]);
     played.completes();
-    let state = &played.resumes[1].agent_state;
+    let start = Conversation::new(setup.clone()).start();
+    let state = &start.agent_state;
     assert_eq!(state["agentId"], "reviewer/1");
     assert_eq!(
         (&state["runId"], &state["parentId"]),
         (&json!("reviewer/1"), &json!("parent/1"))
     );
     assert_eq!(state["systemPrompt"], "You review.");
-    assert_eq!(state["output"], Value::Null);
     assert!(state["toolDefinitions"]["look"]["inputSchema"].is_object());
-    assert!(state["contextTokenCount"].as_u64().unwrap() > 10);
-    let roles: Vec<&str> = state["messageHistory"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|message| message["role"].as_str().unwrap())
-        .collect();
+    let news = &played.resumes[1].news;
+    assert_eq!(news.state["output"], Value::Null);
+    assert!(news.state["contextTokenCount"].as_u64().unwrap() > 10);
+    let history = histories(setup.clone(), &played.resumes)[1].clone();
     assert_eq!(
-        roles,
+        roles(&history),
         ["user", "assistant", "assistant", "assistant", "tool"]
     );
 
-    let history = state["messageHistory"].clone();
     let back = yields("set_messages", json!({"messages": history}));
     let mut again = stage(setup, model).script([Yield::Step, back, Yield::Step]);
     again.completes();
@@ -391,6 +407,63 @@ fn what_a_script_starts_with_is_the_whole_state() {
     assert_eq!(start.prompt.as_deref(), Some("Review the plan."));
     assert_eq!(start.params["depth"], 1);
     assert_eq!(start.model.as_deref(), Some("scripted"));
-    assert_eq!(start.agent_state["agentType"], "reviewer");
-    assert_eq!(start.agent_state["stepsRemaining"], 20);
+    assert_eq!(start.news.state["agentType"], "reviewer");
+    assert_eq!(start.news.state["stepsRemaining"], 20);
+    assert_eq!((start.news.kept, start.news.messages.len()), (0, 1));
+}
+
+/// However long a history grows, a step carries what is new in it and nothing else.
+#[test]
+fn each_message_is_told_a_script_once() {
+    let mut setup = scripted(&[]);
+    setup.limits.script_steps = 10_000;
+    let mut played =
+        stage(setup, []).script((0..1_000).map(|n| yields("look", json!({"at": n.to_string()}))));
+    played.tool = Box::new(|_| (json!("x".repeat(1_000)), false));
+    played.completes();
+    for (n, resume) in played.resumes.iter().enumerate().skip(1) {
+        let news = &resume.news;
+        assert_eq!((news.kept, news.messages.len()), (2 * n - 1, 2));
+        assert!(news.messages[1].contains("xxx"));
+    }
+}
+
+/// What is told in pieces is what the model is shown, also where messages go, are cut or are replaced.
+#[test]
+fn a_script_that_was_told_in_pieces_knows_the_whole_history() {
+    let mut setup = scripted(&["add_message", "set_messages"]);
+    setup.limits.window = Some(1_500);
+    let passing = json!({"role": "user", "content": "For now.", "timeToLive": "agentStep"});
+    let anew = json!({"messages": [{"role": "user", "content": "Anew."}]});
+    let script = [
+        yields("add_message", passing.clone()),
+        yields("look", json!({"at": "1"})),
+        Yield::Step,
+        yields("look", json!({"at": "2"})),
+        Yield::Step,
+        yields("set_messages", anew),
+        yields("add_message", passing),
+        Yield::Step,
+    ];
+    let mut played = stage(setup.clone(), []).script(script);
+    played.tool = Box::new(|_| (json!("x".repeat(5_000)), false));
+    played.completes();
+    let known = histories(setup, &played.resumes);
+    let said: Vec<Vec<&str>> = known.iter().map(|known| roles(known)).collect();
+    let looked = ["user", "assistant", "tool"];
+    assert_eq!(said[0], ["user"]);
+    assert_eq!(said[1], ["user", "user"], "with what passes");
+    assert_eq!(said[2], ["user", "user", "assistant", "tool"]);
+    assert_eq!(said[3], [&looked[..], &["assistant"]].concat(), "it passed");
+    assert_eq!(
+        said[4],
+        [&looked[..], &["assistant", "assistant", "tool"]].concat()
+    );
+    let long = |at: usize, message: usize| known[at][message].to_string().len() > 5_000;
+    assert!(long(2, 3) && !long(3, 2), "what was cut is known as cut");
+    assert!(long(4, 5) && !long(5, 5));
+    assert_eq!(said[6], ["user"]);
+    assert_eq!(known[6][0]["content"][0]["text"], "Anew.");
+    assert_eq!(said[7], ["user", "user"]);
+    assert_eq!(said[8], ["user", "assistant"]);
 }

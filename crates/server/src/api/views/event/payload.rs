@@ -355,6 +355,9 @@ pub struct TurnData {
     pub asked: &'static str,
     /// The model that answered, as its provider names it.
     pub model: Option<String>,
+    /// Of a `setup`: what the agent brings along and is not there, such as a tool server that does not answer, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
     /// SHA-256 of the answer.
     pub data_hash: String,
     /// Tokens that the attempt used so far.

@@ -250,6 +250,7 @@ fn of_turn(event: Event) -> Vec<Said> {
         asked,
         model,
         calls,
+        missing,
         data,
         usage,
         ..
@@ -271,6 +272,7 @@ fn of_turn(event: Event) -> Vec<Said> {
         turn,
         asked: asked.name(),
         model,
+        missing,
         data_hash: data.to_string(),
         tokens_used: usage.and_then(|usage| usage.tokens()),
     });
