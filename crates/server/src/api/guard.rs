@@ -95,7 +95,7 @@ fn is_open(path: &str) -> bool {
 }
 
 /// Requests that may take long for good reasons, with time limits of their own.
-fn waits(method: &Method, path: &str) -> bool {
+pub fn waits(method: &Method, path: &str) -> bool {
     let plans = ["/api/orchestrate", "/api/orchestrations", "/api/forecast"];
     method == Method::POST && plans.contains(&path)
 }

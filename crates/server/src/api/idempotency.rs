@@ -23,6 +23,7 @@ use crate::api::auth::Caller;
 use crate::api::boundary::Unbounded;
 use crate::api::error::{Code, Problem};
 use crate::api::extract::{media_type, next_part, refuse_large, within};
+use crate::api::guard::waits;
 use crate::app::App;
 use crate::spool::{Spool, body_of};
 
@@ -88,37 +89,67 @@ pub async fn answer(
     let key = key(&request)?;
     let (parts, body) = request.into_parts();
     let (hash, body) = taken(app, caller, &parts, body).await?;
-    let store = &app.engine.store;
-    let scope = caller.account.as_str();
+    // What was begun is not left lying when its caller goes away in the middle: whoever lets go of it releases it.
+    let spawned = app.engine.spawned.clone();
+    let scope = caller.account.as_str().to_owned();
+    let begun = spawned.spawn(begun(app.clone(), scope, key, hash)).await;
+    let write = match begun.map_err(Problem::internal)?? {
+        Ok(write) => write,
+        Err(answered) => return Ok(answered),
+    };
+    let waits = waits(&parts.method, parts.uri.path());
+    let mut request = Request::from_parts(parts, body);
+    request.extensions_mut().insert(write.clone());
+    let done = done(write, request, next);
+    if waits {
+        return done.await;
+    }
+    // Done to its end, so that its repetition has its answer.
+    spawned.spawn(done).await.map_err(Problem::internal)?
+}
+
+/// The write as its caller's to do, or the answer that it has already.
+///
+/// # Errors
+/// 409 while it is under way, 422 where its key was used for another request.
+async fn begun(
+    app: App,
+    scope: String,
+    key: String,
+    hash: [u8; 32],
+) -> Result<Result<Arc<KeyedWrite>, Response>, Problem> {
     let now = app.engine.clock.now();
-    let new = Uuid::now_v7();
-    let begun = store
-        .begin_write(scope, &key, hash, *new.as_bytes(), now.0, (now + KEPT).0)
-        .await?;
-    let subject = match begun {
-        Begun::New { subject } => Uuid::from_bytes(subject),
+    let (new, expires) = (Uuid::now_v7(), now + KEPT);
+    let store = &app.engine.store;
+    let begun = store.begin_write(&scope, &key, hash, *new.as_bytes(), now.0, expires.0);
+    match begun.await? {
+        Begun::New { subject } => Ok(Ok(Arc::new(KeyedWrite {
+            subject: Uuid::from_bytes(subject),
+            app,
+            scope,
+            key,
+            since: now.0,
+            answered: AtomicBool::new(false),
+        }))),
         Begun::Done {
             status,
             headers,
             body,
-        } => return Ok(again(status, &headers, body)),
-        Begun::InProgress { .. } => {
-            return Err(Problem::new(
-                Code::IdempotencyKeyInUse,
-                "a write with this Idempotency-Key is under way; ask again for its answer",
-            )
-            .retry_after(1));
-        }
-        Begun::Differs => {
-            return Err(Problem::new(
-                Code::IdempotencyKeyReused,
-                "this Idempotency-Key was used for another request; take a new one",
-            ));
-        }
-    };
-    let write = Arc::new(KeyedWrite::new(app, scope, &key, (subject, now.0)));
-    let mut request = Request::from_parts(parts, body);
-    request.extensions_mut().insert(write.clone());
+        } => Ok(Err(again(status, &headers, body))),
+        Begun::InProgress { .. } => Err(Problem::new(
+            Code::IdempotencyKeyInUse,
+            "a write with this Idempotency-Key is under way; ask again for its answer",
+        )
+        .retry_after(1)),
+        Begun::Differs => Err(Problem::new(
+            Code::IdempotencyKeyReused,
+            "this Idempotency-Key was used for another request; take a new one",
+        )),
+    }
+}
+
+/// Does the write, and keeps its answer.
+async fn done(write: Arc<KeyedWrite>, request: Request, next: Next) -> Result<Response, Problem> {
     let response = next.run(request).await;
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX)
@@ -126,36 +157,18 @@ pub async fn answer(
         .map_err(Problem::internal)?;
     if is_kept(parts.status) && bytes.len() <= ANSWER_MAX {
         let headers = kept_headers(&parts.headers);
-        let kept = parts
-            .extensions
-            .get::<KeepInstead>()
-            .map_or(&bytes, |KeepInstead(kept)| kept);
-        store
-            .end_write(
-                scope,
-                &key,
-                i64::from(parts.status.as_u16()),
-                &headers,
-                kept,
-            )
-            .await?;
+        let instead = parts.extensions.get::<KeepInstead>();
+        let kept = instead.map_or(&bytes, |KeepInstead(kept)| kept);
+        let status = i64::from(parts.status.as_u16());
+        let store = &write.app.engine.store;
+        let ended = store.end_write(&write.scope, &write.key, status, &headers, kept);
+        ended.await?;
         write.answered.store(true, Ordering::Relaxed);
     }
     Ok(Response::from_parts(parts, Body::from(bytes)))
 }
 
 impl KeyedWrite {
-    fn new(app: &App, scope: &str, key: &str, (subject, since): (Uuid, i64)) -> Self {
-        Self {
-            subject,
-            app: app.clone(),
-            scope: scope.to_owned(),
-            key: key.to_owned(),
-            since,
-            answered: AtomicBool::new(false),
-        }
-    }
-
     /// Notes that it made nothing, but led to what others had made: so will its repetition, also when that has ended by then.
     ///
     /// # Errors

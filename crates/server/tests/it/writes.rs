@@ -2,12 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
+use domain::values::role::Role;
 use domain::values::time::{Millis, Timestamp};
 use engine::clock::{Clock, ManualClock};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use store::idempotency::{Begun, TAKEN_OVER_AFTER};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use crate::stage::{PATIENCE, Stage, answer, assert_problem, request_for};
@@ -89,7 +92,7 @@ async fn a_refusal_is_kept_and_a_secret_is_not() {
         write(&stage, "one", "/api/orchestrate", &nonsense).await,
         first
     );
-    let admin = stage.key("system", domain::values::role::Role::Admin).await;
+    let admin = stage.key("system", Role::Admin).await;
     let wish = json!({"role": "viewer"});
     let make = || {
         let request = stage.ask(Method::POST, "/api/keys").bearer_auth(&admin);
@@ -300,5 +303,39 @@ async fn an_answer_is_kept_for_a_day_and_then_its_key_is_free() {
     assert_ne!(anew.1["orchestrationId"], first.1["orchestrationId"]);
     let refused = write(&stage, "one", "/api/orchestrate", &request).await;
     assert_problem(&refused, 422, "idempotency-key-reused");
+    stage.close().await;
+}
+
+/// Who goes away in the middle of a write that takes but a moment leaves it done, and its repetition has the answer.
+#[tokio::test]
+async fn a_short_write_is_done_once_also_when_its_caller_is_gone() {
+    let stage = Stage::open().await;
+    let admin = stage.key("system", Role::Admin).await;
+    let wish = json!({"role": "viewer"}).to_string();
+    for number in 0..20 {
+        let request = format!(
+            "POST /api/keys HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {admin}\r\ncontent-type: application/json\r\n\
+             idempotency-key: {number}\r\ncontent-length: {}\r\n\r\n{wish}",
+            wish.len()
+        );
+        let mut gone = TcpStream::connect(stage.address).await.unwrap();
+        gone.write_all(request.as_bytes()).await.unwrap();
+        drop(gone);
+        let (status, made) = loop {
+            let again = stage.ask(Method::POST, "/api/keys").bearer_auth(&admin);
+            let again = again
+                .header("idempotency-key", number.to_string())
+                .header("content-type", "application/json");
+            let again = answer(again.body(wish.clone())).await;
+            // The first is under way, or this one comes too often.
+            if ![409, 429].contains(&again.0) {
+                break again;
+            }
+        };
+        assert_eq!(status, 201, "{made}");
+    }
+    let list = stage.ask(Method::GET, "/api/keys?limit=100");
+    let (_, list) = answer(list.bearer_auth(&admin)).await;
+    assert_eq!(list["keys"].as_array().unwrap().len(), 21, "{list}");
     stage.close().await;
 }
