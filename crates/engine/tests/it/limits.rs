@@ -256,6 +256,10 @@ async fn a_models_own_limit_keeps_none_of_its_providers_other_models_waiting() {
                         *most = (*now).max(*most);
                     }
                     tokio::time::sleep(Duration::from_millis(20)).await;
+                    // The first of the other model waits for a second one beside it.
+                    while model == "openai/o3" && served.lock().unwrap()[&model].1 < 2 {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
                     served.lock().unwrap().get_mut(&model).unwrap().0 -= 1;
                     done()
                 }
