@@ -245,13 +245,15 @@ fn no_command_does_here_what_was_asked_of_a_server() {
             "orchestrations prune --older-than 1",
             "prune works on a database",
         ),
-        ("prices", "prices shows the table of this machine"),
     ] {
         let arguments: Vec<&str> = arguments.split(' ').collect();
         let refused = ask(&arguments);
         assert_eq!(refused.exit, 2, "{refused}");
         refused.is_one_sentence(&[word, "AFTERPLAN_URL"]);
     }
+    let prices = ask(&["prices"]);
+    assert_eq!(prices.exit, 0, "{prices}");
+    assert!(prices.out.contains("claude-opus-4"), "{prices}");
     // What is in a plan here is looked at here.
     let inspected = ask(&["plan", "inspect", sample_path()]);
     assert_eq!(inspected.exit, 0, "{inspected}");
