@@ -31,7 +31,8 @@ pub fn place(text: &[u8], line: usize, column: usize) -> String {
                 }
             }
             b'{' => open.push(Open::Member(String::new())),
-            b'[' => open.push(Open::Item(0)),
+            // Who stopped at the bracket itself wanted no list: its items were not looked at.
+            b'[' if at + 1 < rest.len() => open.push(Open::Item(0)),
             b'}' | b']' => drop(open.pop()),
             b',' => match open.last_mut() {
                 Some(Open::Member(key)) => key.clear(),
