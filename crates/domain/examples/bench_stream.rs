@@ -7,13 +7,14 @@
 
 use std::time::Instant;
 
-use domain::agent::asking::{Delta, Piece, ToolSpec};
+use domain::agent::asking::{Delta, Finish, ModelAnswer, Piece, ToolSpec};
 use domain::agent::conversation::Conversation;
 use domain::agent::conversation::asks::{Answer, Ask};
 use domain::agent::conversation::setup::{Limits, Setup, Tool};
 use domain::agent::message::ToolResult;
 use domain::agent::script::Yield;
 use domain::agent::stream::Assembly;
+use domain::money::usage::Usage;
 
 const ROUNDS: usize = 5;
 
@@ -32,7 +33,15 @@ fn main() {
         "bench stream-text-in-tokens {:.0} MB/s",
         rate(said.len(), small)
     );
+    println!(
+        "bench conversation-text {:.0} MB/s target >=200",
+        rate(said.len(), best(|| conversed(&said)))
+    );
     let (five, ten) = (one_call(5 << 20), one_call(10 << 20));
+    println!(
+        "bench conversation-call {:.0} MB/s target >=200",
+        rate(ten.len(), best(|| conversed(&ten)))
+    );
     let half = timed(&five, SMALL, 1);
     let full = timed(&ten, SMALL, 1);
     println!("bench stream-call-of-5MB {:.1} ms", half * 1e3);
@@ -58,6 +67,37 @@ fn main() {
             seconds * 1e6
         );
     }
+}
+
+/// Seconds from an answer's first delta to what the conversation wants next.
+fn conversed(said: &str) -> (Vec<Piece>, f64) {
+    let spec = |name: &str| {
+        Tool::new(ToolSpec {
+            name: name.to_owned(),
+            description: "Reads.".to_owned(),
+            input_schema: serde_json::json!({}),
+            read_only: true,
+        })
+    };
+    let mut conversation = Conversation::new(Setup {
+        tools: vec![spec("read_artifact"), spec("set_output")],
+        ..Setup::default()
+    });
+    let (pieces, reading) = read(cut(said, LARGE));
+    let started = Instant::now();
+    let answer = ModelAnswer {
+        model: String::new(),
+        pieces,
+        finish: Finish::Calls,
+        usage: Usage::default(),
+    };
+    if let Err(unasked) = conversation.answer(Answer::Model(Ok(answer))) {
+        panic!("{unasked}");
+    }
+    let Ask::Tools(_) = conversation.next() else {
+        panic!("it asks for {:?}", conversation.next());
+    };
+    (Vec::new(), reading + started.elapsed().as_secs_f64())
 }
 
 /// Seconds of a step of a script that calls a tool, once the history has so many bytes: asked, yielded, called, given.

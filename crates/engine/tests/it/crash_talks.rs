@@ -131,8 +131,9 @@ async fn storm(place: &Place, times: u64, together: u64) {
     let (mut cost, mut lapses, mut turns) = (Credits::ZERO, 0, 0);
     for &id in &ids {
         let state = state(&house.engine, id).await;
-        let spent = state.steps.iter().map(|step| step.lapses);
-        lapses += spent.sum::<u32>();
+        let log = events(&house.engine, id).await;
+        let expired = |told: &&Recorded| matches!(told.event, Event::AttemptExpired { .. });
+        lapses += log.iter().filter(expired).count();
         cost = cost.saturating_add(state.head.as_ref().unwrap().cost);
         turns += paid_once(&house.engine, id, state.status()).await;
     }
