@@ -1,10 +1,11 @@
 //! Where the output goes: checked before the work, filled aside, revealed by a rename.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,6 +14,9 @@ use crate::screen::{plain, shown};
 
 /// How often putting the output into its place is tried while others put theirs there.
 const TRIES: usize = 20;
+
+/// The pause before what another program clears away is made again.
+const WHILE_CLEARED_AWAY: Duration = Duration::from_millis(5);
 
 /// What the output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,16 +79,7 @@ impl Place {
         let name = name.to_string_lossy();
         clear_away_the_dead(parent, &name, &target);
         let aside = parent.join(format!(".{name}.{}.part", std::process::id()));
-        let made = if form == Form::Zip {
-            File::create(&aside).map(|_| ())
-        } else {
-            fs::create_dir(&aside)
-        };
-        let alive = made
-            .and_then(|()| File::open(&aside))
-            .map_err(|error| unwritable(parent, &error))?;
-        // Without a lock (some network drives have none) a later call takes this one for dead: better than not to work.
-        let _ = alive.try_lock();
+        let alive = make_aside(&aside, form).map_err(|error| unwritable(parent, &error))?;
         Ok(Self {
             form,
             target,
@@ -173,6 +168,30 @@ impl Drop for Place {
     }
 }
 
+/// Makes what is filled aside, and locks it. Before it is locked another program may take it for a dead one's, and remove it: then it is
+/// made again.
+fn make_aside(aside: &Path, form: Form) -> io::Result<File> {
+    let make = || -> io::Result<Option<File>> {
+        if form == Form::Zip {
+            File::create(aside)?;
+        } else {
+            fs::create_dir(aside)?;
+        }
+        let alive = File::open(aside)?;
+        // Without a lock (some network drives have none) a later call takes this one for dead: better than not to work.
+        let is_lost = matches!(alive.try_lock(), Err(TryLockError::WouldBlock)) || !aside.exists();
+        Ok((!is_lost).then_some(alive))
+    };
+    for _ in 0..TRIES {
+        match make() {
+            Ok(Some(alive)) => return Ok(alive),
+            Err(error) if !overtaken(&error) => return Err(error),
+            Ok(None) | Err(_) => std::thread::sleep(WHILE_CLEARED_AWAY),
+        }
+    }
+    make()?.ok_or_else(|| io::ErrorKind::ResourceBusy.into())
+}
+
 /// Makes the folder in which the output will stand. Answers which were not there, the outermost first.
 fn make_folder(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     if let Some(file) = folder
@@ -203,10 +222,14 @@ fn clear_away_the_dead(folder: &Path, name: &str, target: &Path) {
             continue;
         };
         let ours = ["part", "old"].contains(&ending) && pid.bytes().all(|b| b.is_ascii_digit());
-        let dead = || File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
-        if !ours || !dead() {
+        let free = |file: &File| file.try_lock().is_ok();
+        // Kept locked until it is gone: who has just made it sees that.
+        let Some(_dead) = ours
+            .then(|| File::open(entry.path()).ok().filter(free))
+            .flatten()
+        else {
             continue;
-        }
+        };
         if ending == "old" && !target.exists() {
             let _ = fs::rename(entry.path(), target);
         } else if entry.path().is_dir() {
