@@ -160,11 +160,16 @@ fn rate(bytes: usize, seconds: f64) -> f64 {
 /// Prose with line breaks, a comparison, and a call in every few kilobytes.
 fn long_answer(length: usize) -> String {
     let prose = "The critical chain has a slack of < 3 days, so that each delay of the \"pier works\" moves the opening.\n";
-    let call = "<codebuff_tool_call>\n{\"cb_tool_name\":\"read_artifact\",\"name\":\"task_durations.json\",\"pointer\":\"/7\"}\n</codebuff_tool_call>";
     let mut said = String::with_capacity(length);
-    while said.len() < length {
+    // Each another one: who makes the same call again and again is stopped.
+    for place in 0.. {
+        if said.len() >= length {
+            break;
+        }
         said.push_str(&prose.repeat(40));
-        said.push_str(call);
+        said.push_str(&format!(
+            "<codebuff_tool_call>\n{{\"cb_tool_name\":\"read_artifact\",\"name\":\"task_durations.json\",\"pointer\":\"/{place}\"}}\n</codebuff_tool_call>"
+        ));
     }
     said
 }
