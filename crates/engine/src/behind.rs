@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::orchestration::command::Rejected;
 use domain::orchestration::graph::StepRules;
-use domain::orchestration::standing::{Standing, Wait};
+use domain::orchestration::standing::{Standing, Throttled, Wait};
 use domain::orchestration::state::Orchestration;
 use domain::values::ids::{AccountId, AgentId, OrchestrationId};
 
@@ -28,13 +28,13 @@ impl Behind {
             || self.out_of_turn.contains(&rules.agent)
     }
 
-    /// Takes in why a step of `agent` does not start. At a provider's limit the orchestration stands in line, and of one that
-    /// lets none in it is noted until when.
+    /// Takes in why a step of `agent` does not start, looked at when so many had ended. At a provider's limit the orchestration
+    /// stands in line, and of one that lets none in it is noted until when.
     pub(crate) fn learn(
         &mut self,
         engine: &Engine,
         (account, id): (&AccountId, OrchestrationId),
-        agent: &AgentId,
+        (agent, ends): (&AgentId, usize),
         rejected: Rejected,
     ) {
         let Rejected::NotStartable { wait, .. } = rejected else {
@@ -47,9 +47,12 @@ impl Behind {
                 if throttled.others_turn {
                     self.out_of_turn.insert(agent.clone());
                     engine.look_whose_turn();
-                } else {
-                    let again = engine.throttles.note(agent, throttled, engine.clock.now());
-                    engine.work.due(again);
+                    return;
+                }
+                let now = engine.clock.now();
+                match engine.throttles.note(agent, throttled, (ends, now)) {
+                    Some(again) => engine.work.due(again),
+                    None => engine.look_whose_turn(),
                 }
             }
             _ => {}
@@ -57,28 +60,34 @@ impl Behind {
     }
 }
 
-/// The orchestration stands in line where steps of it that could start wait for a provider which lets none in. Where none
-/// does, this looks at a number.
+/// The orchestration stands in line where steps of it that could start wait for a provider that was just found `closed`.
 pub(crate) fn stand_in_line(
     engine: &Engine,
     whose: (&AccountId, OrchestrationId),
     state: &Orchestration,
+    closed: &BTreeMap<AgentId, Throttled>,
 ) {
-    let now = engine.clock.now();
-    let limits = engine.throttles.limits(now);
-    if limits.is_empty() {
+    if closed.is_empty() {
         return;
     }
+    let now = engine.clock.now();
     let open = BTreeMap::new();
     let mut stands = BTreeSet::new();
     for &index in &state.tally.ready {
-        if let Some(limit) = limits.get(&state.graph.rules(index).agent)
+        if let Some(Throttled { whose: limit, .. }) = closed.get(&state.graph.rules(index).agent)
             && !stands.contains(limit)
             && state.standing_while(index, now, &open) == Standing::Claimable
         {
             stands.insert(limit);
             stand_at(engine, limit, whose);
         }
+    }
+    // It opened in between, and this one was not in line to be told.
+    if stands
+        .iter()
+        .any(|limit| !engine.throttles.is_shut(limit, now))
+    {
+        engine.look_whose_turn();
     }
 }
 

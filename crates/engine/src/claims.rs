@@ -58,7 +58,9 @@ async fn claim_in_turn(engine: &Engine, whose: &str) -> usize {
         looked_at += next.len();
         let ids: Vec<_> = next.iter().map(|(_, id)| *id).collect();
         tick_all(engine, &ids).await;
-        engine.lines.looked_at(whose, &next);
+        if !engine.lines.looked_at(whose, &next) {
+            break;
+        }
         most = (2 * most).min(engine.slots.available_permits().max(1));
     }
     looked_at

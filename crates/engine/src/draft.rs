@@ -124,7 +124,10 @@ impl Draft {
         let needs = needs(&hot.state, command);
         let now = world.engine.clock.now();
         let mut blocked = match command {
-            Command::Tick | Command::Start { .. } => world.engine.blocked(now),
+            Command::Tick | Command::Start { .. } => {
+                let closed = world.engine.throttles.closed(now);
+                world.engine.blocked(&closed, now)
+            }
             _ => BTreeMap::new(),
         };
         if let (Command::Tick, Some(head)) = (command, &hot.state.head) {
@@ -268,7 +271,8 @@ impl Draft {
         let mut behind = Behind::default();
         loop {
             let now = engine.clock.now();
-            let blocked = engine.blocked(now);
+            let closed = engine.throttles.closed(now);
+            let blocked = engine.blocked(&closed, now);
             let freed = self.has_freed(&hot.state);
             let next = hot.state.tally.ready.iter().copied().find(|index| {
                 !tried.contains(index)
@@ -278,10 +282,10 @@ impl Draft {
                     && hot.state.standing_while(*index, now, &blocked) == Standing::Claimable
             });
             let Some(index) = next else {
-                return stand_in_line(engine, (&account, id), &hot.state);
+                return stand_in_line(engine, (&account, id), &hot.state, &closed);
             };
             let Some(permit) = engine.take_slot(id, &account) else {
-                return;
+                return engine.lines.keep(id, &account);
             };
             tried.insert(index);
             let rules = hot.state.graph.rules(index);
@@ -293,10 +297,12 @@ impl Draft {
                 step: rules.id.clone(),
                 holder,
             };
+            let mut ends = engine.throttles.ends();
             let mut answer = self.carry(world, hot, &start).await;
             if let Ok(Err(Rejected::NotStartable { .. })) = answer {
                 // Left lying, then looked at once more: room that was made in between would not be told.
                 engine.work.finds_full();
+                ends = engine.throttles.ends();
                 answer = self.carry(world, hot, &start).await;
             }
             match answer {
@@ -314,7 +320,7 @@ impl Draft {
                 }
                 Ok(Err(rejected)) => {
                     engine.breakers.withdraw(&agent);
-                    behind.learn(engine, (&account, id), &agent, rejected);
+                    behind.learn(engine, (&account, id), (&agent, ends), rejected);
                 }
                 Err(error) => {
                     engine.breakers.withdraw(&agent);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::orchestration::command::Holder;
+use domain::orchestration::standing::Throttled;
 use domain::orchestration::submission::Pinned;
 use domain::values::hash::ContentHash;
 use domain::values::ids::{AccountId, AgentId, OrchestrationId};
@@ -320,10 +321,18 @@ impl Engine {
         })
     }
 
-    /// The agents that no attempt of may start here now, each with the reason: they fail, or their provider lets none in.
-    pub(crate) fn blocked(&self, now: Timestamp) -> BTreeMap<AgentId, String> {
-        let mut blocked = self.throttles.closed(now);
-        blocked.extend(self.breakers.blocked(now));
+    /// The agents that no attempt of may start here now, each with the reason: they fail, or their provider is `closed`.
+    pub(crate) fn blocked(
+        &self,
+        closed: &BTreeMap<AgentId, Throttled>,
+        now: Timestamp,
+    ) -> BTreeMap<AgentId, String> {
+        let mut blocked = self.breakers.blocked(now);
+        for (agent, throttled) in closed {
+            blocked
+                .entry(agent.clone())
+                .or_insert_with(|| throttled.to_string());
+        }
         blocked
     }
 

@@ -178,6 +178,10 @@ impl Left {
         if let Some(waiting) = self.accounts.get_mut(account) {
             waiting.come = waiting.come.saturating_sub(stride);
         }
+        // Who comes anew is not to begin behind those that wait.
+        let waiting = self.accounts.values().filter(|other| other.waits());
+        let least = waiting.map(|other| other.come).min();
+        self.reached = least.map_or(self.reached, |least| least.min(self.reached));
     }
 }
 
@@ -271,5 +275,18 @@ mod tests {
             left.is_turn_of_another(&account("b")),
             "it does not take 100 in a row"
         );
+    }
+
+    #[test]
+    fn places_that_were_given_back_keep_nobody_who_comes_anew_waiting() {
+        let mut left = Left::default();
+        left.leave(id(1), &account("a"));
+        // Ten steps of it ask at one time, and one gets in.
+        (0..10).for_each(|_| left.took(&account("a")));
+        (0..9).for_each(|_| left.give_back(&account("a")));
+        left.leave(id(2), &account("b"));
+        assert!(!left.is_turn_of_another(&account("b")));
+        left.took(&account("b"));
+        assert!(left.is_turn_of_another(&account("b")));
     }
 }

@@ -1,6 +1,6 @@
 //! Whose turn it is at a limit of a provider's: those that wait there, by account, each account served by its weight.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,6 +27,8 @@ struct All {
 #[derive(Debug, Default)]
 struct Line {
     left: Left,
+    /// Handed out to be looked at.
+    looking: BTreeSet<OrchestrationId>,
     /// Questions of conversations, which wait in place: those of an account that have waited longest first.
     asking: BTreeMap<AccountId, VecDeque<Arc<Notify>>>,
 }
@@ -147,16 +149,34 @@ impl Lines {
         let mut lines = self.lock();
         let line = lines.get_mut(whose);
         let line = line.filter(|line| line.left.first().is_some_and(|(_, noted)| noted));
-        line.map(|line| line.left.next(most)).unwrap_or_default()
+        line.map_or_else(Vec::new, |line| {
+            let next = line.left.next(most);
+            line.looking.extend(next.iter().map(|(_, id)| *id));
+            next
+        })
     }
 
-    /// These have claimed what they could.
-    pub(crate) fn looked_at(&self, whose: &str, taken: &[(AccountId, OrchestrationId)]) {
+    /// There was no room here to look whether `id` gets in: it keeps the places that it has in line.
+    pub(crate) fn keep(&self, id: OrchestrationId, account: &AccountId) {
+        if !self.nobody_waits() {
+            for line in self.lock().values_mut() {
+                if line.looking.remove(&id) {
+                    line.left.leave(id, account);
+                }
+            }
+        }
+    }
+
+    /// These have claimed what they could. Answers whether there was room for all of them to look.
+    pub(crate) fn looked_at(&self, whose: &str, taken: &[(AccountId, OrchestrationId)]) -> bool {
         self.change(whose, |line| {
-            taken
-                .iter()
-                .for_each(|(account, _)| line.left.looked_at(account));
-        });
+            let mut room = true;
+            for (account, id) in taken {
+                room &= line.looking.remove(id);
+                line.left.looked_at(account);
+            }
+            room
+        })
     }
 
     /// Questions whose turn it is look again: a place may be free.
@@ -200,5 +220,43 @@ impl Drop for Place {
             }
             line.call();
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use domain::agent::model::Counts;
+
+    use super::*;
+
+    fn id(n: u128) -> OrchestrationId {
+        OrchestrationId(uuid::Uuid::from_u128(n))
+    }
+
+    fn account(name: &str) -> AccountId {
+        AccountId::new(name).unwrap()
+    }
+
+    #[test]
+    fn who_finds_no_room_here_keeps_its_turn() {
+        let lines = Lines::default();
+        let asks = ModelUse::of("openai/gpt-4o", 0, Counts::Attempt);
+        lines.leave("openai", id(1), &account("a"));
+        lines.took(&asks, &account("a"));
+        lines.leave("openai", id(2), &account("b"));
+        let next = lines.next("openai", 1);
+        assert_eq!(next, [(account("b"), id(2))]);
+        lines.keep(id(2), &account("b"));
+        assert!(!lines.looked_at("openai", &next));
+        assert_eq!(
+            lines.gives_way(&asks, &account("a")),
+            Some("openai".to_owned())
+        );
+        // Once it has looked, it stands no longer.
+        let next = lines.next("openai", 1);
+        assert_eq!(next, [(account("b"), id(2))]);
+        assert!(lines.looked_at("openai", &next));
+        assert_eq!(lines.gives_way(&asks, &account("a")), None);
     }
 }

@@ -45,7 +45,7 @@ pub async fn wait_of(
     }
     // It was found closed a moment ago, though it may take one just now.
     if let Some(why) = engine.throttles.closed(now).remove(&rules.agent) {
-        return Ok(Some(why));
+        return Ok(Some(why.to_string()));
     }
     let nothing_drafted = Drafted {
         head: state.head.as_ref(),

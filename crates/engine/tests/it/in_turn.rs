@@ -80,10 +80,10 @@ async fn hundreds_of_steps_at_a_full_provider_do_not_delay_the_first_of_another_
         begin_for(&house.engine, "b", 1_000).await;
         served.go_on(&clock, begun + 20).await;
         let order = after(&served, begun);
-        assert!(first_of_b(&order) <= 2, "{order:?}");
+        assert!(first_of_b(&order) <= 1, "{order:?}");
         // And from then on one for one.
         let of_b = order.iter().filter(|whose| *whose == "b").count();
-        assert!((7..=12).contains(&of_b), "{order:?}");
+        assert!((8..=11).contains(&of_b), "{order:?}");
         close(&served, [house]).await;
     })
     .await;
@@ -107,8 +107,7 @@ async fn the_places_at_a_provider_go_by_weight() {
             .into_iter()
             .filter(|whose| whose == "b");
         let of_b = of_b.count();
-        // Thirty, or a few fewer where the machine is too slow to have the next one in line in time.
-        assert!((25..=33).contains(&of_b), "{of_b} of 40");
+        assert!((28..=32).contains(&of_b), "{of_b} of 40");
         close(&served, [house]).await;
     })
     .await;
@@ -146,7 +145,7 @@ async fn a_minutes_requests_go_by_weight_too() {
         pass(begun + 20).await;
         let order = after(&served, begun)[..20].to_vec();
         let of_b = order.iter().filter(|whose| *whose == "b").count();
-        assert!((13..=17).contains(&of_b), "{order:?}");
+        assert!((14..=16).contains(&of_b), "{order:?}");
         close(&served, [house]).await;
     })
     .await;
@@ -165,7 +164,12 @@ async fn over_two_replicas_another_account_comes_soon_too() {
         ];
         flooded(&[&houses[0], &houses[1]], &clock, &served).await;
         let begun = served.count();
-        begin_for(&houses[1].engine, "b", 1_000).await;
+        let b = begin_for(&houses[1].engine, "b", 1_000).await;
+        until("the other replica has found it", async || {
+            clock.advance(Millis(100));
+            houses[0].engine.is_under_way(b)
+        })
+        .await;
         for more in 1..=16 {
             // While an attempt is under way, the other replica looks who else is waiting: once a second.
             for _ in 0..12 {
@@ -236,7 +240,7 @@ async fn questions_of_conversations_take_turns_too() {
         .await;
         let of_others = asked().await - before;
         assert_eq!(answers(engine, b).await, 4);
-        assert!(of_others <= 20, "{of_others} of 120 while b asked four");
+        assert!(of_others <= 10, "{of_others} while b asked four");
         house.close().await;
     })
     .await;
