@@ -80,7 +80,12 @@ fn conversed(said: &str) -> (Vec<Piece>, f64) {
         })
     };
     let mut conversation = Conversation::new(Setup {
-        tools: vec![spec("read_artifact"), spec("set_output")],
+        tools: vec![spec("read_artifact"), spec("write_note")],
+        // What is timed is no trimming.
+        limits: Limits {
+            window: None,
+            ..Limits::default()
+        },
         ..Setup::default()
     });
     let (pieces, reading) = read(cut(said, LARGE));
@@ -95,7 +100,7 @@ fn conversed(said: &str) -> (Vec<Piece>, f64) {
         panic!("{unasked}");
     }
     let Ask::Tools(_) = conversation.next() else {
-        panic!("it asks for {:?}", conversation.next());
+        panic!("it does not ask for the call");
     };
     (Vec::new(), reading + started.elapsed().as_secs_f64())
 }
@@ -179,7 +184,7 @@ fn one_call(length: usize) -> String {
     let line = "a line of a long text with \\\"quotes\\\" and a <b>tag</b>\\n";
     let text = line.repeat(length / line.len());
     format!(
-        "<codebuff_tool_call>\n{{\"cb_tool_name\":\"set_output\",\"text\":\"{text}\"}}\n</codebuff_tool_call>"
+        "<codebuff_tool_call>\n{{\"cb_tool_name\":\"write_note\",\"text\":\"{text}\"}}\n</codebuff_tool_call>"
     )
 }
 
@@ -201,7 +206,7 @@ fn native(said: &str) -> Vec<Delta> {
     let mut deltas = vec![Delta::CallBegins {
         place: 0,
         id: "call".to_owned(),
-        name: "set_output".to_owned(),
+        name: "write_note".to_owned(),
     }];
     deltas.extend(
         cut(json, LARGE)
