@@ -1,6 +1,6 @@
 //! Registering, retiring and validating agents, and reading anew what others have registered.
 
-use domain::agent::definition::{AgentDefinition, from_toml};
+use domain::agent::definition::{AgentDefinition, from_json, from_toml};
 use domain::canonical;
 use domain::values::hash::ContentHash;
 use domain::values::time::Timestamp;
@@ -300,11 +300,11 @@ pub fn validate(text: &str) -> Result<AgentDefinition, Vec<String>> {
         return Err(vec![format!("it has more than {DEFINITION_MAX} bytes")]);
     }
     let read = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|error| error.to_string())
+        from_json(text).map_err(|error| error.to_string())
     } else {
         from_toml(text).map_err(|error| error.to_string())
     };
-    let definition: AgentDefinition = read.map_err(|error| vec![explain(&error)])?;
+    let definition = read.map_err(|error| vec![explain(&error)])?;
     let mut found = faults(&definition);
     found.extend(script_fault(&definition));
     if found.is_empty() {

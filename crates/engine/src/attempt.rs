@@ -6,6 +6,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use domain::agent::retry::ErrorClass;
@@ -102,6 +103,7 @@ impl Started {
             brief,
             parameters: pinned.parameters_of(agent),
             cancelled: engine.stopping.child_token(),
+            paused: Arc::new(AtomicBool::new(hot.state.is_paused(index))),
             kept: Kept::default(),
         };
         let fence = Fence {
@@ -143,6 +145,7 @@ pub fn spawn(engine: &Engine, lane: &Arc<Lane>, started: Started) {
         attempt: started.fence.attempt,
         cancelled: started.assignment.cancelled.clone(),
         forced: started.forced.clone(),
+        paused: started.assignment.paused.clone(),
     };
     let replaced = lane
         .in_flight()
@@ -189,17 +192,21 @@ pub fn give_up(
         .spawn(async move { handing::hand_in(&engine, &lane, command, Vec::new()).await });
 }
 
-/// Stops the attempts that the state no longer wants: asks those that are being cancelled, drops those that were replaced.
+/// Stops the attempts that the state no longer wants: asks those that are being cancelled, drops those that were replaced, and
+/// tells all whether they are paused.
 pub fn stop_what_should_stop(lane: &Lane, state: &Orchestration) {
     let cancelling = state
         .head
         .as_ref()
         .is_some_and(|head| head.cancelling.is_some());
     lane.in_flight().retain(|id, in_flight| {
-        let step = state.step(id).map(|(_, step)| step);
+        let found = state.step(id);
+        let step = found.map(|(_, step)| step);
         let wanted = step.is_some_and(|step| {
             step.state == StepState::Running && step.attempt == in_flight.attempt
         });
+        let paused = found.is_some_and(|(index, _)| state.is_paused(index));
+        in_flight.paused.store(paused, Ordering::Relaxed);
         if !wanted {
             in_flight.forced.cancel();
         } else if cancelling || step.is_some_and(|step| step.cancelling.is_some()) {

@@ -18,6 +18,7 @@ mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use domain::agent::conversation::Conversation;
 use domain::agent::conversation::asks::{Ask, End, gives_nothing};
@@ -94,7 +95,11 @@ impl Talk {
     /// Until it has ended, or cannot go on now.
     async fn go_on(&mut self) -> Performed {
         loop {
-            let done = match self.conversation.next() {
+            let ask = self.conversation.next();
+            if let Some(returned) = self.returned(&ask) {
+                return returned;
+            }
+            let done = match ask {
                 Ask::End(end) => return self.end(end).await,
                 Ask::Model(call) => self.ask_model(&call).await,
                 Ask::Tools(calls) => self.carry_out(&calls).await,
@@ -105,6 +110,29 @@ impl Talk {
                 return performed;
             }
         }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.assignment.paused.load(Ordering::Relaxed)
+    }
+
+    /// Back to the queue, where it is paused before `ask`: what has begun ends, and nothing more is asked. All turns are recorded, so
+    /// the next attempt goes on from here.
+    fn returned(&self, ask: &Ask) -> Option<Performed> {
+        let begun = match ask {
+            Ask::End(_) => true,
+            Ask::Tools(calls) => calls
+                .first()
+                .is_some_and(|call| self.toolbox.has_begun(&call.id)),
+            Ask::Model(_) | Ask::Children(_) | Ask::Script(_) => false,
+        };
+        (!begun && self.is_paused()).then(|| Performed::Returned {
+            class: ErrorClass::Transient,
+            message: "it was paused, and goes on from its recorded turns when it is resumed"
+                .to_owned(),
+            until: self.engine.clock.now(),
+            needs: Credits::ZERO,
+        })
     }
 
     async fn end(&mut self, end: End) -> Performed {

@@ -151,10 +151,12 @@ pub(crate) fn report(
             kept: kept.take().and_then(|data| output(&data).ok()),
         },
         Performed::Returned {
+            class,
             message,
             until,
             needs,
         } => Report::Returned {
+            class,
             message,
             until,
             needs,

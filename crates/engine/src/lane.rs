@@ -1,6 +1,7 @@
 //! A lane: one orchestration in this replica. Its commands wait in one queue and are decided one after another.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use domain::orchestration::command::Command;
@@ -58,6 +59,8 @@ pub struct InFlight {
     pub cancelled: CancellationToken,
     /// Cancelled when nobody wants its report any more.
     pub forced: CancellationToken,
+    /// Whether its step is paused.
+    pub paused: Arc<AtomicBool>,
 }
 
 /// One orchestration in this replica.

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use analyses::catalog::{self, AnalysisError};
@@ -51,6 +52,8 @@ pub struct Assignment {
     pub parameters: Map<String, Value>,
     /// Cancelled when it should stop and hand in what it has.
     pub cancelled: CancellationToken,
+    /// Whether its step is paused. Who can go on later without doing anything twice gives itself back to the queue; others go on.
+    pub paused: Arc<AtomicBool>,
     /// Where it leaves what is worth keeping if it does not get to its end.
     pub kept: Kept,
 }
@@ -140,6 +143,8 @@ pub enum Performed {
     },
     /// Back into the queue, for no fault of its own.
     Returned {
+        /// What kind of hindrance.
+        class: ErrorClass,
         /// Why, for people.
         message: String,
         /// Not before.

@@ -398,6 +398,8 @@ async fn settle(engine: &Engine, lane: &Arc<Lane>, hot: &mut Hot, asked: Vec<Ask
     if let (false, Some(head)) = (draft.events.is_empty(), &hot.state.head) {
         engine.live.ring(lane.id, &head.account);
     }
+    // Before the answers: who is told that its turn is stored knows whether it may ask on.
+    attempt::stop_what_should_stop(lane, &hot.state);
     let outcome = Outcome {
         cursor: hot.state.cursor(),
         status: hot.state.status(),
@@ -408,7 +410,6 @@ async fn settle(engine: &Engine, lane: &Arc<Lane>, hot: &mut Hot, asked: Vec<Ask
     }
     tell_who_claims(engine, hot, &draft.before);
     tell_when_due(engine, hot, &draft.before);
-    attempt::stop_what_should_stop(lane, &hot.state);
     for (index, number, permit) in draft.started {
         let step = &hot.state.steps[index];
         if step.state != StepState::Running || step.attempt != number {

@@ -13,16 +13,13 @@ use crate::agent::conversing::{
     BUILT_IN_TOOLS, Effort, McpServer, OutputMode, ReasoningOptions, SPAWN_TOOL,
 };
 use crate::agent::definition::{
-    AgentDefinition, Executor, InputSchema, OutputSchema, PromptKind, PromptSchema,
+    AgentDefinition, CONVERSATION_TIMEOUT, Executor, InputSchema, OutputSchema, PromptKind,
+    PromptSchema,
 };
 use crate::agent::input::InputRef;
 use crate::agent::validate::{self, Problem};
 use crate::values::ids::AgentId;
-use crate::values::time::Millis;
 use reader::Reader;
-
-/// Longest attempt of an imported agent: Codebuff knows no limit, and a conversation takes minutes.
-const TIMEOUT: Millis = Millis::from_secs(600);
 
 /// A definition that was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,7 +143,8 @@ fn build(reader: &mut Reader<'_>) -> Option<(AgentDefinition, Vec<String>)> {
         display_name: display_name?,
         description: spawner_prompt.clone().unwrap_or_default(),
         model: filled(model),
-        timeout: TIMEOUT,
+        // Codebuff knows no limit.
+        timeout: CONVERSATION_TIMEOUT,
         executor: Some(executor),
         mcp_servers,
         tool_names,

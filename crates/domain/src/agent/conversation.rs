@@ -182,12 +182,14 @@ impl Conversation {
         said.map(|entry| Arc::clone(&entry.message)).collect()
     }
 
-    /// What is worth keeping if the attempt stops now: the output handed in so far, or what the model said last; nothing
-    /// where an output is to be handed in and none was.
+    /// What is worth keeping if the attempt stops now: the output handed in so far, or what was said last; nothing where an
+    /// output is to be handed in and none was, or where calls were made and nothing was said.
     pub fn so_far(&self) -> Option<Value> {
-        match &self.setup.output {
-            Output::Structured(_) => self.output.clone(),
-            Output::LastMessage | Output::AllMessages => output::last_message(&self.history),
+        match (&self.setup.output, &self.output) {
+            (Output::Structured(_), output) => output.clone(),
+            // What was handed in stands among the calls.
+            (_, Some(_)) => output::last_message(&self.history),
+            (_, None) => output::last_words(&self.history),
         }
     }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,6 +20,9 @@ use crate::values::credits::Credits;
 use crate::values::hash::ContentHash;
 use crate::values::ids::AgentId;
 use crate::values::time::Millis;
+
+/// Longest attempt of an agent that converses and says no other: one answer alone may take as long.
+pub const CONVERSATION_TIMEOUT: Millis = Millis::from_secs(600);
 
 /// An enrichment agent: what it needs, what it gives, when and how it is performed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,7 +53,7 @@ pub struct AgentDefinition {
     /// `false`: alone within its orchestration.
     #[serde(default = "yes")]
     pub parallel: bool,
-    /// Longest time of one attempt.
+    /// Longest time of one attempt: a minute where a definition does not say it, ten with the executors `model` and `script`.
     #[serde(default = "default_timeout")]
     pub timeout: Millis,
     /// Longest wait in the queue.
@@ -426,5 +430,34 @@ pub fn json_schema() -> Value {
 /// # Errors
 /// Line, column and what is wrong there: an unknown key, a wrong type, a missing field.
 pub fn from_toml(text: &str) -> Result<AgentDefinition, toml::de::Error> {
-    toml::from_str(text)
+    Ok(timed(toml::from_str(text)?, &toml::from_str(text)?))
+}
+
+/// A definition from JSON text.
+///
+/// # Errors
+/// As [`from_toml`].
+pub fn from_json(text: &str) -> Result<AgentDefinition, serde_json::Error> {
+    Ok(timed(
+        serde_json::from_str(text)?,
+        &serde_json::from_str(text)?,
+    ))
+}
+
+/// What a definition's text says of the time of an attempt.
+#[derive(Deserialize)]
+struct Said {
+    timeout: Option<IgnoredAny>,
+}
+
+/// Who converses and says no `timeout` has the time that a conversation takes.
+fn timed(mut definition: AgentDefinition, said: &Said) -> AgentDefinition {
+    let converses = matches!(
+        definition.executor,
+        Some(Executor::Model {} | Executor::Script {})
+    );
+    if converses && said.timeout.is_none() {
+        definition.timeout = CONVERSATION_TIMEOUT.min(definition.total_timeout);
+    }
+    definition
 }

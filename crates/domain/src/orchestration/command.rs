@@ -62,8 +62,10 @@ pub enum Report {
         /// What there is so far.
         kept: Option<Output>,
     },
-    /// Back into the queue: its provider lets none in now, or what others hold is in the way. That is no failure.
+    /// Back into the queue: its provider lets none in now, what others hold is in the way, or it is paused. That is no failure.
     Returned {
+        /// What kind of hindrance.
+        class: ErrorClass,
         /// Why, for people.
         message: String,
         /// Not before.

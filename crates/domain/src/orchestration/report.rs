@@ -170,13 +170,14 @@ pub(super) fn finish(
             failed(state, index, told.usage, failing)
         }
         Report::Returned {
+            class,
             message,
             until,
             needs,
             kept,
         } => {
             let failing = Failing {
-                class: ErrorClass::RateLimited,
+                class: *class,
                 message,
                 kept: kept.as_ref(),
                 retry: Some(again_at(state, index, (*until).max(now), *needs)),

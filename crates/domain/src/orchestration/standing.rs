@@ -179,6 +179,12 @@ impl Orchestration {
             .collect()
     }
 
+    /// Whether the step, or the whole, is paused.
+    pub fn is_paused(&self, index: StepIndex) -> bool {
+        let head = self.head.as_ref();
+        self.steps[index].paused_at.is_some() || head.is_some_and(|head| head.paused_at.is_some())
+    }
+
     /// What a step in the queue waits for, if anything. Costs no scan.
     fn wait_of_ready(
         &self,
@@ -191,7 +197,7 @@ impl Orchestration {
         if head.cancelling.is_some() {
             return Some(Wait::Cancelling);
         }
-        if head.paused_at.is_some() || step.paused_at.is_some() {
+        if self.is_paused(index) {
             return Some(Wait::Resume);
         }
         if let Some(due) = step.due_at.filter(|due| *due > now) {

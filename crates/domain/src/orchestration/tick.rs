@@ -48,8 +48,7 @@ impl Orchestration {
         let (rules, step) = (self.graph.rules(index), &self.steps[index]);
         let head = self.head.as_ref();
         let running = step.state == StepState::Running;
-        let paused = !running
-            && (step.paused_at.is_some() || head.is_some_and(|head| head.paused_at.is_some()));
+        let paused = !running && self.is_paused(index);
         let live = (running || step.state == StepState::Ready) && !paused;
         let whole = head.and_then(|head| head.cancelling.as_ref());
         let asked = step.cancelling.iter().chain(whole);

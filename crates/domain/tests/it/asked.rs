@@ -164,6 +164,38 @@ fn a_pause_starts_nothing_and_lets_attempts_end() {
 }
 
 #[test]
+fn an_attempt_that_gives_itself_back_in_a_pause_uses_no_retry_and_goes_on_when_it_is_resumed() {
+    let world = check(
+        "
+        submit a(retries=0 queue=1000 total=100000)
+        start a
+        pause
+        finish a back keep                   => kept a of 1, attempt 1 of a failed, again a retries 0
+        ? a                                  => it is paused
+        ? a wakes                            => never
+        wait 50000
+        resume
+        ? a                                  => claimable
+        start a
+        finish a ok                          => completed a version 2, complete
+        ",
+    );
+    assert_eq!(
+        (world.state.steps[0].attempt, world.state.steps[0].retries),
+        (2, 0)
+    );
+    check(
+        "
+        submit a
+        start a
+        pause
+        finish a back
+        cancel all in 5000                   => cancelling all, cancelled a, all cancelled
+        ",
+    );
+}
+
+#[test]
 fn a_pause_does_not_count_as_waiting() {
     check(
         "

@@ -1,7 +1,8 @@
 //! The published JSON Schema of an agent definition accepts exactly what the parser accepts.
 
-use domain::agent::definition::{AgentDefinition, json_schema};
+use domain::agent::definition::{AgentDefinition, from_json, from_toml, json_schema};
 use domain::agent::validate::problems;
+use domain::values::time::Millis;
 use serde_json::{Value, json};
 
 /// A definition of two keys with these laid over it.
@@ -92,6 +93,34 @@ fn a_typo_or_a_wrong_form_is_refused_by_both() {
     }
     assert!(!accepted(&json!({"id": "a"})));
     assert!(!accepted(&json!([])));
+}
+
+#[test]
+fn who_converses_has_the_time_for_it_unless_another_is_said() {
+    for (more, timeout) in [
+        (json!({}), 60_000),
+        (
+            json!({"executor": {"kind": "http", "url": "https://agents.example/a"}}),
+            60_000,
+        ),
+        (json!({"executor": {"kind": "model"}}), 600_000),
+        (json!({"executor": {"kind": "script"}}), 600_000),
+        (
+            json!({"executor": {"kind": "model"}, "timeout": 60_000}),
+            60_000,
+        ),
+        (
+            json!({"executor": {"kind": "model"}, "totalTimeout": 300_000}),
+            300_000,
+        ),
+    ] {
+        let text = with(more).to_string();
+        let read = from_json(&text).unwrap();
+        assert_eq!(read.timeout, Millis(timeout), "{text}");
+        assert_eq!(from_toml(&toml_of(&text)).unwrap(), read);
+        let told = problems(&read);
+        assert!(told.iter().all(|one| one.key != "totalTimeout"), "{told:?}");
+    }
 }
 
 #[test]

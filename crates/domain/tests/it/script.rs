@@ -5,7 +5,7 @@
 //! do a                                 starts and completes it
 //! start a by 2
 //! keep a some                          what it has so far; [by HOLDER] [attempt N]
-//! finish a partial                     ok | partial | stopped | lacking | fail CLASS [keep] [after MS]; [by HOLDER] [attempt N]
+//! finish a partial                     ok | partial | stopped | back | lacking | fail CLASS [keep] [after MS]; [by HOLDER] [attempt N]
 //! gates b closed, c error              the others are open
 //! wait 500                             ms
 //! ? b waits                            how it stands, as `standing` below writes it
@@ -23,6 +23,7 @@ use domain::orchestration::command::{Command, Holder, Report};
 use domain::orchestration::event::{Completion, EndedAs, Event, FailCause, SkipCause};
 use domain::orchestration::graph::StepRules;
 use domain::orchestration::standing::Standing;
+use domain::values::credits::Credits;
 use domain::values::hash::ContentHash;
 use domain::values::ids::{AgentId, OrchestrationId, StepId};
 use domain::values::time::Millis;
@@ -207,6 +208,13 @@ fn finish(world: &World, id: &str, how: &str) -> Command {
             reason: "the end is missing".to_owned(),
         },
         "stopped" => Report::Cancelled { kept },
+        "back" => Report::Returned {
+            class: ErrorClass::Transient,
+            message: "it was paused".to_owned(),
+            until: world.now,
+            needs: Credits::ZERO,
+            kept,
+        },
         "lacking" => Report::MissingInput {
             names: vec!["risks.json".to_owned()],
         },

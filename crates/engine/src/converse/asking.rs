@@ -52,6 +52,7 @@ impl Talk {
                 self.use_more(&failure.usage);
                 if let (ErrorClass::RateLimited, Some(until)) = (failure.class, admission.until) {
                     return Err(Performed::Returned {
+                        class: failure.class,
                         message: failure.message,
                         until,
                         needs: Credits::ZERO,

@@ -1,6 +1,7 @@
 //! What a conversation holds for its next question: the most that it may cost with all before it, or it is not asked.
 
 use domain::agent::model::Counts;
+use domain::agent::retry::ErrorClass;
 use domain::money::budget::{AtLimit, Shortage};
 use domain::money::charge::{self, Outcome};
 use domain::money::usage::Usage;
@@ -35,7 +36,7 @@ impl Talk {
 
     /// What the next question counts as and holds, where it is one to a model whose limits or price ask for that.
     pub(super) fn ahead(&self) -> Option<Asking> {
-        if !self.conversation.asks_model() {
+        if !self.conversation.asks_model() || self.is_paused() {
             return None;
         }
         let first = self.conversation.first_model();
@@ -111,6 +112,7 @@ impl Talk {
         );
         match (none.then, self.conversation.so_far()) {
             (None, _) => Performed::Returned {
+                class: ErrorClass::RateLimited,
                 message: reason,
                 until: self.engine.clock.now() + LOOK_AGAIN,
                 needs,

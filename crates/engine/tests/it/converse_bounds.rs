@@ -101,13 +101,51 @@ async fn a_model_that_calls_the_same_for_ever_is_broken_off() {
     let house = house(&place, &clock, agents, sheet).await;
     let id = begin(&house.engine, 1).await;
     let state = ended_in_time(&house.engine, &clock, id).await;
-    // What it said so far is kept, and labelled.
+    // It said nothing: calls and what they gave are no enrichment.
+    let (_, stood) = state.step(&step("a")).unwrap();
+    assert_eq!(stood.state, StepState::Ended(EndedAs::Failed));
+    assert!(stood.enrichment.is_none(), "{:?}", stood.enrichment);
+    let why = cause(&state, "a");
+    assert!(why.contains("repeated-call"), "{why}");
+    let asked = turns(&house.engine, id, "a").await;
+    assert!(asked.len() <= 12, "it is bounded: {asked:?}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_was_said_before_it_was_broken_off_is_kept_and_labelled() {
+    let (place, clock) = (Place::sqlite(), clock());
+    let sheet = "[[answers]]\ntext = 'It may be the pier.'\ncalls = [{ name = 'list_artifacts' }]";
+    let agents = vec![talker("a", "toolNames = ['list_artifacts']")];
+    let house = house(&place, &clock, agents, sheet).await;
+    let id = begin(&house.engine, 1).await;
+    let state = ended_in_time(&house.engine, &clock, id).await;
     let (_, stood) = state.step(&step("a")).unwrap();
     assert_eq!(stood.state, StepState::Ended(EndedAs::Partial));
     let why = stood.enrichment.as_ref().unwrap().reason.clone().unwrap();
     assert!(why.contains("repeated-call"), "{why}");
-    let asked = turns(&house.engine, id, "a").await;
-    assert!(asked.len() <= 12, "it is bounded: {asked:?}");
+    let gave = given(&house.engine, id, &state, "a").await.to_string();
+    assert!(gave.contains("It may be the pier."), "{gave}");
+    house.close().await;
+}
+
+/// An answer that only ever comes to its most tokens.
+#[tokio::test]
+async fn answers_that_are_cut_before_a_word_give_nothing() {
+    let (place, clock) = (Place::sqlite(), clock());
+    let sheet = "[[answers]]\nturn = 1\ncalls = [{ name = 'list_artifacts' }]\n[[answers]]\nreasoning = 'Well,'\nfinish = 'length'";
+    let agents = vec![talker("a", "toolNames = ['list_artifacts']")];
+    let house = house(&place, &clock, agents, sheet).await;
+    let id = begin(&house.engine, 1).await;
+    let state = ended_in_time(&house.engine, &clock, id).await;
+    let (_, stood) = state.step(&step("a")).unwrap();
+    assert_eq!(stood.state, StepState::Ended(EndedAs::Failed));
+    assert!(stood.enrichment.is_none(), "{:?}", stood.enrichment);
+    assert!(
+        cause(&state, "a").contains("output-limit"),
+        "{}",
+        cause(&state, "a")
+    );
     house.close().await;
 }
 

@@ -16,6 +16,7 @@ mod converse_early;
 mod converse_heard;
 mod converse_models;
 mod converse_offered;
+mod converse_paused;
 mod converse_scripts;
 mod counted_anew;
 mod crash;

@@ -202,7 +202,8 @@ async fn cancel(
 
 /// Pause an orchestration, or one step of it
 ///
-/// What is in flight ends, nothing more starts.
+/// What is in flight ends, nothing more starts. A conversation ends with its turn, goes back to the queue, and goes on from there once it is resumed: nothing
+/// is asked or paid again.
 #[utoipa::path(
     post, path = "/orchestrations/{id}/pause", tag = "orchestrations", request_body(content = Option<Which>),
     params(("id" = Uuid, Path, description = "The orchestration")),

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::ending::Spoken;
 use super::history::{Entry, History, Origin};
-use super::public;
 use super::setup::{Output, Setup};
-use crate::agent::message::{Purpose, Role};
+use super::{public, work};
+use crate::agent::message::{Message, Purpose, Role};
 
 /// What `input`, handed in with `set_output`, is as an output: itself, or its `data` where only that fits.
 ///
@@ -63,6 +64,20 @@ pub(super) fn json_in(text: &str) -> Option<Value> {
 
 /// `last_message`: the last block of what the model said and its tools gave; nothing if there is none.
 pub(super) fn last_message(history: &History) -> Option<Value> {
+    let messages = public::said(last_block(history));
+    (!messages.is_empty()).then(|| json!({"type": "lastMessage", "value": messages}))
+}
+
+/// The same, unless all of it is calls, what they gave and thoughts: they are no use to who did not make them.
+pub(super) fn last_words(history: &History) -> Option<Value> {
+    let speaks = |message: &Message| {
+        message.role == Role::Assistant && work::spoken(message) == Spoken::Words
+    };
+    let spoken = last_block(history).any(speaks);
+    spoken.then(|| last_message(history)).flatten()
+}
+
+fn last_block(history: &History) -> impl Iterator<Item = &Message> {
     let mut block: Vec<&Entry> = Vec::new();
     for entry in history.entries.iter().rev() {
         match entry.message.role {
@@ -72,9 +87,7 @@ pub(super) fn last_message(history: &History) -> Option<Value> {
             _ => break,
         }
     }
-    let block = block.iter().rev().map(|entry| entry.message.as_ref());
-    let messages = public::said(block);
-    (!messages.is_empty()).then(|| json!({"type": "lastMessage", "value": messages}))
+    block.into_iter().rev().map(|entry| entry.message.as_ref())
 }
 
 /// `all_messages`: all that was said after the prompt.

@@ -96,7 +96,8 @@ impl Saying {
     }
 }
 
-fn spoken(message: &Message) -> Spoken {
+/// What was said in it beside its calls.
+pub(super) fn spoken(message: &Message) -> Spoken {
     let reasoning = |part: &Part| matches!(part, Part::Reasoning { .. });
     let reasoning = message.parts.iter().any(reasoning);
     let mut texts = message.parts.iter().filter_map(|part| match part {

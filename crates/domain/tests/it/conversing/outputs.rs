@@ -232,3 +232,37 @@ fn what_is_worth_keeping_is_what_was_handed_in_or_said_so_far() {
     let kept = said.so_far().unwrap();
     assert_eq!(kept["value"][0]["content"][0]["text"], "I look.");
 }
+
+#[test]
+fn calls_without_a_word_are_not_worth_keeping() {
+    let looks = |pieces: Vec<Piece>| {
+        let looking = call("look", json!({"at": format!("{pieces:?}")}));
+        says(pieces.into_iter().chain([looking]))
+    };
+    let mut wordless = Conversation::new(agent(&["set_output"]));
+    let silent = [
+        looks(Vec::new()),
+        looks(vec![thought("Where may it be?")]),
+        looks(vec![text("<think>Here?</think>\n")]),
+    ];
+    for answer in silent {
+        wordless.answer(Answer::Model(Ok(answer))).unwrap();
+        wordless.answer(Answer::Tools(Vec::new())).unwrap();
+        assert_eq!(wordless.so_far(), None);
+    }
+    let mut speaks = wordless.clone();
+    let answer = looks(vec![text("Nowhere.")]);
+    speaks.answer(Answer::Model(Ok(answer))).unwrap();
+    speaks.answer(Answer::Tools(Vec::new())).unwrap();
+    let kept = speaks.so_far().unwrap().to_string();
+    assert!(kept.contains("Nowhere."), "{kept}");
+
+    let hands_in = says([
+        call("set_output", json!({"found": 1})),
+        call("look", json!({})),
+    ]);
+    wordless.answer(Answer::Model(Ok(hands_in))).unwrap();
+    wordless.answer(Answer::Tools(Vec::new())).unwrap();
+    let kept = wordless.so_far().unwrap().to_string();
+    assert!(kept.contains(r#"{"found":1}"#), "{kept}");
+}
