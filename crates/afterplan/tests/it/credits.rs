@@ -121,6 +121,35 @@ fn prices_stay_as_they_were_when_an_orchestration_began() {
     );
 }
 
+/// Who tells no tokens is charged those that its definition expects, and the history says which charge that was.
+#[test]
+fn a_charge_of_tokens_that_nobody_told_is_marked() {
+    let shell = Shell::new();
+    let stub = Stub::answering(|n| {
+        let told = r#"{"found":"it","tokensUsed":1000000}"#;
+        [told, r#"{"found":"it"}"#][n % 2].to_owned()
+    });
+    let server = served(&shell, &stub, &[]);
+    let agent = json!({"agent": {
+        "id": "metered", "displayName": "Metered", "costMode": "token-based", "model": "gpt-4o", "ceiling": 20,
+        "estimatedTokens": 1_000_000,
+    }});
+    server.ask(201, "POST", "/api/agents", Some(&agent));
+    for n in 0..2 {
+        let plan = json!({"id": format!("plan-{n}"), "plan": {"title": format!("Plan {n}")}});
+        let wanted = json!({"planArtifact": plan, "enrichmentRequest": {"agents": ["metered"]}});
+        server.ask(200, "POST", "/api/orchestrate", Some(&wanted));
+    }
+    let history = shell.call(&["credits", "history"]);
+    let header = history.out.lines().next().unwrap_or_default();
+    let place = header.find("ESTIMATED").unwrap();
+    let charges = history.out.lines().filter(|line| line.contains(" settle "));
+    let marks: Vec<_> = charges
+        .map(|line| line[place..].split_whitespace().next().unwrap_or_default())
+        .collect();
+    assert_eq!(marks, ["true", "false"], "the latest first: {history}");
+}
+
 #[test]
 fn prices_are_shown_and_laid_over() {
     let shell = Shell::new();

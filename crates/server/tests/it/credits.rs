@@ -1,6 +1,7 @@
 //! Credits over the API: the seed's transactions, what moved an account, and what an admin does to it.
 
 use domain::values::role::Role;
+use domain::values::time::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -106,7 +107,15 @@ async fn every_movement_is_told_with_the_balance_after_it() {
     let lines = lines.send().await.unwrap().text().await.unwrap();
     assert_eq!(lines.lines().count(), 2, "{lines}");
     let (_, days) = stage.get("/api/accounts/me/credits/days").await;
-    assert_eq!(days["days"].as_array().unwrap().len(), 2, "{days}");
+    let at = newest[0]["at"].as_i64().unwrap();
+    let today = Timestamp(at * 1_000).to_string()[..10].to_owned();
+    let told = days["days"].as_array().unwrap().iter();
+    let told: Vec<_> = told
+        .map(|sum| json!([sum["day"], sum["agentId"], sum["charged"], sum["charges"]]))
+        .collect();
+    let expected = [("performance-analysis", "0.4"), ("security-review", "0.5")];
+    let expected = expected.map(|(agent, charged)| json!([today, agent, charged, 1]));
+    assert_eq!(told, expected, "{days}");
     stage.close().await;
 }
 
