@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use server::keys::make;
 use store::rows::KeyRow;
 use store::url::DatabaseUrl;
+use uuid::Uuid;
 
 use crate::arguments::KeysVerb;
 use crate::failure::{COMPLETE, Failure};
@@ -53,7 +54,7 @@ async fn create(
     expires: Option<i64>,
     json: bool,
 ) -> Result<(), Failure> {
-    let key = make(account, role, label, now, expires);
+    let key = make(Uuid::now_v7(), account, role, label, now, expires);
     let shown = shown(&key.row, now);
     store.put_key(key.row).await?;
     tell_made(shown, &key.text, json);

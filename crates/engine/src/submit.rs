@@ -15,7 +15,7 @@ use domain::values::hash::ContentHash;
 use domain::values::ids::{AccountId, AgentId, OrchestrationId};
 use domain::values::time::Timestamp;
 use serde_json::{Map, Value};
-use store::write::NewBlob;
+use store::write::{NewBlob, NewPlan};
 
 use crate::agents::refresh;
 use crate::error::{SubmitError, TransitionError};
@@ -52,6 +52,9 @@ pub struct Submission {
     pub priors: Vec<GivenPrior>,
     /// Refuse it when its worst case costs more than its budget.
     pub strict: bool,
+    /// It was tried before, then or later, and nobody knows what came of it: an equal one that was open then is what it joined, and
+    /// goes on or has ended since.
+    pub tried_at: Option<Timestamp>,
 }
 
 impl Submission {
@@ -69,6 +72,7 @@ impl Submission {
             version: BARE,
             priors: Vec::new(),
             strict: false,
+            tried_at: None,
         }
     }
 }
@@ -125,6 +129,7 @@ pub async fn submit(
         version,
         priors,
         strict,
+        tried_at,
     } = submission;
     let wish = Wish {
         wanted,
@@ -164,16 +169,50 @@ pub async fn submit(
     engine.plans.keep(plan);
     engine.pins.keep(selected.hash, selected.pinned.clone());
     let blobs = blobs(&created, &selected, bytes);
-    let (id, continued) = match create(engine, id, created, blobs, row).await {
-        Ok(_) => (id, false),
-        Err(TransitionError::Duplicate(existing)) => (existing, true),
-        Err(error) => return Err(error.into()),
-    };
+    let (id, continued) = begin(engine, id, created, tried_at, (blobs, row)).await?;
     Ok(Submitted {
         id,
         continued,
         excluded: selected.excluded.clone(),
     })
+}
+
+/// Begins it, or finds the equal one that goes on; and whether it is that.
+async fn begin(
+    engine: &Engine,
+    id: OrchestrationId,
+    created: Created,
+    tried_at: Option<Timestamp>,
+    (blobs, row): (Vec<NewBlob>, NewPlan),
+) -> Result<(OrchestrationId, bool), SubmitError> {
+    if let Some(then) = tried_at
+        && let Some(open) = open_since(engine, &created, then).await?
+    {
+        return Ok((open, true));
+    }
+    match create(engine, id, created, blobs, row).await {
+        Ok(_) => Ok((id, false)),
+        Err(TransitionError::Duplicate(existing)) => Ok((existing, true)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The equal orchestration that was open then or later.
+async fn open_since(
+    engine: &Engine,
+    created: &Created,
+    then: Timestamp,
+) -> Result<Option<OrchestrationId>, SubmitError> {
+    let Some(key) = created.submission else {
+        return Ok(None);
+    };
+    let (account, plan) = (created.account.as_str(), *created.plan.as_bytes());
+    let open = engine
+        .store
+        .open_by_submission(account, plan, *key.as_bytes(), then.0);
+    Ok(open
+        .await?
+        .map(|row| OrchestrationId(uuid::Uuid::from_bytes(row.id))))
 }
 
 /// The agents that are registered. One that is asked for and not known here may have been registered elsewhere just now.

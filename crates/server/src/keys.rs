@@ -53,15 +53,16 @@ impl fmt::Debug for NewKey {
     }
 }
 
-/// Makes a key for `account`; the caller stores its row. `expires_at` is in microseconds.
+/// Makes the key `id` for `account`; the caller stores its row. `expires_at` is in microseconds.
 pub fn make(
+    id: Uuid,
     account: &AccountId,
     role: Role,
     label: &str,
     now: Timestamp,
     expires_at: Option<i64>,
 ) -> NewKey {
-    let id = Uuid::now_v7().simple().to_string();
+    let id = id.simple().to_string();
     // UUIDs of version 7 made in the same millisecond share a counter: each still brings 32 bits or more of its own.
     let mut chance = Vec::with_capacity(64);
     for _ in 0..4 {

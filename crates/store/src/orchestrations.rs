@@ -110,23 +110,32 @@ impl Store {
             .collect()
     }
 
-    /// The account's unended orchestration of this submission.
+    /// The account's orchestration of this submission over this plan that was open at `since` (microseconds) or later: the first of them.
     ///
     /// # Errors
     /// Whatever the database said.
     pub async fn open_by_submission(
         &self,
         account: &str,
+        plan: Hash,
         key: Hash,
+        since: i64,
     ) -> Result<Option<OrchestrationRow>, StoreError> {
         const TEXT: &str = concat!(
             "select ",
             columns!(),
-            " from orchestration where account = $1 and submission_key = $2 and ended_at is null"
+            " from orchestration
+              where account = $1 and plan_hash = $2 and submission_key = $3 and (ended_at is null or ended_at >= $4)
+              order by id
+              limit 1"
         );
-        let mut rows = self
-            .query(TEXT, vec![Value::from(account), Value::from(&key)])
-            .await?;
+        let parameters = vec![
+            Value::from(account),
+            Value::from(&plan),
+            Value::from(&key),
+            Value::Int(since),
+        ];
+        let mut rows = self.query(TEXT, parameters).await?;
         rows.pop().map(decode).transpose()
     }
 }

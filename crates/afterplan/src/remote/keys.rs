@@ -11,6 +11,7 @@ use crate::arguments::KeysVerb;
 use crate::failure::{COMPLETE, Failure};
 use crate::keys::{DAY, shown, tell_all, tell_made, tell_revoked};
 use crate::remote::once;
+use crate::screen::plain;
 
 /// Performs the verb.
 pub async fn perform(remote: &Remote, verb: KeysVerb) -> Result<u8, Failure> {
@@ -30,8 +31,14 @@ pub async fn perform(remote: &Remote, verb: KeysVerb) -> Result<u8, Failure> {
                 "expiresAt": expires.map(|days| (now.0 + i64::from(days) * DAY) / 1_000),
             });
             let made = remote.post("api/keys", &once(), &wish).await?;
-            let key = made["key"].as_str().unwrap_or_default();
-            tell_made(shown(&row(&made), now), key, json);
+            let of = row(&made);
+            let Some(key) = made["key"].as_str() else {
+                let id = plain(&of.id);
+                return Err(Failure::failed(format!(
+                    "the key {id} was made, and what showed it was lost on the way: `afterplan keys revoke {id}` revokes it, then make another"
+                )));
+            };
+            tell_made(shown(&of, now), key, json);
         }
         KeysVerb::List { account, json } => tell_all(list(remote, account, now).await?, json),
         KeysVerb::Revoke { id } => {

@@ -216,6 +216,22 @@ fn off_loopback_it_wants_keys() {
     shell.fails(2, &["keys", "revoke", id], &["is revoked already"]);
 }
 
+/// A key that was made and whose answer was lost on the way is none that anybody could use.
+#[test]
+fn a_key_that_the_server_does_not_show_is_not_told_as_one() {
+    let made =
+        json!({"id": "0a1b", "account": "system", "role": "admin", "label": "", "createdAt": 1});
+    let (shell, server) = (Shell::new(), Stub::answering(move |_| made.to_string()));
+    let create = ["keys", "create", "--role", "admin", "--server"];
+    let url = server.url();
+    let arguments = [&create[..], &[url.as_str()]].concat();
+    shell.fails(
+        1,
+        &arguments,
+        &["0a1b", "lost", "afterplan keys revoke 0a1b"],
+    );
+}
+
 /// Who waits is told where to ask, what is in flight ends or is free again, and the next server finishes it.
 #[test]
 fn a_stop_loses_nothing_and_answers_who_waits() {
@@ -308,6 +324,30 @@ fn in_production_each_line_of_the_log_is_json() {
     }
     let shown = shell.call(&["agents", "show", "weather"]);
     assert!(shown.exit == 0 && shown.out.contains("Weather"), "{shown}");
+}
+
+/// Where the seed makes its tables and its agents by hand; and `serve` does both by itself.
+#[test]
+fn tables_and_the_seeds_agents_are_made_by_command_too() {
+    let mut places = vec![Shell::new()];
+    let schema = Schema::new();
+    places.extend(schema.as_ref().map(|schema| Shell::on(&schema.url)));
+    for shell in places {
+        let migrated = shell.call(&["migrate"]);
+        assert_eq!(migrated.exit, 0, "{migrated}");
+        assert!(migrated.out.contains("is up to date"), "{migrated}");
+        let agents = ["security-review", "performance-analysis"];
+        // The program's own, under the same names, converse with a model.
+        let versions = || agents.map(|id| shell.json(&["agents", "show", id])["version"].clone());
+        assert_eq!(versions(), ["2", "2"]);
+        for _ in 0..2 {
+            let seeded = shell.call(&["agents", "seed"]);
+            assert_eq!(seeded.exit, 0, "{seeded}");
+            assert!(agents.iter().all(|id| seeded.out.contains(id)), "{seeded}");
+            assert_eq!(versions(), ["1", "1"], "as the seed defines them");
+        }
+        assert_eq!(shell.call(&["check"]).exit, 0);
+    }
 }
 
 #[test]

@@ -3,13 +3,15 @@
 use axum::routing::get;
 use axum::{Json, Router};
 use domain::agent::definition::json_schema;
-use serde_json::Value;
+use http::Method;
+use serde_json::{Value, json};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{OpenApi, SecurityRequirement};
 use utoipa::{Modify, OpenApi as _};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::api::error::{Code, Problem};
+use crate::api::idempotency::{self, KEY_MAX};
 use crate::app::App;
 
 /// What the description says of the whole.
@@ -19,7 +21,7 @@ use crate::app::App;
         title = "Afterplan",
         description = "Durable enrichment of PlanExe plans: submit a plan, follow what becomes of it, read the enriched plan.\n\n\
             Every failure is a problem (RFC 9457) with a stable `code`, and its detail once more as `error`. Every write takes an \
-            `Idempotency-Key` header: for 24 hours the same request gives the same answer. Lists are read on by `cursor`. Times are \
+            `Idempotency-Key`: for 24 hours the same request gives the same answer. Lists are read on by `cursor`. Times are \
             milliseconds since 1970, amounts of credits are decimal numbers with at most nine places.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
@@ -74,6 +76,7 @@ pub fn routes(describe: fn() -> OpenApi) -> Router<App> {
 /// The description with the schema of agent definitions, which comes from their own types.
 fn whole(description: OpenApi) -> Value {
     let mut whole = serde_json::to_value(description).unwrap_or_default();
+    take_keys(&mut whole);
     let mut schema = json_schema();
     let parts = schema.as_object_mut().and_then(|schema| {
         schema.remove("$schema");
@@ -94,6 +97,29 @@ fn whole(description: OpenApi) -> Value {
         schemas.insert("AgentDefinition".to_owned(), schema);
     }
     whole
+}
+
+/// Says of each write that it takes a key, as [`crate::api::idempotency`] has it.
+fn take_keys(whole: &mut Value) {
+    let paths = whole.get_mut("paths").and_then(Value::as_object_mut);
+    for (path, methods) in paths.into_iter().flatten() {
+        for (method, operation) in methods.as_object_mut().into_iter().flatten() {
+            let method = Method::from_bytes(method.to_uppercase().as_bytes());
+            if !method.is_ok_and(|method| idempotency::is_write(&method, path)) {
+                continue;
+            }
+            let parameters = operation
+                .as_object_mut()
+                .map(|operation| operation.entry("parameters").or_insert_with(|| json!([])));
+            if let Some(parameters) = parameters.and_then(Value::as_array_mut) {
+                parameters.push(json!({
+                    "name": "Idempotency-Key", "in": "header", "required": false,
+                    "description": "Your name for this write: for 24 hours the same request under it is done once, and gives the same answer.",
+                    "schema": { "type": "string", "minLength": 1, "maxLength": KEY_MAX, "pattern": "^[!-~]+$" },
+                }));
+            }
+        }
+    }
 }
 
 /// References to the parts of a definition lead to where they stand in the description.

@@ -1,4 +1,4 @@
-//! What every request passes: who calls, how often, a time limit, the repeated write; and a panic ends in a problem.
+//! What every request passes: who calls, how often, a time limit, the mark of a write to be done once; and a panic ends in a problem.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use http::Method;
 use http::header::CONTENT_ENCODING;
 
-use crate::api::auth::{Caller, identify};
+use crate::api::auth::identify;
 use crate::api::error::{Code, Problem};
 use crate::api::idempotency;
 use crate::app::App;
@@ -54,8 +54,9 @@ async fn pass(app: App, mut request: Request, next: Next) -> Result<Response, Pr
         ));
     }
     let waits = waits(request.method(), path);
-    request.extensions_mut().insert(caller.clone());
-    let answer = answer(&app, caller, request, next);
+    idempotency::mark(&app, &caller, &mut request);
+    request.extensions_mut().insert(caller);
+    let answer = async { Ok(next.run(request).await) };
     if waits {
         return answer.await;
     }
@@ -68,19 +69,6 @@ async fn pass(app: App, mut request: Request, next: Next) -> Result<Response, Pr
                     .retry_after(1),
             )
         })
-}
-
-async fn answer(
-    app: &App,
-    caller: Caller,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    if idempotency::applies(&request) {
-        idempotency::answer(app, &caller, request, next).await
-    } else {
-        Ok(next.run(request).await)
-    }
 }
 
 /// Whether the body is packed: nobody here unpacks it.

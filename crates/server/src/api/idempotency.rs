@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Extension, Request};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use domain::values::hash::ContentHash;
 use domain::values::role::Deed;
-use domain::values::time::Millis;
+use domain::values::time::{Millis, Timestamp};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use store::idempotency::Begun;
@@ -37,7 +37,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const KEPT: Millis = Millis::from_secs(24 * 3_600);
 
 /// Longest key, in bytes.
-const KEY_MAX: usize = 255;
+pub const KEY_MAX: usize = 255;
 
 /// Largest answer that is kept; a larger one is made anew from what was written, by its id.
 const ANSWER_MAX: usize = 32 << 20;
@@ -47,6 +47,8 @@ const ANSWER_MAX: usize = 32 << 20;
 pub struct KeyedWrite {
     /// The id of what it makes: the same when it is tried again.
     pub subject: Uuid,
+    /// When it was begun first, where it is tried again.
+    pub tried_at: Option<Timestamp>,
     app: App,
     scope: String,
     key: String,
@@ -67,28 +69,50 @@ pub fn subject(write: &Keyed) -> Uuid {
 #[derive(Clone, Debug)]
 pub struct KeepInstead(pub Bytes);
 
-/// Whether the request is a write that wants to be done once. A forecast writes nothing, not even that it was asked for.
-pub fn applies(request: &Request) -> bool {
-    matches!(
-        *request.method(),
-        Method::POST | Method::PUT | Method::PATCH | Method::DELETE
-    ) && request.headers().contains_key(KEY)
-        && request.uri().path() != "/api/forecast"
+/// Whether this is a write. A forecast writes nothing, not even that it was asked for.
+pub fn is_write(method: &Method, path: &str) -> bool {
+    let writes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    writes.contains(method) && path != "/api/forecast"
+}
+
+/// Goes with a write that wants to be done once, until it has found its route.
+#[derive(Clone)]
+struct Wanted {
+    app: App,
+    caller: Caller,
+    uri: Uri,
+}
+
+/// Marks the request, where it is a write that wants to be done once.
+pub fn mark(app: &App, caller: &Caller, request: &mut Request) {
+    let uri = request.uri();
+    if is_write(request.method(), uri.path()) && request.headers().contains_key(KEY) {
+        let wanted = Wanted {
+            app: app.clone(),
+            caller: caller.clone(),
+            uri: uri.clone(),
+        };
+        request.extensions_mut().insert(wanted);
+    }
+}
+
+/// What every route is asked through: a key is used up by no request that has none.
+pub async fn once(mut request: Request, next: Next) -> Response {
+    match request.extensions_mut().remove::<Wanted>() {
+        Some(wanted) => answer(&wanted, request, next).await.into_response(),
+        None => next.run(request).await,
+    }
 }
 
 /// Answers the write, from memory where it was done before.
 ///
 /// # Errors
 /// 400 for a key that is none, 409 while the write is under way, 422 where the key was used for another request.
-pub async fn answer(
-    app: &App,
-    caller: &Caller,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
+async fn answer(wanted: &Wanted, request: Request, next: Next) -> Result<Response, Problem> {
+    let Wanted { app, caller, uri } = wanted;
     let key = key(&request)?;
     let (parts, body) = request.into_parts();
-    let (hash, body) = taken(app, caller, &parts, body).await?;
+    let (hash, body) = taken(wanted, &parts, body).await?;
     // What was begun is not left lying when its caller goes away in the middle: whoever lets go of it releases it.
     let spawned = app.engine.spawned.clone();
     let scope = caller.account.as_str().to_owned();
@@ -97,7 +121,7 @@ pub async fn answer(
         Ok(write) => write,
         Err(answered) => return Ok(answered),
     };
-    let waits = waits(&parts.method, parts.uri.path());
+    let waits = waits(&parts.method, uri.path());
     let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(write.clone());
     let done = done(write, request, next);
@@ -125,6 +149,7 @@ async fn begun(
     match begun.await? {
         Begun::New { subject } => Ok(Ok(Arc::new(KeyedWrite {
             subject: Uuid::from_bytes(subject),
+            tried_at: begun_at(subject).filter(|_| subject != *new.as_bytes()),
             app,
             scope,
             key,
@@ -146,6 +171,13 @@ async fn begun(
             "this Idempotency-Key was used for another request; take a new one",
         )),
     }
+}
+
+/// When a write was begun first: the id of what it makes, a UUID of version 7, tells the time.
+fn begun_at(subject: [u8; 16]) -> Option<Timestamp> {
+    let (seconds, nanos) = Uuid::from_bytes(subject).get_timestamp()?.to_unix();
+    let seconds = i64::try_from(seconds).ok()?;
+    Some(Timestamp(seconds * 1_000_000 + i64::from(nanos / 1_000)))
 }
 
 /// Does the write, and keeps its answer.
@@ -213,18 +245,17 @@ fn key(request: &Request) -> Result<String, Problem> {
         .headers()
         .get(KEY)
         .and_then(|value| value.to_str().ok());
-    let key = value
-        .map(str::trim)
-        .filter(|key| !key.is_empty() && key.len() <= KEY_MAX);
-    key.map(str::to_owned)
+    let visible = |key: &&str| key.bytes().all(|byte| byte.is_ascii_graphic());
+    let key = value.filter(|key| (1..=KEY_MAX).contains(&key.len()));
+    key.filter(visible)
+        .map(str::to_owned)
         .ok_or_else(|| Problem::invalid("an Idempotency-Key has 1 to 255 visible ASCII characters"))
 }
 
 /// Takes the whole body, hashed with all that makes the request what it is. A large one waits in a file: only who may submit
 /// plans has anything so large to say.
 async fn taken(
-    app: &App,
-    caller: &Caller,
+    Wanted { app, caller, uri }: &Wanted,
     parts: &Parts,
     mut body: Body,
 ) -> Result<([u8; 32], Body), Problem> {
@@ -232,7 +263,7 @@ async fn taken(
     let most = limits.upload_bytes.max(limits.json_bytes as u64);
     refuse_large(&parts.headers, most)?;
     let mut hash = Sha256::new();
-    let (method, uri) = (parts.method.as_str(), parts.uri.to_string());
+    let (method, uri) = (parts.method.as_str(), uri.to_string());
     for part in [
         method.as_bytes(),
         uri.as_bytes(),

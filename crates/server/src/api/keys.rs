@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
 use crate::api::extract::{Asked, At, JsonText};
-use crate::api::idempotency::KeepInstead;
+use crate::api::idempotency::{KeepInstead, Keyed, subject};
 use crate::api::number::Whole;
 use crate::api::page::Page;
 use crate::api::routes::{Routes, routes};
@@ -152,6 +152,7 @@ async fn list(
 async fn create(
     State(app): State<App>,
     caller: Caller,
+    write: Keyed,
     body: JsonText,
 ) -> Result<Response, Problem> {
     caller.may(Deed::Keys)?;
@@ -168,21 +169,27 @@ async fn create(
         )));
     }
     let expires_at = wish.expires_at.map(|Whole(at)| expiry(at)).transpose()?;
-    let made = make(
+    let mut made = make(
+        subject(&write),
         &account,
         wish.role,
         &wish.label,
         app.engine.clock.now(),
         expires_at,
     );
-    app.engine.store.put_key(made.row.clone()).await?;
+    let store = &app.engine.store;
+    let new = store.put_key(made.row.clone()).await?;
     app.keys.forget();
+    if !new && let Some(row) = store.key(&made.row.id).await? {
+        made.row = row;
+    }
     let mut answer = Made {
         of: made.row.into(),
         key: None,
     };
     let kept = serde_json::to_vec(&answer).map_err(Problem::internal)?;
-    answer.key = Some(made.text);
+    // One that was made before its answer was lost is not shown any more.
+    answer.key = Some(made.text).filter(|_| new);
     let mut response = (StatusCode::CREATED, Json(answer)).into_response();
     response
         .extensions_mut()

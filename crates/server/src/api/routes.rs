@@ -1,12 +1,13 @@
 //! Routes that say what they are only when somebody asks: a description is a tree of megabytes that hardly anybody wants.
 
-use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter};
+use axum::{Router, middleware};
 use utoipa::Path;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::PathItemExt;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::api::idempotency::once;
 use crate::app::App;
 
 /// The handlers of one path, and how to describe them.
@@ -62,7 +63,8 @@ impl Routes {
 
     /// With the handlers of one more path.
     pub fn routes(mut self, added: Described) -> Self {
-        self.router = self.router.route(&added.path, added.methods);
+        let methods = added.methods.route_layer(middleware::from_fn(once));
+        self.router = self.router.route(&added.path, methods);
         self.described.push(added.describe);
         self
     }

@@ -274,12 +274,13 @@ pub fn agent(what: &str, id: &str) -> Result<AgentId, Problem> {
 pub async fn begin(
     app: &App,
     id: OrchestrationId,
-    submission: Submission,
+    mut submission: Submission,
     write: Keyed,
 ) -> Result<Submitted, Problem> {
     let Some(Extension(write)) = write else {
         return begun(app, id, submission).await;
     };
+    submission.tried_at = write.tried_at;
     let app = app.clone();
     let spawned = app.engine.spawned.clone();
     let beginning = spawned.spawn(async move {

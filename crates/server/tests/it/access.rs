@@ -1,6 +1,8 @@
 //! Keys, roles, accounts, and who may come without a key.
 
 use domain::values::role::Role;
+use domain::values::time::{Millis, Timestamp};
+use engine::clock::{Clock, ManualClock};
 use reqwest::Method;
 use serde_json::{Value, json};
 use server::app::ServeError;
@@ -207,6 +209,33 @@ async fn a_key_is_shown_once_and_is_over_when_it_is_revoked() {
         401,
         "unauthorized",
     );
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_key_ends_at_its_time_and_one_that_was_revoked_elsewhere_within_seconds() {
+    let clock = ManualClock::at(Timestamp(1_800_000_000_000_000));
+    let stage = Stage::at(Clock::Manual(clock.clone()), |_| {}).await;
+    let ends = 1_800_000_000_000_u64 + 60_000;
+    let wish = json!({"role": "viewer", "expiresAt": ends});
+    let (status, made) = stage.post("/api/keys", wish).await;
+    assert_eq!((status, &made["expiresAt"]), (201, &json!(ends)), "{made}");
+    let brief = made["key"].as_str().unwrap();
+    let lasting = stage.key("ann", Role::Viewer).await;
+    let asked = async |key: &str| {
+        let answer = as_key(&stage, key, Method::GET, "/api/agents", None).await;
+        answer.0
+    };
+    clock.advance(Millis(59_999));
+    assert_eq!((asked(brief).await, asked(&lasting).await), (200, 200));
+    clock.advance(Millis(1));
+    assert_eq!((asked(brief).await, asked(&lasting).await), (401, 200));
+    // Another server revokes it; this one believes for a few seconds what it knows.
+    let id = lasting.split('_').nth(1).unwrap();
+    let now = stage.engine.clock.now().0;
+    assert!(stage.engine.store.revoke_key(id, now).await.unwrap());
+    clock.advance(Millis(3_000));
+    assert_eq!(asked(&lasting).await, 401);
     stage.close().await;
 }
 

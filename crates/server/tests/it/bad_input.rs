@@ -192,8 +192,11 @@ async fn of_fifty_megabytes_no_more_is_taken_than_the_limit() {
         too_large(&raw(&stage, head.as_bytes()).await);
     }
     let form = "--b\r\ncontent-disposition: form-data; name=\"plan\"; filename=\"a.zip\"\r\n\r\n";
+    // What is to be done once is taken in before it is known what it is.
+    let keyed = "application/zip\r\nidempotency-key: one";
     for (path, media, begin) in [
         ("/api/orchestrate", "application/json", "{"),
+        ("/api/orchestrations", keyed, "PK"),
         ("/api/agents", "application/json", "{"),
         ("/api/orchestrations", "application/zip", "PK"),
         (

@@ -2,9 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
+use domain::values::ids::HolderId;
+use domain::values::role::Role;
+use engine::replica::Replica;
+use reqwest::Method;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::stage::{Stage, assert_problem, request_for};
+use crate::stage::{Stage, answer, assert_problem, request_for};
 
 #[tokio::test]
 async fn orchestrations_are_listed_page_by_page() {
@@ -30,6 +35,81 @@ async fn orchestrations_are_listed_page_by_page() {
     assert_eq!(seen, made, "the newest first, each once");
     let (_, none) = stage.get("/api/orchestrations?unended=true").await;
     assert_eq!(none["orchestrations"], json!([]));
+    stage.close().await;
+}
+
+/// The names under `id` in the list at `path`, so many at one time.
+async fn listed(stage: &Stage, key: &str, name: &str, limit: usize) -> Vec<Value> {
+    let (mut items, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/api/{name}?limit={limit}{cursor}");
+        let ask = stage.ask(Method::GET, &path).bearer_auth(key);
+        let (status, page) = answer(ask).await;
+        assert_eq!(status, 200, "{page}");
+        let part = page[name].as_array().unwrap();
+        assert!(part.len() <= limit, "{page}");
+        items.extend(part.clone());
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return items,
+        }
+    }
+}
+
+#[tokio::test]
+async fn agents_accounts_keys_and_replicas_are_listed_page_by_page() {
+    let stage = Stage::open().await;
+    let admin = stage.key("system", Role::Admin).await;
+    for account in ["zoe", "ann", "bob"] {
+        let key = stage.key(account, Role::Operator).await;
+        let request = request_for(&["security-review"]);
+        let ask = stage.ask(Method::POST, "/api/orchestrate?wait=0");
+        assert_eq!(answer(ask.bearer_auth(key).json(&request)).await.0, 202);
+    }
+    let other = HolderId(Uuid::now_v7());
+    let other = Replica::start(&stage.engine, other, "other").await.unwrap();
+    for (name, count) in [("agents", 2), ("accounts", 4), ("keys", 4), ("replicas", 2)] {
+        let all = listed(&stage, &admin, name, 100).await;
+        assert_eq!(all.len(), count, "{name}: {all:?}");
+        for limit in [1, 3] {
+            let paged = listed(&stage, &admin, name, limit).await;
+            let ids = |all: &[Value]| all.iter().map(|one| one["id"].clone()).collect::<Vec<_>>();
+            assert_eq!(ids(&paged), ids(&all), "{name} by {limit}");
+        }
+    }
+    other.stop().await.unwrap();
+    stage.close().await;
+}
+
+/// What has begun goes on with the definitions that it began with, whatever is registered or retired meanwhile.
+#[tokio::test]
+async fn an_orchestration_goes_on_with_the_versions_that_it_pinned() {
+    let stage = Stage::open().await;
+    stage.register("slow-one", json!({})).await;
+    let after = |version: &str, cost: f64| json!({"version": version, "costPerRun": cost, "dependencies": ["slow-one"]});
+    stage.register("next", after("1", 0.25)).await;
+    let begin = async || {
+        let (status, begun) = stage
+            .post("/api/orchestrate?wait=0", request_for(&["next"]))
+            .await;
+        assert_eq!(status, 202, "{begun}");
+        begun["orchestrationId"].as_str().unwrap().to_owned()
+    };
+    let first = begin().await;
+    stage.register("next", after("2", 0.75)).await;
+    let retired = stage.ask(Method::DELETE, "/api/agents/next/versions/1");
+    assert_eq!(answer(retired).await.0, 204);
+    let second = begin().await;
+    for (id, cost) in [(first, 0.25), (second, 0.75)] {
+        let shown = loop {
+            stage.stub.released.notify_waiters();
+            let (_, shown) = stage.get(&format!("/api/orchestrations/{id}")).await;
+            if shown["status"] == "complete" {
+                break shown;
+            }
+        };
+        assert_eq!(shown["creditsUsed"], json!(cost), "{shown}");
+    }
     stage.close().await;
 }
 
@@ -153,7 +233,7 @@ async fn agents_are_versioned_and_retired() {
     assert_eq!(shown["versions"].as_array().unwrap().len(), 2);
     let (_, first) = stage.get("/api/agents/judge/versions/1").await;
     assert_eq!(first["agent"]["description"], "first");
-    let delete = |path: &str| stage.ask(reqwest::Method::DELETE, path);
+    let delete = |path: &str| stage.ask(Method::DELETE, path);
     let gone = delete("/api/agents/judge/versions/2").send().await.unwrap();
     assert_eq!(gone.status(), 204);
     let (_, shown) = stage.get("/api/agents/judge").await;

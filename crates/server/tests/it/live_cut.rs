@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engine::perform::{Assignment, Performed};
 use futures_util::SinkExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::live_house::{House, Place, chain, marks, performer};
@@ -66,6 +66,64 @@ async fn a_reader_cut_off_fifty_times_sees_each_event_once_also_over_a_restart()
         assert_eq!(told, stored);
         house.close().await;
     }
+}
+
+/// The same of an account's feed, where one orchestration follows another.
+#[tokio::test]
+async fn a_reader_of_an_account_that_is_cut_off_sees_each_event_once_also_over_a_restart() {
+    for place in Place::both() {
+        let mut house = House::open(&place, chain(8), performer(slowly)).await;
+        let mut chance = Chance(11);
+        let (mut told, mut cursor) = (Vec::new(), "0".to_owned());
+        for cut in 0..30 {
+            if cut % 6 == 0 {
+                house.begin("Build a shed.").await;
+            }
+            // No more than is there or comes in any case: a feed has no end.
+            let want = chance.below(10);
+            let by_socket = cut % 2 == 0;
+            told.extend(of_feed(&house, by_socket, &cursor, want).await);
+            if let Some(last) = told.last() {
+                cursor = last["cursor"].as_str().unwrap().to_owned();
+            }
+            if cut % 12 == 11 {
+                house.close().await;
+                house = House::open(&place, chain(8), performer(slowly)).await;
+            }
+        }
+        let last = house.begin("Build a boat.").await;
+        house.ended(last).await;
+        let stored = loop {
+            let stored = house.events("/accounts/me/events", 500).await;
+            let over = |event: &&Value| event["type"] == "orchestration_completed";
+            if stored.iter().filter(over).count() == 6 {
+                break stored;
+            }
+        };
+        let rest = (stored.len() - told.len()) as u64;
+        told.extend(of_feed(&house, true, &cursor, rest).await);
+        assert_eq!(marks(&told), marks(&stored));
+        assert_eq!(told, stored);
+        house.close().await;
+    }
+}
+
+/// So many events of the caller's account behind `cursor`, by either way.
+async fn of_feed(house: &House, by_socket: bool, cursor: &str, want: u64) -> Vec<Value> {
+    let mut told = Vec::new();
+    if by_socket {
+        let path = format!("/accounts/me/stream?after={cursor}");
+        let mut socket = house.socket(&path).await;
+        for _ in 0..want {
+            told.push(socket.next().await.unwrap());
+        }
+    } else {
+        let mut sse = house.sse("/accounts/me/events", Some(cursor)).await;
+        for _ in 0..want {
+            told.push(sse.next().await.unwrap().data);
+        }
+    }
+    told
 }
 
 #[tokio::test]

@@ -251,7 +251,7 @@ impl House {
     pub async fn key(&self, account: &str, role: Role) -> String {
         let account = AccountId::new(account).unwrap();
         let now = self.engine.clock.now();
-        let key = make(&account, role, "a test's", now, None);
+        let key = make(Uuid::now_v7(), &account, role, "a test's", now, None);
         self.engine.store.put_key(key.row).await.unwrap();
         key.text
     }

@@ -1,7 +1,10 @@
 //! The seed's interfaces that its session leaves empty: what failed, how agents are defined, what was charged, what was told.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
+use domain::values::time::{Millis, Timestamp};
+use engine::clock::{Clock, ManualClock};
 use engine::outside::Outside;
 use engine::perform::Performer;
 use providers::models::Models;
@@ -30,6 +33,44 @@ async fn a_plan_artifact_that_failed_says_why() {
         .get(&format!("/api/orchestrations/{id}/artifact"))
         .await;
     walk("PlanArtifact", &artifact, &fields);
+    stage.close().await;
+}
+
+/// The seed's five standings of an agent, as a status tells them.
+#[tokio::test]
+async fn an_agent_that_hangs_is_at_work_until_its_time_is_over_and_told_so() {
+    let clock = ManualClock::at(Timestamp(1_800_000_000_000_000));
+    let stage = Stage::at(Clock::Manual(clock.clone()), |_| {}).await;
+    let hangs = json!({"timeout": 30_000, "maxRetries": 0, "dependencies": ["security-review"]});
+    stage.register("slow-one", hangs).await;
+    let request = request_for(&["slow-one"]);
+    let (status, begun) = stage.post("/api/orchestrate?wait=0", request).await;
+    assert_eq!(status, 202, "{begun}");
+    let id = begun["orchestrationId"].as_str().unwrap();
+    let until = async |wanted: &dyn Fn(&Value) -> bool| loop {
+        let (_, state) = stage.get(&format!("/api/orchestrate/{id}")).await;
+        if wanted(&state) {
+            break state;
+        }
+    };
+    let state = until(&|state| state["currentAgents"] == json!(["slow-one"])).await;
+    assert_eq!(state["status"], "running", "{state}");
+    // It is asked, and does not answer.
+    while stage.stub.asked.load(Ordering::SeqCst) < 2 {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(Millis(30_000));
+    let state = until(&|state| state["status"] == "partial").await;
+    assert_eq!(state["failedAgents"], json!(["slow-one"]), "{state}");
+    assert_eq!(state["completedAgents"], json!(["security-review"]));
+    let results = &state["results"];
+    assert_eq!(results["slow-one"]["status"], "timeout");
+    walk(
+        "what failed",
+        &results["slow-one"]["data"],
+        &[("error", text)],
+    );
+    assert_eq!(results["security-review"]["status"], "completed");
     stage.close().await;
 }
 

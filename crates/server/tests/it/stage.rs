@@ -24,6 +24,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use server::app::{ServeError, serve};
 use server::config::Settings;
+use server::keys::make;
 use store::db::Store;
 use store::url::DatabaseUrl;
 use tokio::net::TcpListener;
@@ -156,7 +157,14 @@ impl Stage {
     /// A key for `account`, made behind the server's back.
     pub async fn key(&self, account: &str, role: Role) -> String {
         let now = self.engine.clock.now();
-        let key = server::keys::make(&AccountId::new(account).unwrap(), role, "test", now, None);
+        let key = make(
+            Uuid::now_v7(),
+            &AccountId::new(account).unwrap(),
+            role,
+            "test",
+            now,
+            None,
+        );
         self.engine.store.put_key(key.row).await.unwrap();
         key.text
     }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use domain::values::ids::AccountId;
 use domain::values::role::Role;
 use domain::values::time::{Millis, Timestamp};
 use engine::clock::{Clock, ManualClock};
@@ -116,6 +117,24 @@ async fn a_key_that_is_none_is_refused() {
             "invalid-request",
         );
     }
+    stage.close().await;
+}
+
+/// Who mistook the method or the path may say so under the same key.
+#[tokio::test]
+async fn a_request_that_no_route_takes_uses_no_key_up() {
+    let stage = Stage::open().await;
+    let wish = json!({"agent": {"id": "a", "displayName": "A"}});
+    let ask = async |method: Method, path: &str| {
+        let ask = stage.ask(method, path).header("idempotency-key", "one");
+        answer(ask.json(&wish)).await
+    };
+    let mistaken = ask(Method::PUT, "/api/agents").await;
+    assert_problem(&mistaken, 405, "method-not-allowed");
+    assert_problem(&ask(Method::POST, "/api/agent").await, 404, "not-found");
+    assert_eq!(ask(Method::POST, "/api/agents").await.0, 201);
+    let mistaken = ask(Method::PUT, "/api/agents").await;
+    assert_problem(&mistaken, 405, "method-not-allowed");
     stage.close().await;
 }
 
@@ -235,6 +254,136 @@ async fn a_write_that_joined_another_and_was_broken_off_is_told_of_that_one() {
     stage.close().await;
 }
 
+/// The server was killed when it had found the equal one and had not noted it yet: what was open then is told, though it has ended.
+#[tokio::test]
+async fn a_write_whose_server_was_killed_is_told_of_what_was_open_then() {
+    let stage = Stage::open().await;
+    stage.register("slow-one", json!({})).await;
+    let (path, request) = ("/api/orchestrate?wait=0", request_for(&["slow-one"]));
+    let begin = async || {
+        let (status, begun) = stage.post(path, request.clone()).await;
+        assert_eq!(status, 202, "{begun}");
+        begun["orchestrationId"].as_str().unwrap().to_owned()
+    };
+    let before = begin().await;
+    until_complete(&stage, &before).await;
+    let open = begin().await;
+    assert_ne!(open, before);
+    begun_by_a_dead_one(&stage, "one", path, &request).await;
+    until_complete(&stage, &open).await;
+    begun_by_a_dead_one(&stage, "two", path, &request).await;
+    let (status, again) = write(&stage, "one", path, &request).await;
+    assert_eq!((status, &again["orchestrationId"]), (202, &json!(open)));
+    // None was open when this one began, and it is done now.
+    let (status, new) = write(&stage, "two", path, &request).await;
+    assert_eq!(status, 202, "{new}");
+    assert!(![json!(before), json!(open)].contains(&new["orchestrationId"]));
+    stage.close().await;
+}
+
+/// A write that a server began just now, which was killed and whose time is over.
+async fn begun_by_a_dead_one(stage: &Stage, key: &str, path: &str, body: &Value) -> Uuid {
+    let (subject, hash) = (Uuid::now_v7(), hashed(path, body));
+    let long_ago = stage.engine.clock.now().0 - 2 * TAKEN_OVER_AFTER;
+    let store = &stage.engine.store;
+    let begun = store.begin_write("system", key, hash, *subject.as_bytes(), long_ago, i64::MAX);
+    assert!(matches!(begun.await.unwrap(), Begun::New { .. }));
+    subject
+}
+
+/// The server was killed between the key and its answer: there is one key, which nobody was shown.
+#[tokio::test]
+async fn a_key_that_was_made_before_the_answer_was_lost_is_the_only_one() {
+    let stage = Stage::open().await;
+    let admin = stage.key("system", Role::Admin).await;
+    let wish = json!({"role": "viewer", "label": "lost"});
+    let subject = begun_by_a_dead_one(&stage, "one", "/api/keys", &wish).await;
+    let make = async || {
+        let ask = stage.ask(Method::POST, "/api/keys").bearer_auth(&admin);
+        answer(ask.header("idempotency-key", "one").json(&wish)).await
+    };
+    let store = &stage.engine.store;
+    let account = AccountId::system();
+    let lost = server::keys::make(subject, &account, Role::Viewer, "lost", Timestamp(7), None);
+    assert!(store.put_key(lost.row).await.unwrap());
+    let (status, made) = make().await;
+    assert_eq!(
+        (status, &made["id"]),
+        (201, &json!(subject.simple().to_string()))
+    );
+    assert!(made.get("key").is_none(), "{made}");
+    assert_eq!(make().await, (201, made));
+    assert_eq!(store.keys(None).await.unwrap().len(), 2);
+    stage.close().await;
+}
+
+/// Lets its agents answer until the orchestration is complete.
+async fn until_complete(stage: &Stage, id: &str) {
+    loop {
+        stage.stub.released.notify_waiters();
+        let (_, shown) = stage.get(&format!("/api/orchestrations/{id}")).await;
+        if shown["status"] == "complete" {
+            return;
+        }
+    }
+}
+
+/// An answer too large to be kept is made anew from what was made, and nothing is done twice.
+#[tokio::test]
+async fn an_answer_too_large_to_be_kept_is_given_again_all_the_same() {
+    let stage = Stage::with(|settings| settings.limits.json_bytes = 40 << 20).await;
+    stage.register("broken-one", json!({"maxRetries": 0})).await;
+    let mut request = request_for(&["broken-one"]);
+    request["planArtifact"]["plan"]["text"] = json!("x".repeat(33 << 20));
+    let first = write(&stage, "one", "/api/orchestrate", &request).await;
+    assert_eq!((first.0, &first.1["status"]), (200, &json!("failed")));
+    let again = repeated(&stage, "one", &request).await;
+    assert!(first == again, "{}", again.1["orchestrationId"]);
+    let (_, list) = stage.get("/api/orchestrations").await;
+    assert_eq!(list["orchestrations"].as_array().unwrap().len(), 1);
+    let other = write(&stage, "one", "/api/orchestrate", &json!({})).await;
+    assert_problem(&other, 422, "idempotency-key-reused");
+    stage.close().await;
+}
+
+/// Whatever writes says so in the description, and its request is answered from memory when it comes again.
+#[tokio::test]
+async fn every_route_that_writes_takes_a_key() {
+    let stage = Stage::open().await;
+    let admin = stage.key("system", Role::Admin).await;
+    let (_, description) = stage.get("/api/openapi.json").await;
+    let mut written = 0;
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+            let is_keyed = parameters.any(|one| one["name"] == "Idempotency-Key");
+            let writes = method != "get" && path != "/api/forecast";
+            assert_eq!(is_keyed, writes, "{method} {path}");
+            if !writes {
+                continue;
+            }
+            written += 1;
+            let path = path
+                .replace("/accounts/{id}", "/accounts/me")
+                .replace("{id}", &Uuid::nil().to_string());
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let ask = async || {
+                let ask = stage.ask(method.clone(), &path).bearer_auth(&admin);
+                let ask = ask.header("idempotency-key", written.to_string());
+                let answer = ask.json(&json!({})).send().await.unwrap();
+                let is_known = answer.headers().contains_key("idempotency-replayed");
+                let status = answer.status();
+                (is_known, (status, answer.text().await.unwrap()))
+            };
+            let (first, again) = (ask().await, ask().await);
+            assert_eq!((first.0, again.0), (false, true), "{method} {path}");
+            assert_eq!(first.1, again.1);
+        }
+    }
+    assert!(written > 15, "{written}");
+    stage.close().await;
+}
+
 /// What a server hashes of such a write: all that makes the request what it is.
 fn hashed(path: &str, body: &Value) -> [u8; 32] {
     let parts = ["POST", path, "application/json"];
@@ -254,17 +403,7 @@ async fn credits_that_were_given_before_the_answer_was_lost_are_not_given_again(
         let path = format!("/api/accounts/system/credits/{kind}");
         let (_, before) = stage.get("/api/accounts/system/credits").await;
         let wish = json!({"amount": amount, "note": "paid"});
-        let subject = Uuid::now_v7();
-        let long_ago = stage.engine.clock.now().0 - 2 * TAKEN_OVER_AFTER;
-        let begun = stage.engine.store.begin_write(
-            "system",
-            "one",
-            hashed(&path, &wish),
-            *subject.as_bytes(),
-            long_ago,
-            i64::MAX,
-        );
-        assert!(matches!(begun.await.unwrap(), Begun::New { .. }));
+        let subject = begun_by_a_dead_one(&stage, "one", &path, &wish).await;
         let mut given = wish.clone();
         given["key"] = json!(subject.to_string());
         let (status, given) = stage.post(&path, given).await;

@@ -73,13 +73,22 @@ async fn one_submission_at_a_time() {
         again.orchestration.submission_key = Some(hash("submission"));
         let refused = store.commit(again.clone()).await;
         assert_eq!(refused, Err(CommitError::Duplicate { existing: id(1) }));
-        let found = store.open_by_submission("ann", hash("submission")).await;
-        assert_eq!(found.unwrap().map(|o| o.id), Some(id(1)));
+        let found = async |account: &str, since| {
+            let plan = first.orchestration.plan_hash;
+            let found = store.open_by_submission(account, plan, hash("submission"), since);
+            found.await.unwrap().map(|o| o.id)
+        };
+        assert_eq!(found("ann", i64::MAX).await, Some(id(1)));
+        assert_eq!(found("bob", 0).await, None);
 
         let mut end = next(&first, &done);
         end.orchestration.ended_at = Some(9_000);
         store.commit(end).await.unwrap();
+        assert_eq!(found("ann", 9_001).await, None, "it had ended before");
+        assert_eq!(found("ann", 9_000).await, Some(id(1)));
         store.commit(again).await.unwrap();
+        assert_eq!(found("ann", 9_001).await, Some(id(2)));
+        assert_eq!(found("ann", 9_000).await, Some(id(1)), "the first of them");
     })
     .await;
 }
