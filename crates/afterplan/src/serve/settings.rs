@@ -207,6 +207,32 @@ mod tests {
     }
 
     #[test]
+    fn every_variable_is_heard_and_says_what_it_wins_over() {
+        let mut settings: Settings = toml::from_str(
+            "[outgoing]\nallow = ['10.0.0.0/8']\nsigningSecrets = { a = 'whsec_a' }",
+        )
+        .unwrap();
+        let said = |name: &str| {
+            let value = match name {
+                "AFTERPLAN_LISTEN" => "[::1]:80",
+                "PORT" => "81",
+                "AFTERPLAN_AGENTS_BASE_URL" => "http://agents",
+                "AFTERPLAN_OUTGOING_ALLOW" => "agents:80, , 192.168.0.0/16",
+                "AFTERPLAN_SIGNING_SECRET" => "whsec_b",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        from_environment(&mut settings, &said).unwrap();
+        assert_eq!(settings.listen.to_string(), "[::1]:81");
+        assert_eq!(settings.agents_base_url.as_deref(), Some("http://agents"));
+        let outgoing = &settings.outgoing;
+        assert_eq!(outgoing.allow, ["agents:80", "192.168.0.0/16"]);
+        let of = |agent: &str| outgoing.signing_secrets.get(agent).map(|s| s.0.as_str());
+        assert_eq!((of("a"), of("*")), (Some("whsec_a"), Some("whsec_b")));
+    }
+
+    #[test]
     fn what_is_wrong_in_a_file_is_told_with_its_line_and_the_way_out() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.toml");

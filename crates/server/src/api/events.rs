@@ -22,7 +22,7 @@ use crate::api::routes::{Routes, routes};
 use crate::api::views::event::ClientEvent;
 use crate::api::views::stored::StoredEvent;
 use crate::app::App;
-use crate::stream::asked::{Format, Paged, Wanted, last_event_id};
+use crate::stream::asked::{CameBack, Format, Paged, Wanted, last_event_id};
 use crate::stream::cursor::Cursor;
 use crate::stream::hub::Topic;
 use crate::stream::page::{Page, Search, page};
@@ -111,7 +111,7 @@ pub fn position(row: &OrchestrationRow) -> u64 {
 /// repetition; after the end the event `end`. Who reconnects behind the end gets 204: there is nothing to come.
 #[utoipa::path(
     get, path = "/orchestrations/{id}/events", tag = "events",
-    params(("id" = Uuid, Path, description = "The orchestration"), Paged),
+    params(("id" = Uuid, Path, description = "The orchestration"), Paged, CameBack),
     responses(
         (status = 200, description = "The events", content(
             (AnyPage = "application/json"), (ClientEvent = "text/event-stream"), (ClientEvent = "application/x-ndjson"))),
@@ -185,7 +185,7 @@ pub(crate) async fn answer(
 /// Where headers cannot be set, offer the subprotocols `afterplan.v1` and `afterplan.key.<key>`.
 #[utoipa::path(
     get, path = "/orchestrations/{id}/stream", tag = "events",
-    params(("id" = Uuid, Path, description = "The orchestration"), Wanted),
+    params(("id" = Uuid, Path, description = "The orchestration"), Wanted, CameBack),
     responses((status = 101, description = "The stream; each message is a client event"), Refusals)
 )]
 async fn stream(

@@ -15,7 +15,7 @@ use crate::api::extract::{Asked, At};
 use crate::api::routes::{Routes, routes};
 use crate::api::views::event::ClientEvent;
 use crate::app::App;
-use crate::stream::asked::{Format, Paged, Wanted};
+use crate::stream::asked::{CameBack, Format, Paged, Wanted};
 use crate::stream::cursor::Cursor;
 use crate::stream::hub::Topic;
 use crate::stream::reader::Reader;
@@ -55,7 +55,7 @@ async fn own(app: &App, caller: &Caller, id: &str) -> Result<(AccountId, u64), P
 /// with what comes; `after=0` begins with the first event that is still stored.
 #[utoipa::path(
     get, path = "/accounts/{id}/events", tag = "events",
-    params(("id" = String, Path, description = "The account, or `me`"), Paged),
+    params(("id" = String, Path, description = "The account, or `me`"), Paged, CameBack),
     responses(
         (status = 200, description = "The events", content(
             (AnyPage = "application/json"), (ClientEvent = "text/event-stream"), (ClientEvent = "application/x-ndjson"))),
@@ -90,7 +90,7 @@ async fn events(
 /// As those of an orchestration; it never ends. Without `after` it begins with what comes.
 #[utoipa::path(
     get, path = "/accounts/{id}/stream", tag = "events",
-    params(("id" = String, Path, description = "The account, or `me`"), Wanted),
+    params(("id" = String, Path, description = "The account, or `me`"), Wanted, CameBack),
     responses((status = 101, description = "The stream; each message is a client event"), Refusals)
 )]
 async fn stream(

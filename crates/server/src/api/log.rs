@@ -13,7 +13,7 @@ use crate::api::extract::{Asked, At};
 use crate::api::routes::{Routes, routes};
 use crate::api::views::event::ClientEvent;
 use crate::app::App;
-use crate::stream::asked::{Format, Paged};
+use crate::stream::asked::{CameBack, Format, Paged};
 use crate::stream::hub::Topic;
 
 /// Its routes.
@@ -27,7 +27,7 @@ pub fn routes() -> Routes {
 /// formula verifies. As a page, or as JSON lines (`Accept: application/x-ndjson`).
 #[utoipa::path(
     get, path = "/orchestrations/{id}/log", tag = "events",
-    params(("id" = Uuid, Path, description = "The orchestration"), Paged),
+    params(("id" = Uuid, Path, description = "The orchestration"), Paged, CameBack),
     responses(
         (status = 200, description = "The log",
             content((AnyPage = "application/json"), (ClientEvent = "application/x-ndjson"))),

@@ -47,6 +47,16 @@ pub struct Patience {
     wait: Option<u32>,
 }
 
+/// The same in HTTP's own words.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "read by the description alone")]
+struct Preference {
+    /// `respond-async`: as `wait=0`, which wins over it.
+    #[param(rename = "Prefer", nullable = false, example = "respond-async")]
+    prefer: Option<String>,
+}
+
 impl Patience {
     /// As the query or the header `Prefer` says (RFC 7240).
     ///
@@ -117,7 +127,7 @@ pub struct Accepted {
 ///
 /// Answers with the enriched plan when all is done; with `Prefer: respond-async` or `?wait=0` at once, with 202.
 #[utoipa::path(
-    post, path = "/orchestrate", tag = "orchestrations", params(Patience),
+    post, path = "/orchestrate", tag = "orchestrations", params(Patience, Preference),
     request_body(content = Orchestrate, example = json!({
         "planArtifact": {
             "id": "plan-123", "version": 1, "plan": {"title": "My Plan", "description": "..."}, "enrichments": {},

@@ -62,6 +62,14 @@ fn cursors() -> Object {
     text_like(pattern, "Only what comes behind this event: its `cursor`")
 }
 
+fn last_events() -> Object {
+    let pattern = r"^([0-9]{1,18}(\.[0-9]{1,2})?)?$";
+    text_like(
+        pattern,
+        "The `id` of the last event that was seen: only what comes behind it",
+    )
+}
+
 fn names<'a>(names: impl Iterator<Item = &'a str>, description: &str) -> Object {
     let names: Vec<&str> = names.collect();
     let name = names.join("|");
@@ -101,6 +109,16 @@ impl<'de, T: FromStr<Err = String>> Deserialize<'de> for Names<T> {
         let names = names.map(|name| name.parse().map_err(D::Error::custom));
         names.collect::<Result<_, _>>().map(Self)
     }
+}
+
+/// What who comes back says by himself, as browsers' `EventSource` does.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "read by the description alone")]
+pub struct CameBack {
+    /// The `id` of the last event that was seen.
+    #[param(rename = "Last-Event-ID", schema_with = last_events)]
+    last_event_id: Option<String>,
 }
 
 /// From where on, and which events.

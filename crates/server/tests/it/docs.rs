@@ -1,7 +1,7 @@
 //! The description and the page that shows it.
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::stage::Stage;
 
@@ -55,6 +55,21 @@ async fn the_description_names_every_route_with_its_problems() {
         "the definition's own schema is part of it"
     );
     every_reference_leads_somewhere(&description, &description);
+    for (path, method, header) in [
+        ("/api/orchestrate", "post", "Prefer"),
+        ("/api/orchestrations/{id}/events", "get", "Last-Event-ID"),
+        ("/api/orchestrations/{id}/stream", "get", "Last-Event-ID"),
+        ("/api/accounts/{id}/events", "get", "Last-Event-ID"),
+        ("/api/accounts/{id}/stream", "get", "Last-Event-ID"),
+    ] {
+        let parameters = paths[path][method]["parameters"].as_array().unwrap();
+        let told = parameters.iter().find(|one| one["name"] == header);
+        let told = told.unwrap_or_else(|| panic!("{path} hides {header}"));
+        assert_eq!(
+            (&told["in"], &told["required"]),
+            (&json!("header"), &json!(false))
+        );
+    }
     stage.close().await;
 }
 

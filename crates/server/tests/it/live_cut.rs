@@ -5,9 +5,12 @@ use std::time::Duration;
 use engine::perform::{Assignment, Performed};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
+use server::config::Settings;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::live_house::{House, Place, chain, marks, performer};
+use crate::live_house::{House, PATIENCE, Place, agent, chain, marks, performer};
 
 async fn slowly(assignment: Assignment) -> Performed {
     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -124,6 +127,35 @@ async fn of_feed(house: &House, by_socket: bool, cursor: &str, want: u64) -> Vec
         }
     }
     told
+}
+
+/// One who takes all that comes and answers no heartbeat is gone, as far as anybody can tell.
+#[tokio::test]
+async fn a_reader_that_answers_no_heartbeat_is_cut_off() {
+    let mut settings = Settings::default();
+    settings.streams.heartbeat = 50;
+    let waits = vec![agent("waits", &[], "approval = \"required\"")];
+    let house = House::open_with(&Place::sqlite(), waits, performer(slowly), settings).await;
+    let id = house.begin("Build a shed.").await;
+    let mut mute = TcpStream::connect(house.address).await.unwrap();
+    let request = format!(
+        "GET /api/orchestrations/{id}/stream HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        house.address
+    );
+    mute.write_all(request.as_bytes()).await.unwrap();
+    let mut told = Vec::new();
+    let read = mute.read_to_end(&mut told);
+    tokio::time::timeout(PATIENCE, read)
+        .await
+        .expect("it ends")
+        .unwrap();
+    // Two pings without a word, and no farewell: nobody is there to hear it.
+    let pings = told.windows(2).filter(|pair| *pair == [0x89, 0]).count();
+    assert_eq!(pings, 2);
+    let told = String::from_utf8_lossy(&told);
+    assert!(told.contains("step_parked"), "{told}");
+    house.close().await;
 }
 
 #[tokio::test]
