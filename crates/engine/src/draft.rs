@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::money::budget::AtLimit;
+use domain::money::charge::charge_taken_over;
 use domain::orchestration::asking::{AskFacts, Asking};
 use domain::orchestration::command::{Command, Facts, Rejected, Short};
 use domain::orchestration::decide::decide;
@@ -12,7 +13,6 @@ use domain::orchestration::graph::StepIndex;
 use domain::orchestration::needs::{Needs, needs};
 use domain::orchestration::standing::Standing;
 use domain::orchestration::state::{Head, Orchestration, Step, StepState};
-use domain::values::credits::Credits;
 use domain::values::ids::{OrchestrationId, StepId};
 use domain::values::time::Timestamp;
 use store::error::StoreError;
@@ -22,10 +22,11 @@ use tracing::warn;
 
 use crate::behind::{Behind, stand_in_line};
 use crate::error::TransitionError;
-use crate::funds::{Drafted, Funds, account, beyond};
+use crate::funds::{Drafted, Funds, beyond};
 use crate::gather::{Pending, gather};
 use crate::handle::Engine;
 use crate::lane::{Asked, Hot};
+use crate::quota::Need;
 use crate::throttle::first_open;
 
 /// What the store said when it did not take the commit.
@@ -165,14 +166,11 @@ impl Draft {
         let Some((index, start)) = needs.start.zip(facts.start.as_mut()) else {
             return Ok(self.decide(hot, command, &facts));
         };
-        let mut until = None;
-        // What is taken over starts nothing.
-        if start.reusable.is_none() {
-            let drafted = self.drafted(world);
-            let beyond = beyond(world.engine, &hot.state, index, &drafted).await?;
-            until = beyond.as_ref().and_then(|beyond| beyond.until);
-            start.short = beyond.map(|beyond| beyond.short);
-        }
+        let need = need(&hot.state, index, start.reusable.is_some(), now);
+        let drafted = self.drafted(world);
+        let beyond = beyond(world.engine, &hot.state, index, need, &drafted).await?;
+        let until = beyond.as_ref().and_then(|beyond| beyond.until);
+        start.short = beyond.map(|beyond| beyond.short);
         let allowed = |short: &Short| hot.state.steps[index].may_go_beyond(short);
         let approved = start.short.as_ref().is_some_and(allowed);
         let decided = self.decide(hot, command, &facts);
@@ -220,10 +218,10 @@ impl Draft {
             (_, known.throttled) = first_open(engine, state, chain, Some(pending)).await?;
         }
         let more = asking.hold.saturating_sub(state.steps[index].hold);
-        if let (true, Some(head)) = (more > Credits::ZERO, &state.head) {
-            let drafted = self.drafted(world);
-            known.short = account(engine, head, more, &drafted).await?;
-        }
+        let started_at = state.steps[index].started_at.unwrap_or_default();
+        let (need, drafted) = (Need::alone(more, started_at), self.drafted(world));
+        let beyond = beyond(engine, state, index, need, &drafted).await?;
+        known.short = beyond.map(|beyond| beyond.short);
         Ok(known)
     }
 
@@ -420,6 +418,16 @@ impl Draft {
         }
         hot.state.head = self.head_before;
         hot.state.tally = hot.state.count();
+    }
+}
+
+/// What the step at `index` needs beyond its orchestration where it starts now, or an equal one's result is taken over: that
+/// starts nothing.
+fn need(state: &Orchestration, index: StepIndex, taken_over: bool, now: Timestamp) -> Need {
+    if taken_over {
+        Need::alone(charge_taken_over(state.graph.rules(index)).total(), now)
+    } else {
+        Need::start(state.needed(index), now)
     }
 }
 

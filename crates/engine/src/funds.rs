@@ -16,7 +16,7 @@ use store::money::QuotaRow;
 use crate::draft::Learned;
 use crate::handle::Engine;
 use crate::movements::movements;
-use crate::quota;
+use crate::quota::{self, Need};
 
 /// What an account had when the store was asked last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +78,8 @@ pub(crate) struct Beyond {
     pub(crate) until: Option<Timestamp>,
 }
 
-/// The limit beyond the orchestration that its step at `index` does not fit, as far as known: the account's credits, or a
-/// quota. The store has the last word.
+/// The limit beyond the orchestration that what its step at `index` needs does not fit, as far as known: the account's credits,
+/// or a quota. The store has the last word.
 ///
 /// # Errors
 /// When the database fails.
@@ -87,28 +87,31 @@ pub(crate) async fn beyond(
     engine: &Engine,
     state: &Orchestration,
     index: StepIndex,
+    need: Need,
     drafted: &Drafted<'_>,
 ) -> Result<Option<Beyond>, StoreError> {
-    let Some(head) = &state.head else {
+    let Some(head) = state.head.as_ref().filter(|_| !need.is_nothing()) else {
         return Ok(None);
     };
-    let needed = state.needed(index);
     let quotas = quota::of(engine, &head.account, drafted.now).await?;
     if !quotas.is_empty()
-        && let Some(used_up) = used_up(engine, state, index, &quotas, drafted).await?
+        && let Some(mut used_up) = used_up(engine, state, (index, need), &quotas, drafted).await?
     {
         if let Some(until) = used_up.until {
             engine.work.due(until);
+            // Beside what it holds itself: that gives nothing back.
+            let held = &mut used_up.short.held;
+            *held = held.saturating_add(state.steps[index].hold);
         }
         return Ok(Some(Beyond {
             short: used_up.short,
             until: used_up.until,
         }));
     }
-    if needed <= Credits::ZERO {
+    if need.credits <= Credits::ZERO {
         return Ok(None);
     }
-    let short = account(engine, head, needed, drafted).await?;
+    let short = account(engine, head, need.credits, drafted).await?;
     Ok(short.map(|short| Beyond { short, until: None }))
 }
 
@@ -116,7 +119,7 @@ pub(crate) async fn beyond(
 ///
 /// # Errors
 /// When the database fails.
-pub(crate) async fn account(
+async fn account(
     engine: &Engine,
     head: &Head,
     needed: Credits,
@@ -166,14 +169,13 @@ pub(crate) async fn account(
 async fn used_up(
     engine: &Engine,
     state: &Orchestration,
-    index: StepIndex,
+    (index, need): (StepIndex, Need),
     quotas: &[QuotaRow],
     drafted: &Drafted<'_>,
 ) -> Result<Option<quota::UsedUp>, StoreError> {
     let rules = state.graph.rules(index);
-    let (now, needed) = (drafted.now, state.needed(index));
     let rows: Vec<_> = quota::for_agent(quotas, rules.agent.as_str()).collect();
-    let keys: Vec<String> = rows.iter().map(|row| quota::key(row, now)).collect();
+    let keys: Vec<String> = rows.iter().map(|row| need.counter(row)).collect();
     let named: Vec<&str> = keys.iter().map(String::as_str).collect();
     let mut used = engine.store.counters(&named).await?;
     for (key, held) in &drafted.learned.full {
@@ -187,7 +189,7 @@ async fn used_up(
     }
     let mut over = rows.iter().zip(&keys).filter_map(|(row, key)| {
         let used = used.get(key).copied().unwrap_or(0);
-        quota::check(row, used, needed, now)
+        quota::check(row, used, need)
     });
     Ok(over.next())
 }

@@ -34,6 +34,8 @@ pub(crate) enum Movement<'a> {
         /// Nothing where no attempt was in flight.
         flight: Option<Flight>,
         charge: Option<&'a Charge>,
+        /// Whether it is an equal step's result, which may be left where it is.
+        taken_over: bool,
         at: Timestamp,
     },
 }
@@ -59,6 +61,10 @@ pub(crate) fn ends_attempt(event: &Event) -> bool {
             | Event::StepCancelled { .. }
             | Event::StepSkipped { .. }
     )
+}
+
+fn is_taken_over(event: &Event) -> bool {
+    matches!(event, Event::StepCompleted { enrichment, .. } if enrichment.reused_from.is_some())
 }
 
 impl Flight {
@@ -132,6 +138,7 @@ pub(crate) fn movements<'a>(
                         step,
                         flight,
                         charge,
+                        taken_over: is_taken_over(event),
                         at: *at,
                     });
                 }
@@ -151,10 +158,7 @@ pub(crate) fn money_changes(
 ) -> Vec<MoneyChange> {
     let names = |step: StepIndex| {
         let rules = state.graph.rules(step);
-        (
-            rules.id.as_str().to_owned(),
-            rules.agent.as_str().to_owned(),
-        )
+        (rules.id.to_string(), rules.agent.to_string())
     };
     let change = |movement: &Movement<'_>| match *movement {
         Movement::Starts {
@@ -184,6 +188,7 @@ pub(crate) fn money_changes(
             step: index,
             flight,
             charge,
+            taken_over,
             at,
         } => {
             let hold = flight.map_or(Credits::ZERO, |flight| flight.hold);
@@ -198,6 +203,7 @@ pub(crate) fn money_changes(
                     number: i64::from(state.steps[index].number.unwrap_or_default()),
                     hold: hold.nano(),
                     charge: columns(charge),
+                    must_fit: taken_over && !lenient.contains(&index),
                     at: at.0,
                 });
             }

@@ -180,12 +180,53 @@ pub(crate) struct UsedUp {
     pub(crate) until: Option<Timestamp>,
 }
 
-/// Whether an attempt that holds `needed` fits this quota, of which `used` is used.
-pub(crate) fn check(row: &QuotaRow, used: i64, needed: Credits, now: Timestamp) -> Option<UsedUp> {
+/// What is to fit an account's quotas and what it has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Need {
+    pub(crate) credits: Credits,
+    /// Attempts: one that starts, or none.
+    attempts: i64,
+    /// In whose windows it counts.
+    at: Timestamp,
+}
+
+impl Need {
+    /// An attempt that starts `now`, and what it holds.
+    pub(crate) const fn start(credits: Credits, now: Timestamp) -> Self {
+        Self {
+            credits,
+            attempts: 1,
+            at: now,
+        }
+    }
+
+    /// What is charged `at` this time without an attempt, or held beyond what one held that started then.
+    pub(crate) const fn alone(credits: Credits, at: Timestamp) -> Self {
+        Self {
+            credits,
+            attempts: 0,
+            at,
+        }
+    }
+
+    /// The counter of a quota that it counts in.
+    pub(crate) fn counter(&self, row: &QuotaRow) -> String {
+        key(row, self.at)
+    }
+
+    /// Whether nothing is needed.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.attempts == 0 && self.credits <= Credits::ZERO
+    }
+}
+
+/// Whether what is needed fits this quota, of which `used` is used.
+pub(crate) fn check(row: &QuotaRow, used: i64, needs: Need) -> Option<UsedUp> {
+    let needed = needs.credits;
     let need = if counts_credits(row) {
         needed.nano()
     } else {
-        1
+        needs.attempts
     };
     if need == 0 || used.saturating_add(need) <= row.most {
         return None;
@@ -216,7 +257,7 @@ pub(crate) fn check(row: &QuotaRow, used: i64, needed: Credits, now: Timestamp) 
         what,
     };
     let missing = needed.saturating_sub(shortage.left);
-    let (_, ends) = window(&row.per, now);
+    let (_, ends) = window(&row.per, needs.at);
     let until = (need <= row.most).then_some(ends);
     let short = Short {
         shortage,
@@ -244,7 +285,7 @@ pub(crate) async fn with_room(
     let used = |row: &QuotaRow| used.get(&key(row, now)).copied().unwrap_or(0);
     agents.retain(|(agent, needed)| {
         let mut rows = for_agent(&quotas, agent.as_str());
-        rows.all(|row| check(row, used(row), *needed, now).is_none())
+        rows.all(|row| check(row, used(row), Need::start(*needed, now)).is_none())
     });
     Ok(agents.into_iter().map(|(agent, _)| agent).collect())
 }
@@ -259,7 +300,7 @@ pub(crate) fn counter_changes(
     if rows.is_empty() {
         return Vec::new();
     }
-    // Only a start must fit: what is over is over.
+    // What begins must fit, and what may be left where it is; what is over is over.
     let mut add = |row: &QuotaRow, at: Timestamp, delta: i64, must_fit: bool| {
         let key = key(row, at);
         let change = changes.entry(key.clone()).or_insert(CounterChange {
@@ -290,7 +331,7 @@ pub(crate) fn counter_changes(
             } => {
                 for row in for_agent(rows, agent(step)) {
                     if counts_credits(row) {
-                        add(row, started_at, more.nano(), false);
+                        add(row, started_at, more.nano(), true);
                     }
                 }
             }
@@ -298,6 +339,7 @@ pub(crate) fn counter_changes(
                 step,
                 flight,
                 charge,
+                taken_over,
                 at,
             } => {
                 let started_at = flight.map_or(at, |flight| flight.started_at);
@@ -305,7 +347,7 @@ pub(crate) fn counter_changes(
                 let hold = flight.map_or(0, |flight| flight.hold.nano());
                 for row in for_agent(rows, agent(step)) {
                     if counts_credits(row) {
-                        add(row, started_at, charged.saturating_sub(hold), false);
+                        add(row, started_at, charged.saturating_sub(hold), taken_over);
                     }
                 }
             }

@@ -10,6 +10,7 @@ use store::error::StoreError;
 use crate::draft::Learned;
 use crate::funds::{Drafted, beyond};
 use crate::handle::Engine;
+use crate::quota::Need;
 use crate::throttle;
 
 /// What the step at `index` waits for at this time, for people; nothing when it is held or has ended. What counts across
@@ -54,7 +55,12 @@ pub async fn wait_of(
         learned: &Learned::default(),
         now,
     };
-    if let Some(beyond) = beyond(engine, state, index, &nothing_drafted).await? {
+    // Whoever performs nothing, or has not tried, has not found it short.
+    if let Some(head) = &state.head {
+        engine.short_accounts.note(&head.account);
+    }
+    let need = Need::start(state.needed(index), now);
+    if let Some(beyond) = beyond(engine, state, index, need, &nothing_drafted).await? {
         return Ok(Some(Wait::Credits(beyond.short.shortage).to_string()));
     }
     let places = engine.slots.available_permits();

@@ -240,9 +240,15 @@ impl MoneyChange {
                 amount: credits(*amount),
                 must_fit: *must_fit,
             },
-            Self::Settle { hold, charge, .. } => Movement::Settle {
+            Self::Settle {
+                hold,
+                charge,
+                must_fit,
+                ..
+            } => Movement::Settle {
                 hold: credits(*hold),
                 charge: credits(charge.total().unwrap_or(i64::MAX)),
+                must_fit: *must_fit,
             },
             Self::Release { hold, .. } => Movement::Release {
                 hold: credits(*hold),

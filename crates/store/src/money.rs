@@ -36,6 +36,8 @@ pub enum MoneyChange {
         hold: i64,
         /// What is taken.
         charge: ChargeColumns,
+        /// Whether the row set is refused when the account has not so much available: where nothing was kept back for it.
+        must_fit: bool,
         /// When, in microseconds.
         at: i64,
     },

@@ -9,6 +9,9 @@ use crate::values::time::Timestamp;
 /// The most that one grant or adjustment may give, or that a charge may take: a hundred million credits.
 pub const AMOUNT_MAX: Credits = Credits::from_nano(100_000_000_000_000_000);
 
+/// The most that an account may be given or owe: a tenth of what a row can count.
+pub const BALANCE_MAX: Credits = Credits::from_nano(1_000_000_000_000_000_000);
+
 /// Credits given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
@@ -63,12 +66,14 @@ pub enum Movement {
         /// Refused where less is available.
         must_fit: bool,
     },
-    /// Takes what was used, whatever it is, and gives the hold back.
+    /// Takes what was used and gives the hold back.
     Settle {
         /// What was held.
         hold: Credits,
         /// What is taken.
         charge: Credits,
+        /// Refused where less is available: nothing was held for it.
+        must_fit: bool,
     },
     /// Gives a hold back.
     Release {
@@ -180,6 +185,9 @@ pub enum Refused {
     /// Nothing, less than nothing, or more than can be meant.
     #[error("{0} credits cannot be meant: above 0 and at most 100000000")]
     Amount(Credits),
+    /// A grant or a correction after which the account would have more, or owe more, than can be counted exactly.
+    #[error("no account has, or owes, more than 1000000000 credits")]
+    Balance,
 }
 
 impl Account {
@@ -261,6 +269,48 @@ fn checked(amount: Credits) -> Result<Credits, Refused> {
     Ok(amount)
 }
 
+/// What an account may come to have by grants and corrections.
+fn in_bounds(balance: Credits) -> Result<(), Refused> {
+    if balance > BALANCE_MAX || balance < Credits::ZERO.saturating_sub(BALANCE_MAX) {
+        return Err(Refused::Balance);
+    }
+    Ok(())
+}
+
+fn enough(account: &Account, needed: Credits, now: Timestamp) -> Result<(), Refused> {
+    let available = account.available(now);
+    if needed > available {
+        return Err(Refused::Short { needed, available });
+    }
+    Ok(())
+}
+
+fn adjust(
+    account: &mut Account,
+    key: String,
+    amount: Credits,
+    now: Timestamp,
+) -> Result<(), Refused> {
+    if account.grants.iter().any(|known| known.key == key) {
+        return Err(Refused::Repeated(key));
+    }
+    let down = Credits::ZERO.saturating_sub(amount);
+    checked(amount.max(down))?;
+    in_bounds(account.balance().saturating_add(amount))?;
+    if amount < Credits::ZERO {
+        account.consume(down);
+    } else {
+        account.give(Grant {
+            key,
+            remaining: amount,
+            priority: ADJUSTED,
+            expires_at: None,
+            created_at: now,
+        });
+    }
+    Ok(())
+}
+
 /// Moves. Costs a pass over the grants that have something left.
 ///
 /// # Errors
@@ -269,17 +319,20 @@ pub fn apply(account: &mut Account, movement: Movement, now: Timestamp) -> Resul
     let (balance, held) = (account.balance(), account.held);
     let kind = match movement {
         Movement::Hold { amount, must_fit } => {
-            let available = account.available(now);
-            if must_fit && amount > available {
-                return Err(Refused::Short {
-                    needed: amount,
-                    available,
-                });
+            if must_fit {
+                enough(account, amount, now)?;
             }
             account.held = account.held.saturating_add(amount);
             Kind::Hold
         }
-        Movement::Settle { hold, charge } => {
+        Movement::Settle {
+            hold,
+            charge,
+            must_fit,
+        } => {
+            if must_fit {
+                enough(account, charge.saturating_sub(hold), now)?;
+            }
             account.give_back(hold);
             account.consume(charge);
             Kind::Settle
@@ -300,26 +353,12 @@ pub fn apply(account: &mut Account, movement: Movement, now: Timestamp) -> Resul
             if let Some(expires) = grant.expires_at.filter(|_| grant.is_due(now)) {
                 return Err(Refused::Past(expires));
             }
+            in_bounds(balance.saturating_add(grant.remaining))?;
             account.give(grant);
             Kind::Grant
         }
         Movement::Adjust { key, amount } => {
-            if account.grants.iter().any(|known| known.key == key) {
-                return Err(Refused::Repeated(key));
-            }
-            if amount < Credits::ZERO {
-                checked(Credits::ZERO.saturating_sub(amount))?;
-                account.consume(Credits::ZERO.saturating_sub(amount));
-            } else {
-                checked(amount)?;
-                account.give(Grant {
-                    key,
-                    remaining: amount,
-                    priority: ADJUSTED,
-                    expires_at: None,
-                    created_at: now,
-                });
-            }
+            adjust(account, key, amount, now)?;
             Kind::Adjust
         }
     };

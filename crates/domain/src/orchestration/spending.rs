@@ -215,7 +215,11 @@ pub(super) fn left_standing(
     let fits = |limit: Option<Limit>| {
         limit.is_none_or(|limit| limit.at_limit == AtLimit::Warn || limit.fits())
     };
-    if !fits(of_step(rules, step, rules.cost)) || !fits(of_whole(head, rules.cost)) {
+    let above = state.graph.ancestors(index);
+    let mut above =
+        above.map(|above| of_step(state.graph.rules(above), &state.steps[above], rules.cost));
+    let own = [of_step(rules, step, rules.cost), of_whole(head, rules.cost)];
+    if !own.into_iter().all(fits) || !above.all(fits) {
         return None;
     }
     Some(Charge {

@@ -30,6 +30,7 @@ fn settle(account: &mut Account, hold: i64, charge: i64) -> Entry {
     let movement = Movement::Settle {
         hold: nano(hold),
         charge: nano(charge),
+        must_fit: false,
     };
     apply(account, movement, NOW).unwrap()
 }
@@ -232,6 +233,50 @@ fn what_cannot_be_meant_is_refused_and_changes_nothing() {
         assert_eq!(refused(Movement::Grant(past)), Refused::Past(expires));
     }
     assert_eq!(account, before);
+}
+
+/// Beyond it a row would count no more, and nobody would be told.
+#[test]
+fn no_account_is_given_or_owes_more_than_can_be_counted() {
+    let mut account = with(&[10]);
+    let much = AMOUNT_MAX.nano();
+    let mut given = 0;
+    let refused = loop {
+        let gift = Movement::Grant(grant(&format!("gift-{given}"), much));
+        match apply(&mut account, gift, NOW) {
+            Ok(entry) => assert_eq!(entry.amount, nano(much)),
+            Err(refused) => break refused,
+        }
+        given += 1;
+    };
+    assert_eq!((refused, given), (Refused::Balance, 9));
+    assert_eq!(account.balance(), nano(10 + 9 * much));
+    let by = |key: i64, amount| Movement::Adjust {
+        key: format!("by-{key}"),
+        amount: nano(amount),
+    };
+    assert_eq!(apply(&mut account, by(0, much), NOW), Err(Refused::Balance));
+    let taken = (1..).find(|n| apply(&mut account, by(*n, -much), NOW).is_err());
+    assert_eq!(taken, Some(20));
+    assert_eq!(account.balance(), nano(10 - 10 * much));
+}
+
+#[test]
+fn what_nothing_was_held_for_is_taken_only_where_there_is_enough() {
+    let mut account = with(&[10]);
+    hold(&mut account, 4).unwrap();
+    let alone = |charge| Movement::Settle {
+        hold: nano(0),
+        charge: nano(charge),
+        must_fit: true,
+    };
+    let short = Refused::Short {
+        needed: nano(7),
+        available: nano(6),
+    };
+    assert_eq!(apply(&mut account, alone(7), NOW), Err(short));
+    assert_eq!(apply(&mut account, alone(6), NOW).unwrap().amount, nano(-6));
+    assert_eq!((account.balance(), account.held), (nano(4), nano(4)));
 }
 
 #[test]

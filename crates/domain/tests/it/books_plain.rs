@@ -77,7 +77,13 @@ fn movement(pair: &Pair, chance: &mut Chance, now: Timestamp, serial: usize) -> 
             must_fit: pair.strict || !chance.once_in(10),
         },
         4..8 => {
-            let hold = held().unwrap_or_default();
+            let Some(hold) = held() else {
+                return Movement::Settle {
+                    hold: nano(0),
+                    charge: nano(below(chance, available.max(8) * 5 / 4)),
+                    must_fit: true,
+                };
+            };
             let overage = if pair.strict || !chance.once_in(6) {
                 0
             } else {
@@ -87,6 +93,7 @@ fn movement(pair: &Pair, chance: &mut Chance, now: Timestamp, serial: usize) -> 
             Movement::Settle {
                 hold,
                 charge: nano(charge),
+                must_fit: false,
             }
         }
         8 => Movement::Release {
@@ -134,7 +141,13 @@ fn must_refuse(plain: &Plain, movement: &Movement, now: Timestamp) -> bool {
             amount < 0 || !meant(amount) || past || known(&grant.key)
         }
         Movement::Adjust { key, amount } => !meant(amount.nano()) || known(key),
-        Movement::Settle { .. } | Movement::Release { .. } | Movement::Expire => false,
+        Movement::Settle {
+            charge, must_fit, ..
+        } => {
+            let available = plain.balance() - plain.held() - plain.expirable(now.0);
+            *must_fit && i128::from(charge.nano()) > available
+        }
+        Movement::Release { .. } | Movement::Expire => false,
     }
 }
 
@@ -147,10 +160,16 @@ fn follow(plain: &mut Plain, movement: &Movement, now: Timestamp) {
             plain.beyond += (amount - available.max(0)).max(0);
             plain.holds.push(amount);
         }
-        Movement::Settle { hold, charge } => {
+        Movement::Settle {
+            hold,
+            charge,
+            must_fit,
+        } => {
             plain.holds.pop();
             let (hold, charge) = (i128::from(hold.nano()), i128::from(charge.nano()));
-            plain.beyond += (charge - hold).max(0);
+            if !must_fit {
+                plain.beyond += (charge - hold).max(0);
+            }
             plain.debt += plain.take(charge, |_| true);
         }
         Movement::Release { .. } => drop(plain.holds.pop()),

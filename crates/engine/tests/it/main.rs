@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod attempts;
+mod beyond;
 mod billing_page;
 mod books_damaged;
 mod broken;

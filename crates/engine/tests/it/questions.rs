@@ -239,7 +239,7 @@ fn two_models(demo: &str, other: &str) -> Models {
     Models::new(settings, OutgoingSettings::default(), &|_| None).unwrap()
 }
 
-fn billed(mut setup: Setup) -> Setup {
+pub(crate) fn billed(mut setup: Setup) -> Setup {
     setup.billing.prices = Arc::new(Prices::from_toml(PRICES).unwrap());
     setup
 }

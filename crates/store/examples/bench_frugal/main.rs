@@ -412,6 +412,7 @@ impl Going {
                     used: 412,
                     ..ChargeColumns::default()
                 },
+                must_fit: false,
                 at: self.at,
             });
         }

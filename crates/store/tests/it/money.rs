@@ -49,6 +49,7 @@ pub fn settle(step: &str, hold: i64, base: i64) -> MoneyChange {
             used: 700,
             estimated: true,
         },
+        must_fit: false,
         at: 3_000,
     }
 }
