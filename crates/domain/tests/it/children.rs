@@ -262,10 +262,10 @@ fn priced(id: &str, max: Option<&str>) -> StepRules {
     }
 }
 
-#[test]
-fn a_child_lives_on_what_its_parent_has_left() {
+/// A parent with a budget is under way, whose helpers cost 1 each.
+fn parent_with(budget: &str) -> World {
     let mut world = World::new();
-    let Command::Create(mut created) = created(vec![priced("a", Some("2.5"))]) else {
+    let Command::Create(mut created) = created(vec![priced("a", Some(budget))]) else {
         unreachable!()
     };
     created.spawning = Some(Box::new(Spawning {
@@ -274,6 +274,41 @@ fn a_child_lives_on_what_its_parent_has_left() {
     }));
     world.ask(&Command::Create(created)).unwrap();
     start(&mut world, "a");
+    world
+}
+
+#[test]
+fn a_childs_kept_part_is_not_charged_beyond_what_its_parent_has_left() {
+    for (budget, charged) in [("2", "1"), ("1.5", "0")] {
+        let mut world = parent_with(budget);
+        spawn(&mut world, "a", &["helper", "helper"]).unwrap();
+        start(&mut world, "a.1");
+        let broken = Report::Failed {
+            class: ErrorClass::Transient,
+            message: "the line broke".to_owned(),
+            retry_after: None,
+            kept: Some(output("so far")),
+        };
+        finish(&mut world, "a.1", broken);
+        start(&mut world, "a.2");
+        complete(&mut world, "a.2");
+        // It waits for its second attempt, and what it has is taken as it is.
+        let cancel = Command::Cancel {
+            step: Some(step("a.1")),
+            reason: "enough".to_owned(),
+            grace: Millis(0),
+        };
+        world.ask(&cancel).unwrap();
+        let (_, child) = world.state.step(&step("a.1")).unwrap();
+        assert_eq!(child.state, StepState::Ended(EndedAs::Partial), "{budget}");
+        assert_eq!(child.charged, charged.parse().unwrap(), "{budget}");
+        world.assert_sound();
+    }
+}
+
+#[test]
+fn a_child_lives_on_what_its_parent_has_left() {
+    let mut world = parent_with("2.5");
     spawn(&mut world, "a", &["helper", "helper", "helper"]).unwrap();
     start(&mut world, "a.1");
     start(&mut world, "a.2");
