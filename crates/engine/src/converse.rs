@@ -116,8 +116,7 @@ impl Talk {
         self.assignment.paused.load(Ordering::Relaxed)
     }
 
-    /// Back to the queue, where it is paused before `ask`: what has begun ends, and nothing more is asked. All turns are recorded, so
-    /// the next attempt goes on from here.
+    /// Back to the queue, where it is paused before `ask`: what has begun ends, and nothing more is asked.
     fn returned(&self, ask: &Ask) -> Option<Performed> {
         let begun = match ask {
             Ask::End(_) => true,
@@ -126,13 +125,18 @@ impl Talk {
                 .is_some_and(|call| self.toolbox.has_begun(&call.id)),
             Ask::Model(_) | Ask::Children(_) | Ask::Script(_) => false,
         };
-        (!begun && self.is_paused()).then(|| Performed::Returned {
+        (!begun && self.is_paused()).then(|| self.given_back())
+    }
+
+    /// All turns are recorded, so the next attempt goes on from here.
+    fn given_back(&self) -> Performed {
+        Performed::Returned {
             class: ErrorClass::Transient,
             message: "it was paused, and goes on from its recorded turns when it is resumed"
                 .to_owned(),
             until: self.engine.clock.now(),
             needs: Credits::ZERO,
-        })
+        }
     }
 
     async fn end(&mut self, end: End) -> Performed {

@@ -1,5 +1,8 @@
 //! Each question to a model waits for its provider's limits, and whoever says 429 is left alone by all.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use domain::agent::model::{Counts, ModelUse};
 use domain::agent::retry::ErrorClass;
 use domain::money::usage::Usage;
@@ -99,6 +102,8 @@ pub(super) struct Admission {
     asker: Asker,
     /// Whose the orchestration is.
     account: Option<AccountId>,
+    /// Whether its step is paused.
+    paused: Arc<AtomicBool>,
     /// Tokens that the question is expected to use.
     tokens: u64,
     /// What is drawn already, for a model that is not asked yet.
@@ -117,6 +122,7 @@ impl Admission {
             engine: talk.engine.clone(),
             asker: talk.asker(),
             account: talk.brief.account.clone(),
+            paused: talk.assignment.paused.clone(),
             tokens,
             drawn: talk.drawn.take(),
             asked: None,
@@ -199,13 +205,21 @@ impl Admits for Admission {
     async fn admit(&mut self, model: &str) -> Result<(), Failure> {
         let sharing = &self.engine.sharing;
         let asks = sharing.asks(model, self.tokens, Counts::Question);
-        if let Some(drawn) = self.drawn.take_if(|drawn| drawn.asks_as(&asks)) {
-            self.asked = Some(drawn);
-            return Ok(());
-        }
         let patience = self.engine.clock.now() + PATIENCE;
         let mut place = None;
         loop {
+            if self.paused.load(Ordering::Relaxed) {
+                return Err(Failure {
+                    class: ErrorClass::Transient,
+                    message: "it is paused".to_owned(),
+                    retry_after: None,
+                    usage: Box::default(),
+                });
+            }
+            if let Some(drawn) = self.drawn.take_if(|drawn| drawn.asks_as(&asks)) {
+                self.asked = Some(drawn);
+                return Ok(());
+            }
             let Some(throttled) = self.draw(&asks).await? else {
                 return Ok(());
             };

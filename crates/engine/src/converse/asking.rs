@@ -50,6 +50,9 @@ impl Talk {
             Ok(asked) => asked,
             Err(failure) => {
                 self.use_more(&failure.usage);
+                if self.is_paused() && failure.class.retryable() {
+                    return Err(self.given_back());
+                }
                 if let (ErrorClass::RateLimited, Some(until)) = (failure.class, admission.until) {
                     return Err(Performed::Returned {
                         class: failure.class,

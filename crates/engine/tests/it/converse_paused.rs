@@ -143,6 +143,29 @@ spawnableAgents = ['kid']",
     }
 }
 
+/// A question that fails is one that is not asked again before the resume, although it has retries left; and its failure counts for
+/// nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_fails_in_a_pause_is_asked_again_when_it_is_resumed() {
+    let (place, clock) = (Place::sqlite(), clock());
+    let event = json!({"choices": [{"index": 0, "delta": {"content": "We"}}]});
+    let (provider, barrier) =
+        provider(move || Said::Streamed("text/event-stream", format!("data: {event}\n\n"))).await;
+    let house = talks(&clock, vec![asking("a", "")], openai(&provider))
+        .open(&place)
+        .await;
+    let parts = (&house, &provider, &*barrier);
+    let (id, paused) = paused_in_the_first_question(parts, (&house.engine, 1), None).await;
+    assert_eq!(stood(&paused), (StepState::Ready, 1, 0, 0), "no failure");
+    ask(&house.engine, id, Command::Resume { step: None })
+        .await
+        .unwrap();
+    let state = ended(&house.engine, id).await;
+    assert_status(&state, Status::Complete);
+    assert_eq!((stood(&state).1, provider.asked().len()), (2, 2));
+    house.close().await;
+}
+
 /// Resumed before the turn has ended, it goes on as if nothing had been.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_that_is_over_before_the_turn_is_changes_nothing() {
