@@ -133,23 +133,35 @@ fn pass(
         ])
         .env("XDG_CACHE_HOME", folder)
         .env("SCHEMATHESIS_HOOKS", "hooks.py")
+        .env("ORCHESTRATION", &server.orchestration)
         .current_dir(folder);
     shell::ends_well(&mut command)
 }
 
-/// Three of four keys are made a write's own: under one and the same all writes but the first are refused before anybody looks at them.
+/// What is made up meets what is there: three of four keys become a write's own, since under one and the same all writes but the first
+/// are refused before anybody looks at them; and every other orchestration becomes the one that there is.
 const HOOKS: &str = r#"
-import itertools, re, schemathesis
+import itertools, os, re, schemathesis
 
-NUMBERS = itertools.count()
+WRITES, ASKED = itertools.count(), itertools.count()
+THERE = {
+    "id": ("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", os.environ["ORCHESTRATION"]),
+    "agent": (".+", "plan-lint"),
+    "step": (".+", "plan-lint"),
+    "version": ("[0-9]+", "3"),
+}
 
 @schemathesis.hook
 def before_call(context, case, **kwargs):
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and re.fullmatch("[!-~]{1,255}", key):
-        number = next(NUMBERS)
+        number = next(WRITES)
         if number % 4:
             case.headers["Idempotency-Key"] = f"write-{number}"
+    if case.operation.path.startswith("/api/orchestrat") and next(ASKED) % 2:
+        for name, (pattern, there) in THERE.items():
+            if re.fullmatch(pattern, str((case.path_parameters or {}).get(name, ""))):
+                case.path_parameters[name] = there
 "#;
 
 /// After the storm the server must still be there.
@@ -161,6 +173,8 @@ struct Server {
     address: SocketAddr,
     /// An admin's: without one, the first key that the fuzzer makes would lock it out.
     key: String,
+    /// One that is complete, over a real plan.
+    orchestration: String,
 }
 
 /// Nobody is fuzzed at ten requests a second.
@@ -195,6 +209,7 @@ impl Server {
             child,
             address,
             key,
+            orchestration: String::new(),
         };
         let began = Instant::now();
         while TcpStream::connect(address).is_err() {
@@ -204,7 +219,25 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+        server.orchestration = server.enriched(&program, folder)?;
         Ok(server)
+    }
+
+    /// Has the sample plan enriched, and says as which orchestration.
+    fn enriched(&self, program: &Path, folder: &Path) -> Result<String> {
+        let plan = shell::root()?.join("examples/plans/harbour-ferry-solveig");
+        let said = shell::output(
+            Command::new(program)
+                .arg("enrich")
+                .arg(plan)
+                .args(["--json", "--server", &format!("http://{}", self.address)])
+                .args(["--api-key", &self.key, "--out"])
+                .arg(folder.join("enriched")),
+        )?;
+        let (_, from) = said
+            .split_once("\"orchestration\": \"")
+            .context("`enrich --json` names no orchestration")?;
+        Ok(from.chars().take_while(|c| *c != '"').collect())
     }
 }
 

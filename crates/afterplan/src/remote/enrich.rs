@@ -44,6 +44,9 @@ const TRIES: usize = 5;
 /// The pause before it is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// The same of an upload that is under way there already: what a server was killed with is so for a minute.
+const TRIES_UNDER_WAY: usize = 90;
+
 /// More than any file has that a server makes, in bytes.
 const FILE_LIMIT: u64 = 256 << 20;
 
@@ -164,6 +167,9 @@ pub async fn send(
                     "the upload is tried again: {}",
                     plain(&error.to_string())
                 ));
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) if error.is_under_way() && tries < TRIES_UNDER_WAY => {
                 tokio::time::sleep(AGAIN).await;
             }
             Err(error) => return Err(error.into()),

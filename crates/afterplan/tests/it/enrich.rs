@@ -1,5 +1,9 @@
 //! A plan goes in, an enriched plan comes out.
 
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+
 use serde_json::{Value, json};
 
 use crate::plan::{AGENTS, assert_whole, enrichments, files, json, sample, sample_path};
@@ -201,4 +205,52 @@ fn a_path_is_shown_without_what_misleads() {
     let refused = shell.call(&["enrich", "no\u{1b}where"]);
     assert_eq!(refused.exit, 2, "{refused}");
     refused.is_one_sentence(&["no where does not exist"]);
+}
+
+/// The key and the whole body of the request that comes, answered with a problem.
+fn refuse(stream: &TcpStream, status: u16, code: &str) -> String {
+    let mut lines = BufReader::new(stream);
+    let (mut key, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        match line.trim().split_once(": ") {
+            Some(("idempotency-key", value)) => key = value.to_owned(),
+            Some(("content-length", value)) => length = value.parse().unwrap(),
+            Some(_) => {}
+            None if line.trim().is_empty() => break,
+            None => {}
+        }
+    }
+    lines.read_exact(&mut vec![0; length]).unwrap();
+    let body = json!({"code": code, "detail": "as the test says", "status": status}).to_string();
+    let head = format!(
+        "HTTP/1.1 {status} No\r\ncontent-type: application/problem+json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = stream;
+    stream.write_all((head + &body).as_bytes()).unwrap();
+    key
+}
+
+/// What a server was killed with is under way for a minute, also at the one that takes its place: who sent it waits for that.
+#[test]
+fn an_upload_that_is_under_way_at_the_server_is_waited_for() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", server.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        let mut keys = BTreeSet::new();
+        for _ in 0..6 {
+            let (stream, _) = server.accept().unwrap();
+            keys.insert(refuse(&stream, 409, "idempotency-key-in-use"));
+        }
+        let (stream, _) = server.accept().unwrap();
+        keys.insert(refuse(&stream, 422, "refused"));
+        keys.len()
+    });
+    let agents = ["--agents", "plan-lint", "--server", &url];
+    let answer = Shell::new().call(&[&["enrich", sample_path()], &agents[..]].concat());
+    assert!(answer.err.contains("(refused, HTTP 422)"), "{answer}");
+    assert_eq!(answer.exit, 2, "{answer}");
+    assert_eq!(answering.join().unwrap(), 1, "it is the same upload");
 }

@@ -90,11 +90,15 @@ impl RemoteError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            // Asked again after a lost connection, the first asking may still be under way there.
-            Self::Problem { status, code, .. } => {
-                matches!(status, 429 | 502 | 503 | 504) || code == "idempotency-key-in-use"
+            Self::Problem { status, .. } => {
+                matches!(status, 429 | 502 | 503 | 504) || self.is_under_way()
             }
             _ => false,
         }
+    }
+
+    /// Whether the first asking is still under way there, of what was asked again after a lost connection.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self, Self::Problem { code, .. } if code == "idempotency-key-in-use")
     }
 }

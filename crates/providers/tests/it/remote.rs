@@ -12,6 +12,8 @@ fn a_request_that_is_still_under_way_there_is_asked_again() {
     };
     assert!(refused(409, "idempotency-key-in-use").may_pass());
     assert!(refused(503, "unavailable").may_pass());
+    assert!(refused(409, "idempotency-key-in-use").is_under_way());
+    assert!(!refused(503, "unavailable").is_under_way());
     assert!(!refused(409, "conflict").may_pass());
     assert!(!refused(422, "idempotency-key-reused").may_pass());
 }

@@ -21,7 +21,9 @@ use crate::api::auth::Caller;
 use crate::api::error::{Problem, Refusals};
 use crate::api::events::sees;
 use crate::api::extract::{Asked, At};
+use crate::api::number::Whole;
 use crate::api::routes::{Routes, routes};
+use crate::api::submission::{VERSION_MAX, bounded};
 use crate::api::views::artifact::{PlanArtifact, applied, bare_version, plan_artifact, plan_text};
 use crate::api::views::event::payload::exact;
 use crate::app::App;
@@ -157,7 +159,7 @@ pub struct VersionPage {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VersionQuery {
     /// The `nextCursor` of the page before.
-    #[param(minimum = 0)]
+    #[param(minimum = 0, maximum = 9_007_199_254_740_992_u64)]
     pub cursor: Option<u64>,
     /// Most versions of a page.
     #[param(minimum = 1, maximum = 500, default = 100)]
@@ -180,9 +182,11 @@ async fn versions(
 ) -> Result<Json<VersionPage>, Problem> {
     let own = Own::load(&app, &caller, id).await?;
     let limit = limit(asked.limit)?;
+    let after = asked.cursor.unwrap_or(0);
+    let after = bounded("cursor", Whole(after), 0, VERSION_MAX)?;
     let mut versions: Vec<_> = all_versions(&own)
         .into_iter()
-        .filter(|version| asked.cursor.is_none_or(|after| version.version > after))
+        .filter(|version| version.version > after)
         .take(limit + 1)
         .collect();
     let is_more = versions.len() > limit;

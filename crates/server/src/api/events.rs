@@ -114,7 +114,7 @@ pub fn position(row: &OrchestrationRow) -> u64 {
     params(("id" = Uuid, Path, description = "The orchestration"), Paged, CameBack),
     responses(
         (status = 200, description = "The events", content(
-            (AnyPage = "application/json"), (ClientEvent = "text/event-stream"), (ClientEvent = "application/x-ndjson"))),
+            (AnyPage = "application/json"), (sse::Frame = "text/event-stream"), (ClientEvent = "application/x-ndjson"))),
         (status = 204, description = "A reconnecting reader has seen everything of an orchestration that has ended"),
         Refusals,
     )

@@ -58,7 +58,7 @@ async fn own(app: &App, caller: &Caller, id: &str) -> Result<(AccountId, u64), P
     params(("id" = String, Path, description = "The account, or `me`"), Paged, CameBack),
     responses(
         (status = 200, description = "The events", content(
-            (AnyPage = "application/json"), (ClientEvent = "text/event-stream"), (ClientEvent = "application/x-ndjson"))),
+            (AnyPage = "application/json"), (sse::Frame = "text/event-stream"), (ClientEvent = "application/x-ndjson"))),
         Refusals,
     )
 )]

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use tokio::time::{Interval, MissedTickBehavior, interval};
+use utoipa::ToSchema;
 
 use crate::stream::filter::Filter;
 use crate::stream::reader::{News, Reader};
@@ -21,6 +22,20 @@ const END: &[u8] = b"event: end\ndata: {}\n\n";
 
 /// A comment: it keeps the connection, and shows the server when nobody is there any more.
 const BEAT: &[u8] = b": still here\n\n";
+
+/// A server-sent event.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "read by the description alone")]
+pub struct Frame {
+    /// The client event's type; `end` behind the last one.
+    event: String,
+    /// Where to go on behind it. None where it passes by and is not stored.
+    #[schema(nullable = false)]
+    id: Option<String>,
+    /// The client event, a `ClientEvent`, as JSON.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
 
 struct Reading {
     reader: Reader,

@@ -137,6 +137,9 @@ async fn every_version_of_the_artifact_can_be_had_and_a_patch_leads_from_each_to
             .unwrap();
         assert_eq!(answer.status(), 404, "{missing}");
     }
+    // More than any cursor is none.
+    let beyond = house.get(&format!("{base}/versions?cursor=9223372036854775808"));
+    assert_eq!(beyond.send().await.unwrap().status(), 400);
     house.close().await;
 }
 
