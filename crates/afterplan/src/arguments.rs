@@ -163,7 +163,7 @@ pub struct EnrichRequest {
     #[arg(long, conflicts_with_all = ["out", "git"])]
     pub forecast: bool,
     /// The most that it may cost: at that limit it stops, and what it has made stands.
-    #[arg(long, value_name = "CREDITS", value_parser = amount)]
+    #[arg(long, value_name = "CREDITS", allow_negative_numbers = true, value_parser = amount)]
     pub max_cost: Option<Credits>,
     /// What happens to a step that does not fit --max-cost: it fails, waits for a yes (`orchestrations approve`), or starts all the same.
     #[arg(long, value_name = "POLICY", value_parser = ["stop", "pause", "warn"], requires = "max_cost")]
@@ -175,13 +175,16 @@ pub struct EnrichRequest {
 
 /// An amount that something may cost.
 fn amount(text: &str) -> Result<Credits, String> {
-    let credits: Credits = text
-        .parse()
-        .map_err(|error: InvalidCredits| error.to_string())?;
+    let credits = exact(text)?;
     if credits < Credits::ZERO || credits > BUDGET_MAX {
         return Err(format!("it is 0 to {BUDGET_MAX} credits"));
     }
     Ok(credits)
+}
+
+fn exact(text: &str) -> Result<Credits, String> {
+    text.parse()
+        .map_err(|error: InvalidCredits| error.to_string())
 }
 
 /// How to serve.

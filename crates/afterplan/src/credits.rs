@@ -4,11 +4,11 @@ mod export;
 mod history;
 
 use domain::money::budget::AtLimit;
-use domain::values::ids::AccountId;
+use domain::values::ids::{AccountId, AgentId};
 use domain::values::time::Timestamp;
 use engine::credits::{self, CreditsError, GrantOrder};
 use engine::handle::Engine;
-use engine::quotas::{self, Quota};
+use engine::quotas::{self, Quota, Window};
 use providers::remote::Remote;
 use serde_json::{Value, json};
 use server::api::views::money::Balance;
@@ -298,48 +298,11 @@ fn tabled(columns: &[(&str, &str)], values: &[Value]) -> String {
 }
 
 async fn quota(place: &Place<'_>, request: QuotaRequest) -> Result<(), Failure> {
-    let account = &request.account;
-    if let Some(per) = request.per {
-        if let Place::There(remote) = place {
-            let body = json!({
-                "agentId": request.agent,
-                "per": per.name(),
-                "count": request.count,
-                "credits": request.credits.map(|credits| credits.to_string()),
-            });
-            remote
-                .post(&path(account, "quotas"), &once(), &body)
-                .await?;
-        } else if let Place::Here(engine) = place {
-            let quota = Quota {
-                agent: request.agent.clone(),
-                window: per,
-                count: request.count,
-                credits: request.credits,
-            };
-            quotas::set_quota(engine, account, quota).await?;
-        }
+    let sets = request.count.is_some() || request.credits.is_some();
+    if let Some(per) = request.per.filter(|_| sets || request.drop) {
+        set_quota(place, &request, per).await?;
     }
-    let told: Vec<Value> = match place {
-        Place::There(remote) => {
-            let answer = remote.get(&path(account, "quotas"), &[]).await?;
-            answer["quotas"].as_array().cloned().unwrap_or_default()
-        }
-        Place::Here(engine) => quotas::quotas(engine, account)
-            .await?
-            .into_iter()
-            .map(|of| {
-                json!({
-                    "agentId": of.quota.agent,
-                    "per": of.quota.window.name(),
-                    "count": of.quota.count,
-                    "countUsed": of.count_used,
-                    "credits": of.quota.credits,
-                    "creditsUsed": of.credits_used,
-                })
-            })
-            .collect(),
-    };
+    let told = quotas_of(place, &request.account).await?;
     if told.is_empty() {
         say("no quotas; `afterplan credits quota ACCOUNT --per day --count 100` sets one");
         return Ok(());
@@ -354,4 +317,64 @@ async fn quota(place: &Place<'_>, request: QuotaRequest) -> Result<(), Failure> 
     ];
     say(&tabled(&columns, &told));
     Ok(())
+}
+
+/// Sets what is named and leaves the rest as it is, or drops all of it.
+async fn set_quota(place: &Place<'_>, request: &QuotaRequest, per: Window) -> Result<(), Failure> {
+    let account = &request.account;
+    let agent = request.agent.as_ref().map(AgentId::as_str);
+    let stands = quotas_of(place, account).await?;
+    let stands = stands.iter().filter(|_| !request.drop);
+    let mut stands = stands.filter(|of| of["agentId"].as_str() == agent && of["per"] == per.name());
+    let before = stands.next();
+    let credits = before.and_then(|of| shown(&of["credits"]).parse().ok());
+    let count = request
+        .count
+        .or_else(|| before.and_then(|of| of["count"].as_u64()));
+    let credits = request.credits.or(credits);
+    match place {
+        Place::There(remote) => {
+            let body = json!({
+                "agentId": agent,
+                "per": per.name(),
+                "count": count,
+                "credits": credits.map(|credits| credits.to_string()),
+            });
+            remote
+                .post(&path(account, "quotas"), &once(), &body)
+                .await?;
+        }
+        Place::Here(engine) => {
+            let quota = Quota {
+                agent: request.agent.clone(),
+                window: per,
+                count,
+                credits,
+            };
+            quotas::set_quota(engine, account, quota).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn quotas_of(place: &Place<'_>, account: &AccountId) -> Result<Vec<Value>, Failure> {
+    let engine = match place {
+        Place::There(remote) => {
+            let answer = remote.get(&path(account, "quotas"), &[]).await?;
+            return Ok(answer["quotas"].as_array().cloned().unwrap_or_default());
+        }
+        Place::Here(engine) => engine,
+    };
+    let all = quotas::quotas(engine, account).await?.into_iter();
+    let told = all.map(|of| {
+        json!({
+            "agentId": of.quota.agent,
+            "per": of.quota.window.name(),
+            "count": of.quota.count,
+            "countUsed": of.count_used,
+            "credits": of.quota.credits,
+            "creditsUsed": of.credits_used,
+        })
+    });
+    Ok(told.collect())
 }

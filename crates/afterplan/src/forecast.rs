@@ -106,7 +106,10 @@ fn tell(request: &EnrichRequest, told: &Value) {
     }
     rows.push(cells);
     say(&table(&rows));
-    say(&format!("it may cost {} credits", credits(&told["budget"])));
+    say(&format!(
+        "its budget is {} credits",
+        credits(&told["budget"])
+    ));
     if let (Some(refusal), false) = (told["refusal"].as_str(), request.strict) {
         say(&format!("--strict would refuse it: {}", plain(refusal)));
     }

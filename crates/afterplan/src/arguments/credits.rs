@@ -9,8 +9,11 @@ use domain::values::time::Timestamp;
 use engine::credits::Filter;
 use engine::days;
 use engine::quotas::Window;
+use server::api::grants::COUNT_MAX;
+use server::api::submission::{BUDGET_MAX, NAME_MAX};
+use store::url::DatabaseUrl;
 
-use crate::arguments::orchestration_id;
+use crate::arguments::{amount, exact, orchestration_id};
 
 /// Looking at credits, and moving them.
 #[derive(Debug, Subcommand)]
@@ -31,18 +34,19 @@ pub enum CreditsVerb {
         /// The account.
         account: AccountId,
         /// How much, above 0.
+        #[arg(allow_negative_numbers = true, value_parser = given)]
         amount: Credits,
         /// Given once, however often it is asked for under this key. Default: a new one.
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = key)]
         key: Option<String>,
         /// Grants with lower numbers are used first. Default: 50.
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", allow_negative_numbers = true)]
         priority: Option<i32>,
         /// After how many days what is left lapses. Default: never.
-        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=36_500))]
         expires: Option<u32>,
         /// What it is for.
-        #[arg(long, value_name = "TEXT", default_value = "")]
+        #[arg(long, value_name = "TEXT", default_value = "", value_parser = note)]
         note: String,
     },
     /// Correct a balance, up or down.
@@ -50,13 +54,13 @@ pub enum CreditsVerb {
         /// The account.
         account: AccountId,
         /// By how much; below 0 takes away.
-        #[arg(allow_negative_numbers = true)]
+        #[arg(allow_negative_numbers = true, value_parser = correction)]
         amount: Credits,
         /// Why.
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
         note: String,
         /// Made once, however often it is asked for under this key. Default: a new one.
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = key)]
         key: Option<String>,
     },
     /// Say what happens to steps that do not fit what the account has.
@@ -67,12 +71,12 @@ pub enum CreditsVerb {
         #[arg(value_parser = at_limit)]
         at_limit: AtLimit,
     },
-    /// Show an account's quotas, or set one.
+    /// Show an account's quotas, set one, or drop one.
     Quota(QuotaRequest),
     /// Write charges into PlanExe's `credit_history`, each once (source `enrichment`); or print them as its rows.
     Export {
         /// PlanExe's database. Default: the rows are printed.
-        #[arg(long, value_name = "URL")]
+        #[arg(long, value_name = "URL", value_parser = planexe)]
         to: Option<String>,
         /// Look at every charge again, not only at those since the last export.
         #[arg(long, requires = "to")]
@@ -108,7 +112,7 @@ pub struct HistoryRequest {
     #[arg(long, conflicts_with_all = ["kind", "limit"])]
     pub days: bool,
     /// How many, the newest ones. Default: 20 in a table, else all.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub limit: Option<u32>,
     /// How they are shown.
     #[arg(long = "form", value_enum, default_value_t = HistoryForm::Table)]
@@ -168,15 +172,74 @@ pub struct QuotaRequest {
     /// Only for this agent. Default: for all together.
     #[arg(long)]
     pub agent: Option<AgentId>,
-    /// Sets a quota for an hour, a day or a month (UTC); without --count and --credits it is dropped.
+    /// In what time: an hour, a day or a month (UTC). Without --count, --credits and --drop the quota is shown.
     #[arg(long, value_parser = window)]
     pub per: Option<Window>,
-    /// Most attempts that may start.
-    #[arg(long, value_name = "N", requires = "per")]
+    /// Sets the most attempts that may start; what is said of credits stays.
+    #[arg(long, value_name = "N", requires = "per", allow_negative_numbers = true, value_parser = count)]
     pub count: Option<u64>,
-    /// Most credits that may be held and charged.
-    #[arg(long, value_name = "CREDITS", requires = "per")]
+    /// Sets the most credits that may be held and charged; what is said of attempts stays.
+    #[arg(long, value_name = "CREDITS", requires = "per", allow_negative_numbers = true, value_parser = amount)]
     pub credits: Option<Credits>,
+    /// Drops the quota.
+    #[arg(long, requires = "per", conflicts_with_all = ["count", "credits"])]
+    pub drop: bool,
+}
+
+/// Credits that may be given.
+fn given(text: &str) -> Result<Credits, String> {
+    match amount(text) {
+        Ok(Credits::ZERO) => Err(format!("it is above 0, at most {BUDGET_MAX} credits")),
+        of => of,
+    }
+}
+
+/// What a balance may be corrected by.
+fn correction(text: &str) -> Result<Credits, String> {
+    let credits = exact(text)?;
+    if credits == Credits::ZERO {
+        return Err("by 0 nothing is corrected: below 0 takes away, above 0 gives".to_owned());
+    }
+    if credits.nano().unsigned_abs() > BUDGET_MAX.nano().unsigned_abs() {
+        return Err(format!("it is -{BUDGET_MAX} to {BUDGET_MAX} credits"));
+    }
+    Ok(credits)
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| *count <= COUNT_MAX);
+    count.ok_or_else(|| format!("it is a whole number of attempts, 0 to {COUNT_MAX}"))
+}
+
+fn key(text: &str) -> Result<String, String> {
+    let long = text.chars().count();
+    if !(1..=NAME_MAX).contains(&long) {
+        return Err(format!("a key has 1 to {NAME_MAX} characters"));
+    }
+    Ok(text.to_owned())
+}
+
+fn note(text: &str) -> Result<String, String> {
+    if text.chars().count() > NAME_MAX {
+        return Err(format!("a note has at most {NAME_MAX} characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A note without which nothing is done.
+fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it says why: it must not be empty".to_owned());
+    }
+    note(text)
+}
+
+/// The URL of PlanExe's database.
+fn planexe(text: &str) -> Result<String, String> {
+    match DatabaseUrl::parse(text) {
+        Ok(DatabaseUrl::Postgres(_)) => Ok(text.to_owned()),
+        _ => Err("PlanExe's database is a PostgreSQL one: postgres://USER@HOST/NAME".to_owned()),
+    }
 }
 
 fn at_limit(text: &str) -> Result<AtLimit, String> {

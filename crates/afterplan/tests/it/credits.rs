@@ -121,6 +121,46 @@ fn prices_stay_as_they_were_when_an_orchestration_began() {
     );
 }
 
+#[test]
+fn an_amount_that_cannot_be_meant_is_refused_with_its_bound() {
+    let shell = Shell::new();
+    let long = "k".repeat(257);
+    for (words, bound) in [
+        (
+            &["grant", "acme", "-1"][..],
+            "it is 0 to 9000000000 credits",
+        ),
+        (&["grant", "acme", "0"], "it is above 0"),
+        (
+            &["grant", "acme", "5", "--key", ""],
+            "a key has 1 to 256 characters",
+        ),
+        (
+            &["grant", "acme", "5", "--key", &long],
+            "a key has 1 to 256 characters",
+        ),
+        (&["grant", "acme", "5", "--expires", "-1"], "-1 is not in"),
+        (
+            &["adjust", "acme", "0", "--note", "why"],
+            "by 0 nothing is corrected",
+        ),
+        (
+            &["quota", "acme", "--per", "day", "--count", "-1"],
+            "a whole number of attempts",
+        ),
+        (
+            &["export", "--to", "x"],
+            "PlanExe's database is a PostgreSQL one",
+        ),
+    ] {
+        let refused = shell.call(&[&["credits"], words].concat());
+        assert_eq!(refused.exit, 2, "{refused}");
+        assert!(refused.err.contains(bound), "{refused}");
+    }
+    let refused = shell.call(&["enrich", "plan", "--max-cost", "-1"]);
+    assert!(refused.err.contains("it is 0 to"), "{refused}");
+}
+
 /// Who tells no tokens is charged those that its definition expects, and the history says which charge that was.
 #[test]
 fn a_charge_of_tokens_that_nobody_told_is_marked() {

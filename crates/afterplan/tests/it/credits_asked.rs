@@ -30,7 +30,25 @@ fn sets_and_drops_a_quota(shell: &Shell, url: &str) {
         set.out.contains("reviewer") && set.out.contains("month"),
         "{set}"
     );
-    let dropped = there(&["quota", "acme", "--agent", "reviewer", "--per", "month"]);
+    let both = there(&[
+        "quota",
+        "acme",
+        "--agent",
+        "reviewer",
+        "--per",
+        "month",
+        "--credits",
+        "2.5",
+    ]);
+    let shown = there(&["quota", "acme", "--agent", "reviewer", "--per", "month"]);
+    for told in [both, shown] {
+        let row = told.out.lines().nth(1).unwrap_or_default();
+        let row: Vec<_> = row.split_whitespace().collect();
+        assert_eq!(row, ["reviewer", "month", "3", "0", "2.5", "0"], "{told}");
+    }
+    let dropped = there(&[
+        "quota", "acme", "--agent", "reviewer", "--per", "month", "--drop",
+    ]);
     assert!(dropped.out.contains("no quotas"), "{dropped}");
 }
 

@@ -56,7 +56,7 @@ fn strictness_refuses_what_may_cost_more_here_and_at_a_server() {
     for said in [
         "security-review",
         "0.5",
-        "it may cost 0.4 credits",
+        "its budget is 0.4 credits",
         "--strict would refuse it",
     ] {
         assert!(here.out.contains(said), "{said} is not in {here}");

@@ -25,7 +25,7 @@ use crate::api::views::money::Balance;
 use crate::app::App;
 
 /// The highest number of attempts that a quota may name.
-const COUNT_MAX: u64 = 1_000_000_000_000;
+pub const COUNT_MAX: u64 = 1_000_000_000_000;
 
 /// Its routes.
 pub fn routes() -> Routes {
