@@ -97,6 +97,10 @@ fn tell(request: &EnrichRequest, told: &Value) {
         if !text("unbounded").is_empty() {
             bounded = false;
             cells[WORST] = "-".to_owned();
+            // Nothing declared and nothing seen: 0 would be a promise.
+            if credits(&step["p95"]) == "0" {
+                cells[1..WORST].fill("-".to_owned());
+            }
         }
         rows.push(cells);
     }
@@ -106,10 +110,7 @@ fn tell(request: &EnrichRequest, told: &Value) {
     }
     rows.push(cells);
     say(&table(&rows));
-    say(&format!(
-        "its budget is {} credits",
-        credits(&told["budget"])
-    ));
+    say(&format!("its budget is {} credits", exact(&told["budget"])));
     if let (Some(refusal), false) = (told["refusal"].as_str(), request.strict) {
         say(&format!("--strict would refuse it: {}", plain(refusal)));
     }
@@ -117,6 +118,14 @@ fn tell(request: &EnrichRequest, told: &Value) {
 
 /// An amount, to the millionth.
 fn credits(amount: &Value) -> String {
-    let text = format!("{:.6}", amount.as_f64().unwrap_or_default());
+    trimmed(format!("{:.6}", amount.as_f64().unwrap_or_default()))
+}
+
+/// An amount as it is.
+fn exact(amount: &Value) -> String {
+    trimmed(format!("{:.9}", amount.as_f64().unwrap_or_default()))
+}
+
+fn trimmed(text: String) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

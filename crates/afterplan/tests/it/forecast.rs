@@ -87,6 +87,32 @@ fn strictness_refuses_what_may_cost_more_here_and_at_a_server() {
     assert_eq!(list, json!([]), "nothing was begun");
 }
 
+/// 0 would be a promise; and a small budget is no nothing.
+#[test]
+fn what_nobody_knows_is_no_nought() {
+    let shell = Shell::new();
+    let definition = "id = \"metered\"\ndisplayName = \"Metered\"\ncostMode = \"token-based\"\nmodel = \"gpt-4o\"\n";
+    std::fs::write(shell.at("metered.toml"), definition).unwrap();
+    let registered = shell.call(&["agents", "register", "metered.toml"]);
+    assert_eq!(registered.exit, 0, "{registered}");
+    let told = shell.call(&[
+        "enrich",
+        sample_path(),
+        "--agents",
+        "metered",
+        "--forecast",
+        "--max-cost",
+        "0.000000004",
+    ]);
+    let row = told.out.lines().find(|line| line.starts_with("metered"));
+    let row: Vec<_> = row.unwrap().split_whitespace().collect();
+    assert_eq!(row[..5], ["metered", "-", "-", "-", "-"], "{told}");
+    assert!(
+        told.out.contains("its budget is 0.000000004 credits"),
+        "{told}"
+    );
+}
+
 #[test]
 fn without_strictness_it_stops_at_what_it_may_cost() {
     let (shell, stub) = (Shell::new(), Stub::answering_after(Duration::ZERO));
