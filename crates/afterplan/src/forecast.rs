@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::money::forecast::Basis;
 use engine::forecast::forecast as forecast_of;
 use engine::plans::LoadedPlan;
 use intake::named::Named;
@@ -79,6 +80,7 @@ fn tell(request: &EnrichRequest, told: &Value) {
     }
     const WORST: usize = 4;
     let head = ["agent", "low", "expected", "p95", "worst case", "by"];
+    let unseen = Basis::Declared { seen: 0 }.to_string();
     let mut bounded = true;
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let line = |who: &str, figures: &Value, by: String| {
@@ -98,7 +100,7 @@ fn tell(request: &EnrichRequest, told: &Value) {
             bounded = false;
             cells[WORST] = "-".to_owned();
             // Nothing declared and nothing seen: 0 would be a promise.
-            if credits(&step["p95"]) == "0" {
+            if text("method") == unseen && step["p95"].as_f64() == Some(0.0) {
                 cells[1..WORST].fill("-".to_owned());
             }
         }

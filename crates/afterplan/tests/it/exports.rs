@@ -142,3 +142,35 @@ fn a_charge_is_exported_once_whoever_is_killed_and_however_many_export() {
     let checked = shell.call(&["check"]);
     assert_eq!(checked.exit, 0, "{checked}");
 }
+
+/// Nobody knows any more whose it is, and that is said: it is neither left out in silence nor given to somebody.
+#[test]
+fn a_charge_whose_orchestration_was_deleted_before_is_told_to_be_nobodys() {
+    let (Some(books), Some(planexe)) = (Schema::new(), Schema::new()) else {
+        return;
+    };
+    let (shell, stub) = (Shell::on(&books.url), Stub::answering_after(Duration::ZERO));
+    let servers = [served(&shell, &stub, &[]), served(&shell, &stub, &[])];
+    let theirs = Prompt::at(&planexe.url);
+    theirs.say(PLANEXE);
+    charge(&servers, 0..1);
+    drop(servers);
+    let pruned = shell.call(&["orchestrations", "prune", "--older-than", "0"]);
+    assert!(
+        pruned.out.starts_with("1 orchestration deleted"),
+        "{pruned}"
+    );
+    let told = shell.call(&["credits", "export", "--to", &planexe.url]);
+    assert_eq!(told.exit, 0, "{told}");
+    assert!(
+        told.out.contains("0 charges written")
+            && told
+                .err
+                .contains("of 2 charges nobody knows any more whose they are"),
+        "{told}"
+    );
+    assert_eq!(
+        theirs.ask("select count(*)::text from credit_history"),
+        ["0"]
+    );
+}

@@ -13,8 +13,8 @@ use engine::quotas::{Quota, Window, quotas, set_quota};
 use tokio::sync::Semaphore;
 
 use crate::house::{
-    House, Setup, agent, clock, done, ended, ended_in_time, id, performer, state, step_state,
-    until, until_step,
+    House, START, Setup, agent, clock, done, ended, ended_in_time, id, performer, state,
+    step_state, until, until_step,
 };
 use crate::money::{begin_for, credits, flat, rich};
 use crate::place::on_both;
@@ -98,6 +98,34 @@ async fn a_quota_counts_what_was_in_flight_elsewhere_when_it_was_set() {
         assert_eq!(used(&heir, &ann).await, (3, Credits::ZERO));
         elsewhere.store.close().await;
         heir.store.close().await;
+        house.close().await;
+    })
+    .await;
+}
+
+/// What was counted while the clock was an hour ahead belongs to that hour: set right, it counts by this one again.
+#[tokio::test]
+async fn a_clock_that_was_an_hour_ahead_uses_up_that_hours_quota() {
+    on_both(async |place| {
+        let clock = clock();
+        let agents = vec![flat("a", "1")];
+        let house = House::open(&place, &clock, agents, performer(async |_| done())).await;
+        let (engine, ann) = (&house.engine, rich(&house.engine, "ann", "100").await);
+        set_quota(engine, &ann, hourly(1, None)).await.unwrap();
+        clock.set(START + Millis(3_600_000));
+        begin_for(engine, 1, &ann).await;
+        ended(engine, id(1)).await;
+        clock.set(START);
+        begin_for(engine, 2, &ann).await;
+        ended(engine, id(2)).await;
+        assert_eq!(used(engine, &ann).await, (1, Credits::ZERO));
+        begin_for(engine, 3, &ann).await;
+        until("the third is known not to fit", async || {
+            let third = state(engine, id(3)).await;
+            let why = engine::waits::wait_of(engine, &third, 0).await.unwrap();
+            why.is_some_and(|why| why.contains("1 attempts an hour"))
+        })
+        .await;
         house.close().await;
     })
     .await;

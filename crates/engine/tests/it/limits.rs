@@ -295,8 +295,14 @@ async fn a_models_own_limit_keeps_none_of_its_providers_other_models_waiting() {
     .await;
 }
 
+/// Of a provider without limits only the model is closed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_429_closes_the_provider_for_all_replicas_and_uses_no_retry() {
+    a_429_closes(&limited(Limits::default()), "`openai`").await;
+    a_429_closes(&Sharing::default(), "`openai/gpt-4o`").await;
+}
+
+async fn a_429_closes(sharing: &Sharing, what: &str) {
     on_both(async |place| {
         let clock = clock();
         let asked = Arc::new(AtomicUsize::new(0));
@@ -317,8 +323,7 @@ async fn a_429_closes_the_provider_for_all_replicas_and_uses_no_retry() {
             })
         };
         let agents = [agent("asks", "model = \"gpt-4o\"\nmaxRetries = 0")];
-        let sharing = limited(Limits::default());
-        let houses = two(&place, &clock, &agents, &sharing, &performing).await;
+        let houses = two(&place, &clock, &agents, sharing, &performing).await;
         let first = begin(&houses[0].engine, 0).await;
         until("the first one was told to come back later", async || {
             state(&houses[0].engine, first).await.steps[0]
@@ -343,7 +348,7 @@ async fn a_429_closes_the_provider_for_all_replicas_and_uses_no_retry() {
             .unwrap()
             .unwrap();
         let until_when = (START + Millis(60_000)).to_string();
-        assert!(why.contains("`openai`"), "{why}");
+        assert!(why.contains(what), "{why}");
         assert!(why.contains(&until_when[..16]), "{why}");
         all_end(&houses[0].engine, &clock, &[first, second], Millis(1_000)).await;
         let first = state(&houses[0].engine, first).await;

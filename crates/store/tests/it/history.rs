@@ -251,7 +251,7 @@ async fn what_a_bookkeeping_was_not_told_yet_is_kept() {
 }
 
 /// What is changed, what the check then says, and how it is undone.
-const MEDDLING: [(&str, &str, &str); 11] = [
+const MEDDLING: [(&str, &str, &str); 12] = [
     (
         "ledger set balance = balance + 1",
         "add up to",
@@ -261,6 +261,11 @@ const MEDDLING: [(&str, &str, &str); 11] = [
         "ledger set held = held + 1",
         "add up to",
         "ledger set held = held - 1",
+    ),
+    (
+        "ledger set held = held - 1000000",
+        "holds -",
+        "ledger set held = held + 1000000",
     ),
     (
         "ledger set charged = charged - 1",
