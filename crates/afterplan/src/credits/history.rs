@@ -17,6 +17,12 @@ pub async fn show(place: &Place<'_>, request: &HistoryRequest) -> Result<(), Fai
     if request.days {
         return days(place, request).await;
     }
+    if let (Some(from), Some(to)) = (request.from, request.to)
+        && from >= to
+    {
+        let said = format!("nothing lies from {from} to before {to}: --from is the earlier time");
+        return Err(Failure::refused(said));
+    }
     if request.form == HistoryForm::Table {
         let limit = i64::from(request.limit.unwrap_or(USUAL));
         let columns = [
@@ -27,6 +33,7 @@ pub async fn show(place: &Place<'_>, request: &HistoryRequest) -> Result<(), Fai
             ("HOLD", "hold"),
             ("BALANCE", "balance"),
             ("HELD", "held"),
+            ("STEP", "stepId"),
             ("AGENT", "agentId"),
             ("ESTIMATED", "estimated"),
             ("KEY", "key"),

@@ -183,6 +183,7 @@ fn a_charge_of_tokens_that_nobody_told_is_marked() {
     let history = shell.call(&["credits", "history"]);
     let header = history.out.lines().next().unwrap_or_default();
     let place = header.find("ESTIMATED").unwrap();
+    assert!(header.contains(" STEP "), "{header}");
     let charges = history.out.lines().filter(|line| line.contains(" settle "));
     let marks: Vec<_> = charges
         .map(|line| line[place..].split_whitespace().next().unwrap_or_default())

@@ -193,6 +193,14 @@ fn what_does_not_go_with_a_history_is_refused_by_name() {
             "{answer}"
         );
     }
+    let granted = shell.call(&["credits", "grant", "acme", "5"]);
+    assert_eq!(granted.exit, 0, "{granted}");
+    let span = ["--from", "2026-12-01", "--to", "2026-01-01"];
+    let no_span = shell.call(&[&["credits", "history"], &span[..]].concat());
+    assert!(
+        no_span.exit == 2 && no_span.err.contains("--from is the earlier time"),
+        "{no_span}"
+    );
     let no_day = shell.call(&["credits", "history", "--from", "2026-02-30"]);
     assert!(
         no_day.exit == 2 && no_day.err.contains("2026-11-23"),
